@@ -1,0 +1,71 @@
+//! What one connection may cost, in bytes, fields and time.
+//!
+//! *Floor 1.* Numbers only; who enforces which is named at each. `--help` and the README repeat
+//! the defaults.
+
+use std::time::Duration;
+
+/// Limits of one connection. Shared by all connections of a server.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request head, request line and fields together (431). At most 60 KiB.
+    pub head_bytes_max: usize,
+    /// Fields in a head (431).
+    pub fields_max: usize,
+    /// Bytes of a request target (414).
+    pub target_bytes_max: usize,
+    /// Bytes of a request's content (413).
+    pub body_bytes_max: u64,
+    /// Bytes of chunk extensions and trailers together in one body (400).
+    pub chunk_extra_bytes_max: usize,
+    /// Unread content up to which a connection is kept by reading and dropping it.
+    pub drain_bytes_max: u64,
+    /// Content up to which it is copied behind its head, so that small answers leave in one
+    /// write, a pipelined batch of them too.
+    pub inline_bytes_max: usize,
+    /// Encoded answers up to which further pipelined requests are taken up.
+    pub outbox_bytes_max: usize,
+    /// Unconsumed request bytes up to which a connection goes on reading.
+    pub inbox_bytes_max: usize,
+    /// For a whole head, whatever drips in.
+    pub header_timeout: Duration,
+    /// For content without progress.
+    pub body_timeout: Duration,
+    /// Content slower than this many bytes per second is no progress.
+    pub rate_min: u64,
+    /// Between two requests.
+    pub idle_timeout: Duration,
+    /// Without the reader taking anything.
+    pub write_timeout: Duration,
+    /// For the client to notice that we have closed our half.
+    pub linger_timeout: Duration,
+    /// Whether every answer says `Connection: close`: the blocking backend, which would otherwise
+    /// starve everybody behind one keep-alive client.
+    pub close_always: bool,
+    /// Whether finished answers are reported, for access lines.
+    pub report_finished: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: 16 * 1024,
+            fields_max: 100,
+            target_bytes_max: 8 * 1024,
+            body_bytes_max: 1024 * 1024,
+            chunk_extra_bytes_max: 16 * 1024,
+            drain_bytes_max: 64 * 1024,
+            inline_bytes_max: 8 * 1024,
+            outbox_bytes_max: 64 * 1024,
+            inbox_bytes_max: 64 * 1024,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            rate_min: 500,
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            linger_timeout: Duration::from_secs(2),
+            close_always: false,
+            report_finished: false,
+        }
+    }
+}

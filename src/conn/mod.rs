@@ -1,0 +1,3 @@
+//! The connection automaton.
+mod limits;
+pub use limits::Limits;

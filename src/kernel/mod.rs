@@ -1,0 +1,200 @@
+//! The loop's entire conversation with the operating system, in one trait.
+//!
+//! *Floor 2.* Knows sockets, descriptors and the clock; knows nothing of HTTP beyond the
+//! [`Source`] whose bytes sendfile(2) moves. Three implementations stand behind it: [`Linux`] over
+//! any [`Selector`](crate::readiness::Selector), the simulated kernel that tests run the
+//! production loop in, and [`Traced`], which wraps either and prints each call.
+//!
+//! *Read next:* `linux.rs`, then `driver/event_loop.rs`.
+
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::http::{Notify, Source, Tick};
+use crate::readiness::{Event, Interest, Token, Trigger};
+
+/// Who is at the other end. Only the address: a port identifies nobody for longer than a
+/// connection, and an idle connection should cost as little memory as possible.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Peer {
+    /// A TCP client.
+    Ip(IpAddr),
+    /// A client of a Unix socket, whom the file system's permissions let in.
+    Unix,
+}
+
+/// How far sendfile(2) came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// So many bytes were taken by the socket.
+    Bytes(usize),
+    /// The socket takes nothing now: wait until it is writable.
+    SocketFull,
+    /// The next bytes are not in memory; reading them here would stop the whole loop.
+    SourceCold,
+    /// The source ended before its promised length: it shrank, or could not be read.
+    SourceEnd,
+}
+
+/// Every system call of the event loop.
+///
+/// All sockets are non-blocking: a call that would wait fails with `WouldBlock`.
+pub trait Kernel {
+    /// Which promise [`Kernel::wait`] makes.
+    const TRIGGER: Trigger;
+    /// For messages and traces.
+    const NAME: &'static str;
+    /// A connected socket. Dropping it closes it.
+    type Socket;
+    /// A listening socket. Dropping it closes it.
+    type Listener;
+
+    /// accept4(2).
+    ///
+    /// # Errors
+    /// `WouldBlock` when nobody waits; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the process or
+    /// the system is out of room; others concern that one connection only (accept(2), "Error
+    /// handling").
+    fn accept(&mut self, listener: &Self::Listener) -> io::Result<(Self::Socket, Peer)>;
+
+    /// recv(2). 0 means that the peer will send no more.
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+
+    /// send(2) or sendmsg(2) with `MSG_NOSIGNAL`; with `more`, `MSG_MORE`: the segment may wait
+    /// for the bytes that sendfile(2) is about to add.
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn write(
+        &mut self,
+        socket: &mut Self::Socket,
+        from: &[IoSlice<'_>],
+        more: bool,
+    ) -> io::Result<usize>;
+
+    /// sendfile(2), or read and write where the source has no descriptor.
+    ///
+    /// # Errors
+    /// Of the socket; trouble with the source is [`Sent::SourceEnd`].
+    fn send_file(
+        &mut self,
+        socket: &mut Self::Socket,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Sent>;
+
+    /// shutdown(2) of the sending half.
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn shutdown_write(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
+
+    /// Bytes written that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)): what tells a
+    /// reader that is slow from one that is gone. 0 where it cannot be known.
+    fn unacknowledged(&self, socket: &Self::Socket) -> usize;
+
+    /// What a layer below still owes or holds (TLS); nothing for plain sockets.
+    fn pending(&self, socket: &Self::Socket) -> Interest {
+        let _ = socket;
+        Interest::NONE
+    }
+
+    /// The time, with a new turn number.
+    fn now(&mut self) -> Tick;
+
+    /// Starts watching a socket, see [`Selector::register`](crate::readiness::Selector::register).
+    ///
+    /// # Errors
+    /// Of the selector.
+    fn register(&mut self, socket: &Self::Socket, token: Token, wanted: Interest)
+    -> io::Result<()>;
+
+    /// Changes what is watched.
+    ///
+    /// # Errors
+    /// Of the selector.
+    fn reregister(
+        &mut self,
+        socket: &Self::Socket,
+        token: Token,
+        wanted: Interest,
+    ) -> io::Result<()>;
+
+    /// Stops watching a socket.
+    ///
+    /// # Errors
+    /// Of the selector.
+    fn deregister(&mut self, socket: &Self::Socket) -> io::Result<()>;
+
+    /// Starts (`true`) or stops watching a listener for new connections.
+    ///
+    /// # Errors
+    /// Of the selector.
+    fn watch(&mut self, listener: &Self::Listener, token: Token, on: bool) -> io::Result<()>;
+
+    /// A way for other threads to end [`Kernel::wait`]: an event with `token` follows. What is to
+    /// be done travels elsewhere; this is only the knock on the door (an eventfd(2)).
+    ///
+    /// # Errors
+    /// If the descriptor cannot be made.
+    fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>>;
+
+    /// Takes back the knock, so that the next one is heard.
+    fn quiet(&mut self);
+
+    /// Waits for readiness, see [`Selector::wait`](crate::readiness::Selector::wait).
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// How a wait on one socket ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// A direction of the interest is ready.
+    Ready,
+    /// The deadline passed first.
+    TimedOut,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// One socket as the blocking drivers see it: every call may wait, up to a deadline.
+pub trait Stream {
+    /// Waits (ppoll(2)) for a direction of `wanted`, for the deadline, or for the server to stop.
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited>;
+    /// As [`Kernel::read`].
+    ///
+    /// # Errors
+    /// Of the system call; `WouldBlock` asks for [`Stream::wait`].
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+    /// As [`Kernel::write`].
+    ///
+    /// # Errors
+    /// Of the system call; `WouldBlock` asks for [`Stream::wait`].
+    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
+    /// As [`Kernel::send_file`], but may wait for the disk: it never answers `SourceCold`.
+    ///
+    /// # Errors
+    /// Of the socket.
+    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent>;
+    /// As [`Kernel::shutdown_write`].
+    ///
+    /// # Errors
+    /// Of the system call.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+    /// As [`Kernel::unacknowledged`].
+    fn unacknowledged(&self) -> usize;
+    /// The time, with a new turn number.
+    fn now(&mut self) -> Tick;
+}

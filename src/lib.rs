@@ -1,0 +1,12 @@
+//! A minimal HTTP/1.1 server from raw sockets.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("httpoll is about Linux's readiness calls and builds on Linux only");
+
+pub mod config;
+pub mod conn;
+pub mod driver;
+pub mod http;
+pub mod kernel;
+pub mod readiness;
+pub mod service;

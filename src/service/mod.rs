@@ -1,0 +1,74 @@
+//! What is served: a request in, an answer out.
+//!
+//! *Floor 3.* Knows files and HTTP's semantics; does not know sockets, readiness or which of the
+//! six backends carries it. Each loop owns a service of its own, so a service needs no locks.
+//!
+//! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
+
+use crate::http::{Request, Response, Tick, Wake};
+
+/// Answers requests. One per loop: its cache is nobody else's.
+pub trait Service: Send + 'static {
+    /// Answers one request, or says how the answer will be made.
+    ///
+    /// Called on the loop's own thread: what may wait (a disk, a lookup, a computation of more
+    /// than a millisecond) belongs into [`Reply::Later`].
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply;
+}
+
+impl<F> Service for F
+where
+    F: FnMut(&Request<'_>, &Tick) -> Reply + Send + 'static,
+{
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        self(request, now)
+    }
+}
+
+impl Service for Box<dyn Service> {
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        (**self).call(request, now)
+    }
+}
+
+/// How a request is answered.
+pub enum Reply {
+    /// At once. A request body that nobody wants is drained if it is small; otherwise the
+    /// connection closes behind the answer.
+    Now(Response),
+    /// By work that may block: the driver decides on which thread it runs.
+    Later(Job),
+    /// After the request's body has been received.
+    Receive(Box<dyn Sink>),
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
+    }
+}
+
+/// Work that may block.
+pub type Job = Box<dyn FnOnce() -> Response + Send>;
+
+/// How much of a chunk a sink took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// So many bytes; the rest is offered again.
+    Taken(usize),
+    /// None now: stop reading from the client until the sink wakes us.
+    Busy,
+}
+
+/// A request body's destination. It may hand the work to another thread and answer
+/// [`Flow::Busy`] meanwhile, which is how a slow disk becomes backpressure for the client.
+pub trait Sink: Send {
+    /// Offers content. It has been de-chunked, and its total is within `--max-body`.
+    ///
+    /// # Errors
+    /// A final answer that ends the upload early; the rest of the body is not read.
+    fn write(&mut self, chunk: &[u8], wake: &Wake) -> Result<Flow, Response>;
+
+    /// The body is complete.
+    fn finish(self: Box<Self>) -> Reply;
+}
