@@ -1,1 +1,411 @@
-//! Stub.
+//! Where a request's content ends: the length rules and the chunked coding.
+//!
+//! *Floor 0.* Request smuggling lives in the gaps between two parsers' idea of these rules, so
+//! nothing here is lenient: what RFC 9112 §6 and §7.1 do not allow is an error, and after an error
+//! the connection closes. httparse's `parse_chunk_size` is not used: it reads an empty line as 0
+//! and lets a bare LF pass inside an extension.
+//!
+//! *References:* RFC 9112 §6.1, §6.3, §7.1. *Read next:* `conn/mod.rs`.
+
+use super::error::ProtocolError;
+
+/// How the content of a request is delimited (RFC 9112 §6.3).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum BodyLength {
+    /// There is none (rule 7: neither field is present).
+    #[default]
+    None,
+    /// So many bytes (rule 6).
+    Exactly(u64),
+    /// The chunked coding says (rule 4).
+    Chunked,
+}
+
+/// Reads a Content-Length value: digits, or a list of the same digits (RFC 9112 §6.3 rule 5).
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, ProtocolError> {
+    let mut length = None;
+    for member in value.split(|b| *b == b',') {
+        let this = decimal(member.trim_ascii()).ok_or(ProtocolError::LengthSyntax)?;
+        if length.replace(this).is_some_and(|before| before != this) {
+            return Err(ProtocolError::LengthContradiction);
+        }
+    }
+    length.ok_or(ProtocolError::LengthSyntax)
+}
+
+/// 1*DIGIT that fits 64 bits; no sign, no white space.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |n, b| {
+        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Checks the members of all Transfer-Encoding lines, given in order: chunked alone is served.
+///
+/// # Errors
+/// `CodingNotFinal` unless the last member is `chunked` and no earlier one is; `CodingUnknown`
+/// when another coding stands before it (RFC 9112 §6.1, §6.3 rule 4).
+pub(crate) fn transfer_encoding<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+) -> Result<BodyLength, ProtocolError> {
+    let mut chunked = false;
+    let mut others = false;
+    for member in lines.flat_map(|line| line.split(|b| *b == b',')) {
+        // An empty member and anything behind `chunked` are how two parsers come to differ.
+        if chunked {
+            return Err(ProtocolError::CodingNotFinal);
+        }
+        match member.trim_ascii() {
+            b"" => return Err(ProtocolError::CodingNotFinal),
+            coding if coding.eq_ignore_ascii_case(b"chunked") => chunked = true,
+            _ => others = true,
+        }
+    }
+    match (chunked, others) {
+        (true, false) => Ok(BodyLength::Chunked),
+        (true, true) => Err(ProtocolError::CodingUnknown),
+        (false, _) => Err(ProtocolError::CodingNotFinal),
+    }
+}
+
+/// What the decoder found at the front of its input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chunked {
+    /// All of the input was framing; more is needed.
+    NeedBytes,
+    /// So many bytes of content stand at the front of what is left.
+    Data(usize),
+    /// The last chunk and the trailer section are over.
+    End,
+}
+
+/// The chunked transfer coding (RFC 9112 §7.1), one byte of framing at a time, content in runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChunkDecoder {
+    state: State,
+    /// Bytes of the current chunk that are still to come.
+    left: u64,
+    /// Digits of the size read so far.
+    digits: u8,
+    /// Extension and trailer bytes that may still come.
+    extra_left: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Size,
+    /// White space behind the size: only an extension may follow (BWS, §7.1.1).
+    BeforeExtension,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    End,
+}
+
+/// 16 hexadecimal digits fill 64 bits; more could only be zeros or an overflow.
+const SIZE_DIGITS_MAX: u8 = 16;
+
+impl ChunkDecoder {
+    /// A decoder that allows `extra_bytes_max` bytes of extensions and trailers in the whole body.
+    pub const fn new(extra_bytes_max: usize) -> Self {
+        Self {
+            state: State::Size,
+            left: 0,
+            digits: 0,
+            extra_left: extra_bytes_max,
+        }
+    }
+
+    /// Reads framing from the front of `input`. Returns how many bytes it consumed and what stands
+    /// behind them; content is not consumed until [`ChunkDecoder::take`].
+    ///
+    /// # Errors
+    /// At the first byte that the grammar does not allow.
+    pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Chunked), ProtocolError> {
+        let mut at = 0;
+        loop {
+            if self.state == State::Data {
+                let here = usize::try_from(self.left)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len() - at);
+                let found = if here == 0 {
+                    Chunked::NeedBytes
+                } else {
+                    Chunked::Data(here)
+                };
+                return Ok((at, found));
+            }
+            if self.state == State::End {
+                return Ok((at, Chunked::End));
+            }
+            let Some(&byte) = input.get(at) else {
+                return Ok((at, Chunked::NeedBytes));
+            };
+            self.state = self.framing(byte)?;
+            at += 1;
+        }
+    }
+
+    /// Counts `n` bytes of content as consumed.
+    pub fn take(&mut self, n: usize) {
+        debug_assert!(self.state == State::Data && n as u64 <= self.left);
+        self.left -= n as u64;
+        if self.left == 0 {
+            self.state = State::DataCr;
+        }
+    }
+
+    /// Content still to come in the current chunk: what the client has announced.
+    pub const fn announced(&self) -> u64 {
+        self.left
+    }
+
+    /// The state after one byte of framing.
+    fn framing(&mut self, byte: u8) -> Result<State, ProtocolError> {
+        use ProtocolError as E;
+        use State as S;
+        Ok(match (self.state, byte) {
+            (S::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.size_digit(byte)?,
+            (S::Size, _) if self.digits == 0 => return Err(E::ChunkSize),
+            (S::Size, b'\r') => S::SizeLf,
+            (S::Size | S::BeforeExtension, b' ' | b'\t') => {
+                self.extra(E::ChunkExtension, S::BeforeExtension)?
+            }
+            (S::Size | S::BeforeExtension, b';') => self.extra(E::ChunkExtension, S::Extension)?,
+            (S::Size | S::BeforeExtension, _) => return Err(E::ChunkSize),
+            (S::Extension, b'\r') => S::SizeLf,
+            (S::Extension, _) if is_field_byte(byte) => {
+                self.extra(E::ChunkExtension, S::Extension)?
+            }
+            (S::Extension, _) => return Err(E::ChunkExtension),
+            (S::SizeLf, b'\n') => self.size_end(),
+            (S::SizeLf, _) => return Err(E::ChunkSize),
+            (S::DataCr, b'\r') => S::DataLf,
+            (S::DataLf, b'\n') => {
+                self.digits = 0;
+                S::Size
+            }
+            (S::DataCr | S::DataLf, _) => return Err(E::ChunkEnd),
+            (S::TrailerStart, b'\r') => S::EndLf,
+            (S::TrailerStart, _) if is_token_byte(byte) => {
+                self.extra(E::Trailer, S::TrailerName)?
+            }
+            (S::TrailerName, b':') => self.extra(E::Trailer, S::TrailerValue)?,
+            (S::TrailerName, _) if is_token_byte(byte) => self.extra(E::Trailer, S::TrailerName)?,
+            (S::TrailerValue, b'\r') => S::TrailerLf,
+            (S::TrailerValue, _) if is_field_byte(byte) => {
+                self.extra(E::Trailer, S::TrailerValue)?
+            }
+            (S::TrailerLf, b'\n') => S::TrailerStart,
+            (S::EndLf, b'\n') => S::End,
+            _ => return Err(E::Trailer),
+        })
+    }
+
+    fn size_digit(&mut self, byte: u8) -> Result<State, ProtocolError> {
+        let digit = (byte as char)
+            .to_digit(16)
+            .ok_or(ProtocolError::ChunkSize)?;
+        if self.digits == SIZE_DIGITS_MAX {
+            return Err(ProtocolError::ChunkSize);
+        }
+        self.left = self.left << 4 | u64::from(digit);
+        self.digits += 1;
+        Ok(State::Size)
+    }
+
+    const fn size_end(&self) -> State {
+        if self.left == 0 {
+            State::TrailerStart
+        } else {
+            State::Data
+        }
+    }
+
+    fn extra(&mut self, error: ProtocolError, next: State) -> Result<State, ProtocolError> {
+        self.extra_left = self.extra_left.checked_sub(1).ok_or(error)?;
+        Ok(next)
+    }
+}
+
+/// HTAB, SP, VCHAR and obs-text: what a field value or an extension may hold (RFC 9110 §5.5).
+const fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || byte >= b' ' && byte != 0x7f
+}
+
+/// tchar (RFC 9110 §5.6.2).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+        | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(mut input: &[u8], piece: usize) -> Result<Option<Vec<u8>>, ProtocolError> {
+        let mut decoder = ChunkDecoder::new(64);
+        let mut content = Vec::new();
+        let mut held: Vec<u8> = Vec::new();
+        loop {
+            let (consumed, found) = decoder.decode(&held)?;
+            held.drain(..consumed);
+            match found {
+                Chunked::Data(n) => {
+                    content.extend(held.drain(..n));
+                    decoder.take(n);
+                }
+                Chunked::End => return Ok((held.is_empty() && input.is_empty()).then_some(content)),
+                Chunked::NeedBytes if input.is_empty() => return Ok(None),
+                Chunked::NeedBytes => {
+                    let (now, later) = input.split_at(piece.min(input.len()));
+                    held.extend_from_slice(now);
+                    input = later;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chunked_bodies_decode_the_same_whole_and_in_any_pieces() {
+        use ProtocolError as E;
+        let cases: &[(&[u8], Result<Option<&[u8]>, E>)] = &[
+            (b"0\r\n\r\n", Ok(Some(b""))),
+            (b"5\r\nhello\r\n0\r\n\r\n", Ok(Some(b"hello"))),
+            (
+                b"5\r\nhello\r\n6\r\n world\r\n000\r\n\r\n",
+                Ok(Some(b"hello world")),
+            ),
+            (
+                b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
+                Ok(Some(b"01234567890123456789")),
+            ),
+            (
+                b"5;name=value\r\nhello\r\n0;last\r\n\r\n",
+                Ok(Some(b"hello")),
+            ),
+            (b"5 ;x\r\nhello\r\n0\r\n\r\n", Ok(Some(b"hello"))),
+            (
+                b"1\r\nx\r\n0\r\nTrailer: yes\r\nB:c\r\n\r\n",
+                Ok(Some(b"x")),
+            ),
+            (b"5\r\nhel", Ok(None)),
+            (b"\r\n", Err(E::ChunkSize)),
+            (b";x\r\n", Err(E::ChunkSize)),
+            (b"g\r\n", Err(E::ChunkSize)),
+            (b"0x5\r\n", Err(E::ChunkSize)),
+            (b"+5\r\n", Err(E::ChunkSize)),
+            (b"-1\r\n", Err(E::ChunkSize)),
+            (b" 5\r\n", Err(E::ChunkSize)),
+            (b"5 \r\nhello\r\n", Err(E::ChunkSize)),
+            (b"5\nhello", Err(E::ChunkSize)),
+            (b"5\rhello", Err(E::ChunkSize)),
+            (b"5_0\r\n", Err(E::ChunkSize)),
+            (b"10000000000000000\r\n", Err(E::ChunkSize)),
+            (b"00000000000000005\r\n", Err(E::ChunkSize)),
+            (b"5;x\ny\r\nhello\r\n", Err(E::ChunkExtension)),
+            (b"5;x\0\r\nhello\r\n", Err(E::ChunkExtension)),
+            (b"5;x\ry\r\n", Err(E::ChunkSize)),
+            (b"5\r\nhelloX\r\n", Err(E::ChunkEnd)),
+            (b"5\r\nhello\n0\r\n", Err(E::ChunkEnd)),
+            (b"5\r\nhello\rX", Err(E::ChunkEnd)),
+            (b"0\r\n\n", Err(E::Trailer)),
+            (b"0\r\n folded: x\r\n\r\n", Err(E::Trailer)),
+            (b"0\r\nno colon\r\n\r\n", Err(E::Trailer)),
+            (b"0\r\nA : b\r\n\r\n", Err(E::Trailer)),
+            (b"0\r\nA: b\n\r\n", Err(E::Trailer)),
+            (b"0\r\nA: b\rC", Err(E::Trailer)),
+        ];
+        for (input, expected) in cases {
+            for piece in 1..=input.len() {
+                let expected = expected.map(|content| content.map(<[u8]>::to_vec));
+                assert_eq!(
+                    decode(input, piece),
+                    expected,
+                    "{} in {piece}s",
+                    input.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded_together() {
+        let long = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(64));
+        assert_eq!(
+            decode(long.as_bytes(), 7),
+            Err(ProtocolError::ChunkExtension)
+        );
+        let long = format!(
+            "1;{}\r\nx\r\n0\r\nA: {}\r\n\r\n",
+            "e".repeat(40),
+            "b".repeat(40)
+        );
+        assert_eq!(decode(long.as_bytes(), 7), Err(ProtocolError::Trailer));
+    }
+
+    #[test]
+    fn content_length_is_digits_that_agree() {
+        use ProtocolError as E;
+        let cases: &[(&str, Result<u64, E>)] = &[
+            ("0", Ok(0)),
+            ("005", Ok(5)),
+            ("18446744073709551615", Ok(u64::MAX)),
+            ("5, 5", Ok(5)),
+            ("", Err(E::LengthSyntax)),
+            ("5,", Err(E::LengthSyntax)),
+            ("5, 6", Err(E::LengthContradiction)),
+            ("18446744073709551616", Err(E::LengthSyntax)),
+            ("+5", Err(E::LengthSyntax)),
+            ("-5", Err(E::LengthSyntax)),
+            ("0x5", Err(E::LengthSyntax)),
+            ("5 5", Err(E::LengthSyntax)),
+            ("5.0", Err(E::LengthSyntax)),
+            ("five", Err(E::LengthSyntax)),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(content_length(value.as_bytes()), *expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn only_chunked_alone_is_a_transfer_coding_we_serve() {
+        use ProtocolError as E;
+        let cases: &[(&[&str], Result<BodyLength, E>)] = &[
+            (&["chunked"], Ok(BodyLength::Chunked)),
+            (&["CHUNKED"], Ok(BodyLength::Chunked)),
+            (&["gzip, chunked"], Err(E::CodingUnknown)),
+            (&["gzip", "chunked"], Err(E::CodingUnknown)),
+            (&["chunked, gzip"], Err(E::CodingNotFinal)),
+            (&["chunked, chunked"], Err(E::CodingNotFinal)),
+            (&["chunked", "identity"], Err(E::CodingNotFinal)),
+            (&["chunked,"], Err(E::CodingNotFinal)),
+            (&[", chunked"], Err(E::CodingNotFinal)),
+            (&["chunked;q=1"], Err(E::CodingNotFinal)),
+            (&["xchunked"], Err(E::CodingNotFinal)),
+            (&["identity"], Err(E::CodingNotFinal)),
+            (&[""], Err(E::CodingNotFinal)),
+        ];
+        for (lines, expected) in cases {
+            let lines = lines.iter().map(|line| line.as_bytes());
+            assert_eq!(
+                transfer_encoding(lines.clone()),
+                *expected,
+                "{:?}",
+                lines.last()
+            );
+        }
+    }
+}

@@ -10,7 +10,9 @@ use std::time::{Instant, SystemTime};
 
 pub mod body;
 pub mod date;
+pub mod error;
 pub mod framing;
+mod head;
 pub mod negotiate;
 pub mod range;
 pub mod request;
@@ -20,6 +22,7 @@ pub mod target;
 pub mod validator;
 
 pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
+pub use error::ProtocolError;
 pub use request::{Method, Request};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;

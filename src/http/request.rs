@@ -1,90 +1,642 @@
-//! The request head: httparse, then our refusals.
+//! The request head: found, read by httparse, then our refusals.
 //!
-//! *Floor 0.*
+//! *Floor 0.* Knows bytes; does not know where they came from, nor how many pieces they came in.
+//!
+//! Three passes over a head, each with one job:
+//!
+//! 1. [`HeadScan`] looks for the blank line and remembers how far it looked, so that a head that
+//!    drips in byte by byte costs as much as one that arrives whole. It sees every LF anyway, so
+//!    the refusal of a bare one lives there.
+//! 2. The request line is taken apart here, because its errors differ (400, 414, 505) and because
+//!    httparse lets through targets that we refuse.
+//! 3. httparse reads the fields, once; then each field that decides about framing or routing is
+//!    held against its rule. `head.rs` keeps what was learnt; everything else stays in the raw
+//!    bytes and is looked up when asked for.
+//!
+//! *References:* RFC 9112 §2 to §6, RFC 9110 §5 and §7. *Read next:* `framing.rs`.
 
-use std::net::IpAddr;
+use memchr::memchr_iter;
 
-/// A request method (RFC 9110 §9.3, RFC 5789).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `HEAD`
-    Head,
-    /// `POST`
-    Post,
-    /// `PUT`
-    Put,
-    /// `DELETE`
-    Delete,
-    /// `CONNECT`
-    Connect,
-    /// `OPTIONS`
-    Options,
-    /// `TRACE`
-    Trace,
-    /// `PATCH`
-    Patch,
-    /// A token that is none of these: 501.
-    Other,
-}
+use super::error::ProtocolError;
+use super::framing::{self, BodyLength, is_token_byte};
+use super::head::{Head, Known, Span};
+pub use super::head::{Method, Request};
 
-/// A complete, valid request head, borrowed from the connection.
+/// What a head may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'c> {
-    raw: &'c [u8],
-    /// The client's address, unless it came over a Unix socket.
-    pub peer: Option<IpAddr>,
+pub struct HeadLimits {
+    /// Bytes from the request line to the blank line.
+    pub bytes_max: usize,
+    /// Fields.
+    pub fields_max: usize,
+    /// Bytes of the target.
+    pub target_bytes_max: usize,
 }
 
-#[expect(unused_variables, reason = "signatures first")]
-impl<'c> Request<'c> {
-    /// Parses a whole head, for tests and examples: `b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"`.
-    pub fn parse(head: &'c [u8]) -> Option<Self> {
-        unimplemented!()
+/// Bytes that a request line needs beside its target: a method, two spaces, the version.
+const REQUEST_LINE_EXTRA_MAX: usize = 64;
+
+/// A resumable search for the end of a head.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct HeadScan {
+    /// Bytes looked at.
+    scanned: usize,
+    /// Where the line begins that `scanned` stands in.
+    line: usize,
+    /// Where the request line begins: behind empty lines (RFC 9112 §2.2).
+    start: usize,
+}
+
+impl HeadScan {
+    /// Looks on in `buf`, which begins where it began last time. Returns where the head begins
+    /// and where it ends, blank line included, once it is whole.
+    ///
+    /// # Errors
+    /// As early as the bytes allow: a bare LF, a line that cannot become a request line, a target
+    /// or a head beyond its limit.
+    pub fn find(
+        &mut self,
+        buf: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<(usize, usize)>, ProtocolError> {
+        let from = self.scanned;
+        for at in memchr_iter(b'\n', &buf[from..]) {
+            let lf = from + at;
+            if lf == self.line || buf[lf - 1] != b'\r' {
+                return Err(ProtocolError::BareLineFeed);
+            }
+            let empty = lf - 1 == self.line;
+            self.line = lf + 1;
+            self.scanned = lf + 1;
+            if empty && lf - 1 > self.start {
+                let whole = lf + 1 - self.start <= limits.bytes_max;
+                let found = Some((self.start, lf + 1));
+                return if whole {
+                    Ok(found)
+                } else {
+                    Err(ProtocolError::HeadTooLong)
+                };
+            }
+            if empty {
+                self.start = lf + 1;
+            }
+        }
+        self.scanned = buf.len();
+        self.refuse_early(buf, limits)?;
+        Ok(None)
     }
-    /// The method.
-    pub fn method(&self) -> Method {
-        unimplemented!()
+
+    /// Whether a byte of a request line has come.
+    pub const fn has_begun(&self) -> bool {
+        self.scanned > self.start
     }
-    /// The method as it was written.
-    pub fn method_str(&self) -> &'c str {
-        unimplemented!()
+
+    /// What need not wait for the blank line.
+    fn refuse_early(&self, buf: &[u8], limits: &HeadLimits) -> Result<(), ProtocolError> {
+        let begun = &buf[self.start..];
+        let in_request_line = self.line == self.start;
+        match begun.first() {
+            Some(&first) if !is_token_byte(first) && begun != b"\r" => {
+                return Err(ProtocolError::MethodToken);
+            }
+            _ => {}
+        }
+        if in_request_line && begun.len() > limits.target_bytes_max + REQUEST_LINE_EXTRA_MAX {
+            return Err(if begun[..REQUEST_LINE_EXTRA_MAX].contains(&b' ') {
+                ProtocolError::TargetTooLong
+            } else {
+                ProtocolError::RequestLine
+            });
+        }
+        if buf.len() > limits.bytes_max {
+            return Err(ProtocolError::HeadTooLong);
+        }
+        Ok(())
     }
-    /// The target as it was written: `/a%20b?c=d`, `http://host/a`, `*`.
-    pub fn target(&self) -> &'c str {
-        unimplemented!()
+}
+
+/// Reads a whole head: from the request line to the blank line, every line ending in CRLF, as
+/// [`HeadScan::find`] delimits it.
+///
+/// # Errors
+/// The first refusal that applies.
+pub(crate) fn parse(raw: &[u8], limits: &HeadLimits) -> Result<Head, ProtocolError> {
+    let mut head = Head::default();
+    let fields_start = request_line(raw, limits, &mut head)?;
+    let mut few = [httparse::EMPTY_HEADER; 16];
+    match httparse::parse_headers(&raw[fields_start..], &mut few) {
+        Ok(httparse::Status::Complete((_, fields))) => check_fields(raw, fields, limits, &mut head),
+        Err(httparse::Error::TooManyHeaders) => many_fields(raw, fields_start, limits, &mut head),
+        _ => Err(why_malformed(&raw[fields_start..])),
+    }?;
+    Ok(head)
+}
+
+/// The same for a head of more than 16 fields: clearing a large array would cost every request.
+#[cold]
+fn many_fields(
+    raw: &[u8],
+    fields_start: usize,
+    limits: &HeadLimits,
+    head: &mut Head,
+) -> Result<(), ProtocolError> {
+    let mut many = vec![httparse::EMPTY_HEADER; limits.fields_max];
+    match httparse::parse_headers(&raw[fields_start..], &mut many) {
+        Ok(httparse::Status::Complete((_, fields))) => check_fields(raw, fields, limits, head),
+        Err(httparse::Error::TooManyHeaders) => Err(ProtocolError::TooManyFields),
+        _ => Err(why_malformed(&raw[fields_start..])),
     }
-    /// The target's path, still percent-encoded, always starting with `/` (or `*`, or empty for
-    /// CONNECT). Absolute-form targets are reduced to it.
-    pub fn path(&self) -> &'c str {
-        unimplemented!()
+}
+
+/// httparse says only that a field is malformed; the client deserves to know how.
+#[cold]
+fn why_malformed(fields: &[u8]) -> ProtocolError {
+    for line in fields.split(|b| *b == b'\n') {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            return ProtocolError::Folded;
+        }
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if name.len() < line.len() && (name.ends_with(b" ") || name.ends_with(b"\t")) {
+            return ProtocolError::SpaceBeforeColon;
+        }
     }
-    /// What follows the first `?`, if there is one.
-    pub fn query(&self) -> Option<&'c str> {
-        unimplemented!()
+    ProtocolError::FieldSyntax
+}
+
+/// `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3): exactly that. Returns where the
+/// fields begin.
+fn request_line(raw: &[u8], limits: &HeadLimits, head: &mut Head) -> Result<usize, ProtocolError> {
+    use ProtocolError as E;
+    let method_end = raw
+        .iter()
+        .position(|b| !is_token_byte(*b))
+        .ok_or(E::RequestLine)?;
+    if method_end == 0 || raw[method_end] != b' ' {
+        return Err(if method_end == 0 {
+            E::MethodToken
+        } else {
+            E::RequestLine
+        });
     }
-    /// The host that is asked, with its port if one was given: the target's authority in
-    /// absolute-form, else the Host field (RFC 9112 §3.2.2). Empty for HTTP/1.0 without Host.
-    pub fn host(&self) -> &'c str {
-        unimplemented!()
+    head.method = Method::from_token(&raw[..method_end]);
+    head.method_end = Span::offset(method_end);
+    let target_start = method_end + 1;
+    let target_len = target_length(&raw[target_start..], limits)?;
+    let target_end = target_start + target_len;
+    head.target = Span::new(target_start, target_end);
+    head.minor_version = version(&raw[target_end + 1..])?;
+    target_form(raw, head)?;
+    Ok(target_end + 1 + b"HTTP/1.1\r\n".len())
+}
+
+/// Length of the target that stands at the front of `rest`, up to its space.
+fn target_length(rest: &[u8], limits: &HeadLimits) -> Result<usize, ProtocolError> {
+    let end = rest
+        .iter()
+        .position(|b| TARGET_BYTES[*b as usize] == 0)
+        .unwrap_or(rest.len());
+    if rest.get(end) == Some(&b' ') && end > 0 && end <= limits.target_bytes_max {
+        return Ok(end);
     }
-    /// The minor version served: 0 or 1.
-    pub fn minor_version(&self) -> u8 {
-        unimplemented!()
+    let longest = rest
+        .iter()
+        .position(|b| matches!(b, b' ' | b'\r'))
+        .unwrap_or(rest.len());
+    Err(match rest.get(end) {
+        _ if longest > limits.target_bytes_max => ProtocolError::TargetTooLong,
+        Some(b' ' | b'\r') => ProtocolError::RequestLine,
+        _ => ProtocolError::TargetByte,
+    })
+}
+
+/// `"HTTP/" DIGIT "." DIGIT CRLF`, case-sensitive (RFC 9112 §2.3). Returns the minor version we
+/// serve: a higher minor than 1 is understood as 1 (RFC 9110 §2.5).
+fn version(rest: &[u8]) -> Result<u8, ProtocolError> {
+    match rest {
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            major,
+            b'.',
+            minor,
+            b'\r',
+            b'\n',
+            ..,
+        ] if major.is_ascii_digit() && minor.is_ascii_digit() => match (major, minor) {
+            (b'1', b'0') => Ok(0),
+            (b'1', _) => Ok(1),
+            _ => Err(ProtocolError::VersionMajor),
+        },
+        _ => Err(ProtocolError::VersionSyntax),
     }
-    /// The first value of a field, without surrounding white space. Names compare
-    /// case-insensitively. Fields that are absent cost nothing when their name is one of the
-    /// conditional, range and negotiation fields, which parsing has counted.
-    pub fn field(&self, name: &str) -> Option<&'c [u8]> {
-        unimplemented!()
+}
+
+/// Tells the four forms of a target apart (RFC 9112 §3.2) and notes its path, query and authority.
+fn target_form(raw: &[u8], head: &mut Head) -> Result<(), ProtocolError> {
+    let target = head.target.of(raw);
+    let start = head.target.start();
+    match target {
+        _ if head.method == Method::Connect => {
+            let port = target.rsplit(|b| *b == b':').next().unwrap_or_default();
+            if !is_authority(target) || port.len() == target.len() || port.is_empty() {
+                return Err(ProtocolError::TargetForm);
+            }
+            head.authority = head.target;
+            Ok(())
+        }
+        b"*" if head.method == Method::Options => {
+            head.path = head.target;
+            Ok(())
+        }
+        [b'/', ..] => path_and_query(raw, start, head),
+        _ => absolute_form(raw, start, head),
     }
-    /// All values of a field, in order (list fields may be split over lines, RFC 9110 §5.3).
-    pub fn field_values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'c [u8]> + use<'c, 'n> {
-        std::iter::empty()
+}
+
+/// `http://authority/path?query`: a server accepts it although only proxies receive it, and its
+/// authority replaces Host (RFC 9112 §3.2.2).
+fn absolute_form(raw: &[u8], start: usize, head: &mut Head) -> Result<(), ProtocolError> {
+    let target = head.target.of(raw);
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|s| {
+            target
+                .get(..s.len())
+                .is_some_and(|t| t.eq_ignore_ascii_case(s))
+        })
+        .ok_or(ProtocolError::TargetForm)?;
+    let rest = &target[scheme.len()..];
+    let authority_len = rest
+        .iter()
+        .position(|b| matches!(b, b'/' | b'?'))
+        .unwrap_or(rest.len());
+    let authority = &rest[..authority_len];
+    if authority.is_empty() || authority[0] == b':' || !is_authority(authority) {
+        return Err(ProtocolError::HostInvalid);
     }
-    /// All fields in order.
-    pub fn fields(&self) -> impl Iterator<Item = (&'c str, &'c [u8])> + use<'c> {
-        std::iter::empty()
+    let authority_start = start + scheme.len();
+    head.authority = Span::new(authority_start, authority_start + authority_len);
+    path_and_query(raw, authority_start + authority_len, head)
+}
+
+/// The path from `start`, the query behind the first `?`. An empty path stays an empty span, which
+/// [`Request::path`] shows as `/`.
+fn path_and_query(raw: &[u8], start: usize, head: &mut Head) -> Result<(), ProtocolError> {
+    let end = head.target.end();
+    let rest = &raw[start..end];
+    let path_len = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+    if rest[..path_len]
+        .iter()
+        .any(|b| TARGET_BYTES[*b as usize] & PATH == 0)
+    {
+        return Err(ProtocolError::TargetByte);
+    }
+    head.path = Span::new(start, start + path_len);
+    if path_len < rest.len() {
+        head.query = Span::new(start + path_len + 1, end);
+        head.has_query = true;
+    }
+    Ok(())
+}
+
+/// Holds every field against the rules for framing, routing and reuse.
+fn check_fields(
+    raw: &[u8],
+    fields: &[httparse::Header<'_>],
+    limits: &HeadLimits,
+    head: &mut Head,
+) -> Result<(), ProtocolError> {
+    if fields.len() > limits.fields_max {
+        return Err(ProtocolError::TooManyFields);
+    }
+    for field in fields {
+        let known = Known::of(field.name.as_bytes());
+        if known != Known::NOTHING {
+            let repeated = head.known.has(known);
+            head.known.add(known);
+            check_field(raw, known, field.value, repeated, head)?;
+        }
+    }
+    head.keep_alive = match head.minor_version {
+        0 => head.asks_keep_alive && !head.asks_close,
+        _ => !head.asks_close,
+    };
+    if !head.known.has(Known::HOST) && head.minor_version > 0 {
+        return Err(ProtocolError::HostMissing);
+    }
+    if head.known.has(Known::TRANSFER_ENCODING) {
+        check_coding(fields, head)?;
+    }
+    Ok(())
+}
+
+/// One field that matters.
+fn check_field(
+    raw: &[u8],
+    known: Known,
+    value: &[u8],
+    repeated: bool,
+    head: &mut Head,
+) -> Result<(), ProtocolError> {
+    match known {
+        Known::HOST if repeated => return Err(ProtocolError::HostRepeated),
+        Known::HOST if !is_authority(value) => return Err(ProtocolError::HostInvalid),
+        Known::HOST if head.authority.is_empty() => head.authority = Span::within(raw, value),
+        Known::CONTENT_LENGTH => {
+            let length = BodyLength::Exactly(framing::content_length(value)?);
+            if repeated && head.body != length {
+                return Err(ProtocolError::LengthContradiction);
+            }
+            head.body = length;
+        }
+        Known::CONNECTION => {
+            for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+                head.asks_close |= option.eq_ignore_ascii_case(b"close");
+                head.asks_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        // An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).
+        Known::EXPECT if head.minor_version > 0 => {
+            if !value.eq_ignore_ascii_case(b"100-continue") {
+                return Err(ProtocolError::ExpectationUnknown);
+            }
+            head.expects_continue = true;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Transfer-Encoding, over all its lines.
+#[cold]
+fn check_coding(fields: &[httparse::Header<'_>], head: &mut Head) -> Result<(), ProtocolError> {
+    if head.known.has(Known::CONTENT_LENGTH) {
+        return Err(ProtocolError::LengthAndCoding);
+    }
+    if head.minor_version == 0 {
+        return Err(ProtocolError::CodingInHttp10);
+    }
+    let lines = fields
+        .iter()
+        .filter(|f| f.name.eq_ignore_ascii_case("transfer-encoding"))
+        .map(|f| f.value);
+    head.body = framing::transfer_encoding(lines)?;
+    Ok(())
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2): a name, an IPv4 address or a
+/// bracketed IPv6 literal, without user information. Empty is allowed: it is what a client must
+/// send for a target without authority.
+fn is_authority(value: &[u8]) -> bool {
+    let Some((&first, _)) = value.split_first() else {
+        return true;
+    };
+    let host_len = if first == b'[' {
+        let Some(end) = value.iter().position(|b| *b == b']') else {
+            return false;
+        };
+        let literal = &value[1..end];
+        let address = std::str::from_utf8(literal)
+            .ok()
+            .map(str::parse::<std::net::Ipv6Addr>);
+        if !matches!(address, Some(Ok(_))) {
+            return false;
+        }
+        end + 1
+    } else {
+        let end = value
+            .iter()
+            .position(|b| TARGET_BYTES[*b as usize] & HOST == 0);
+        end.unwrap_or(value.len())
+    };
+    match &value[host_len..] {
+        [] => true,
+        [b':', port @ ..] => host_len > 0 && port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// In a path: pchar and `/` of RFC 3986 §3.3, and what browsers leave as it is although the RFC
+/// would have it encoded: ``[ ] { } | ^ ` `` (WHATWG URL, path percent-encode set).
+const PATH: u8 = 1;
+/// In a query: the same, `?` and `\`.
+const QUERY: u8 = 2;
+/// In a host name: unreserved, sub-delims and `%` of RFC 3986 §3.2.2.
+const HOST: u8 = 4;
+
+/// Which parts of a target each byte may stand in. Controls, space, `"`, `#`, `<`, `>`, DEL and
+/// everything beyond ASCII stand nowhere.
+const TARGET_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128u8 {
+        let name = matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%'
+            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        let path = matches!(
+            byte,
+            b':' | b'@' | b'/' | b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'`'
+        );
+        table[byte as usize] = match (name, path) {
+            (true, _) => PATH | QUERY | HOST,
+            (_, true) => PATH | QUERY,
+            _ if byte == b'?' || byte == b'\\' => QUERY,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: HeadLimits = HeadLimits {
+        bytes_max: 1024,
+        fields_max: 20,
+        target_bytes_max: 200,
+    };
+
+    fn read(input: &[u8]) -> Result<Option<Head>, ProtocolError> {
+        match HeadScan::default().find(input, &LIMITS)? {
+            Some((start, end)) => parse(&input[start..end], &LIMITS).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_its_row() {
+        use ProtocolError as E;
+        let host = "Host: a\r\n\r\n";
+        let long = format!("GET /{} HTTP/1.1\r\n{host}", "a".repeat(300));
+        let large = format!("GET / HTTP/1.1\r\nA: {}\r\n{host}", "a".repeat(1100));
+        let many = format!("GET / HTTP/1.1\r\n{}{host}", "A: b\r\n".repeat(20));
+        let cases: &[(&str, E)] = &[
+            ("GET /\r\nHost: a\r\n\r\n", E::RequestLine),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLine),
+            ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLine),
+            ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", E::VersionSyntax),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", E::VersionSyntax),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", E::VersionSyntax),
+            ("GET / HTTP/1.10\r\nHost: a\r\n\r\n", E::VersionSyntax),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", E::VersionMajor),
+            ("GET / HTTP/0.9\r\nHost: a\r\n\r\n", E::VersionMajor),
+            (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", E::MethodToken),
+            ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLine),
+            ("\x16\x03\x01", E::MethodToken),
+            ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
+            ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
+            ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
+            ("CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
+            ("GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", E::HostInvalid),
+            (
+                "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+                E::HostInvalid,
+            ),
+            ("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetByte),
+            ("GET /\"<> HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetByte),
+            ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetByte),
+            ("GET /\\a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetByte),
+            (&long, E::TargetTooLong),
+            (&large, E::HeadTooLong),
+            (&many, E::TooManyFields),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", E::BareLineFeed),
+            ("\nGET / HTTP/1.1\r\n", E::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\n", E::BareLineFeed),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nB : c\r\n\r\n",
+                E::SpaceBeforeColon,
+            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n d\r\n\r\n", E::Folded),
+            ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", E::Folded),
+            ("GET / HTTP/1.1\r\nHost: a\r\nB\r\n\r\n", E::FieldSyntax),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: c\r\n\r\n", E::FieldSyntax),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nB: c\0\r\n\r\n",
+                E::FieldSyntax,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nB: c\rd\r\n\r\n",
+                E::FieldSyntax,
+            ),
+            ("GET / HTTP/1.1\r\n\r\n", E::HostMissing),
+            ("GET http://a/ HTTP/1.1\r\n\r\n", E::HostMissing),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
+                E::HostRepeated,
+            ),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", E::HostInvalid),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+                E::LengthSyntax,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                E::LengthContradiction,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n",
+                E::LengthAndCoding,
+            ),
+            (
+                "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+                E::CodingInHttp10,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n",
+                E::ExpectationUnknown,
+            ),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(
+                read(input.as_bytes()),
+                Err(*expected),
+                "{}",
+                input.escape_debug()
+            );
+        }
+    }
+
+    #[test]
+    fn valid_heads_say_what_they_mean() {
+        let check = |input: &str, expected: (&str, Option<&str>, &str, bool)| {
+            let found = Request::parse(input.as_bytes()).map(|r| {
+                let head = read(input.as_bytes()).unwrap().unwrap();
+                (r.path(), r.query(), r.host(), head.keep_alive)
+            });
+            assert_eq!(found, Some(expected), "{}", input.escape_debug());
+        };
+        check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ("/", None, "a", true));
+        check(
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("/", None, "a", true),
+        );
+        check(
+            "GET /a?b?c HTTP/1.1\r\nHost: a:80\r\n\r\n",
+            ("/a", Some("b?c"), "a:80", true),
+        );
+        check(
+            "GET /? HTTP/1.2\r\nHost: [::1]:1\r\n\r\n",
+            ("/", Some(""), "[::1]:1", true),
+        );
+        check(
+            "GET /?a=\\{|} HTTP/1.1\r\nHost:\r\n\r\n",
+            ("/", Some("a=\\{|}"), "", true),
+        );
+        check(
+            "GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("/", None, "b", true),
+        );
+        check(
+            "GET https://b?q HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("/", Some("q"), "b", true),
+        );
+        check(
+            "GET http://b:8/x HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("/x", None, "b:8", true),
+        );
+        check(
+            "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("*", None, "a", true),
+        );
+        check(
+            "OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n",
+            ("*", None, "b", true),
+        );
+        check(
+            "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+            ("", None, "a:1", true),
+        );
+        check("GET / HTTP/1.0\r\n\r\n", ("/", None, "", false));
+        check(
+            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+            ("/", None, "", true),
+        );
+        check(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n",
+            ("/", None, "a", false),
+        );
+    }
+
+    #[test]
+    fn the_search_finds_the_same_head_in_any_pieces() {
+        let input = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET";
+        for split in 0..input.len() {
+            let mut scan = HeadScan::default();
+            let early = scan.find(&input[..split], &LIMITS).unwrap();
+            let found = early.or_else(|| scan.find(input, &LIMITS).unwrap());
+            assert_eq!(found, Some((2, input.len() - 3)), "split at {split}");
+        }
     }
 }

@@ -1,0 +1,333 @@
+//! What a valid request head says: a few numbers over its raw bytes.
+//!
+//! *Floor 0.* [`Head`] is what parsing leaves behind, without a borrow, so that a connection can
+//! keep it beside its buffer; [`Request`] is the two together, for as long as a service looks at
+//! it. Fields that nobody asks for are never copied or indexed.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::framing::BodyLength;
+use super::request::{self, HeadLimits, HeadScan};
+
+/// A request method (RFC 9110 §9.3, RFC 5789).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum Method {
+    /// `GET`
+    #[default]
+    Get,
+    /// `HEAD`
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `CONNECT`
+    Connect,
+    /// `OPTIONS`
+    Options,
+    /// `TRACE`
+    Trace,
+    /// `PATCH`
+    Patch,
+    /// A token that is none of these: 501.
+    Other,
+}
+
+impl Method {
+    /// The method a token names; methods are case-sensitive (RFC 9110 §9.1).
+    pub const fn from_token(token: &[u8]) -> Self {
+        match token {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"CONNECT" => Self::Connect,
+            b"OPTIONS" => Self::Options,
+            b"TRACE" => Self::Trace,
+            b"PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    /// Its token; empty for [`Method::Other`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => "",
+        }
+    }
+}
+
+/// A stretch of a head. Heads are at most 60 KiB, so 16 bits reach everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    pub(crate) fn offset(at: usize) -> u16 {
+        debug_assert!(at <= usize::from(u16::MAX), "a head is at most 60 KiB");
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self {
+            start: Self::offset(start),
+            end: Self::offset(end),
+        }
+    }
+
+    /// Where `part` stands in `raw`, of which it is a slice.
+    pub(crate) fn within(raw: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize);
+        debug_assert!(start + part.len() <= raw.len(), "not a part of this head");
+        Self::new(start, start + part.len())
+    }
+
+    pub(crate) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(crate) const fn end(self) -> usize {
+        self.end as usize
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn of(self, raw: &[u8]) -> &[u8] {
+        raw.get(self.start()..self.end()).unwrap_or_default()
+    }
+}
+
+/// A set of the fields that the server itself may look at. Being absent is the common case, and
+/// then a lookup is one bit test.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Known(u32);
+
+macro_rules! known_fields {
+    ($($bit:literal $name:ident $text:literal,)*) => {
+        impl Known {
+            pub(crate) const NOTHING: Self = Self(0);
+            $(pub(crate) const $name: Self = Self(1 << $bit);)*
+
+            /// The field that `name` names, or nothing.
+            pub(crate) fn of(name: &[u8]) -> Self {
+                match (name.len(), name.first().map_or(0, |b| b | 0x20)) {
+                    $((len, first)
+                        if len == $text.len()
+                            && first == $text.as_bytes()[0]
+                            && name.eq_ignore_ascii_case($text.as_bytes()) => Self::$name,)*
+                    _ => Self::NOTHING,
+                }
+            }
+        }
+    };
+}
+
+known_fields! {
+    0 HOST "host",
+    1 CONNECTION "connection",
+    2 CONTENT_LENGTH "content-length",
+    3 TRANSFER_ENCODING "transfer-encoding",
+    4 EXPECT "expect",
+    5 RANGE "range",
+    6 IF_RANGE "if-range",
+    7 IF_MATCH "if-match",
+    8 IF_NONE_MATCH "if-none-match",
+    9 IF_MODIFIED_SINCE "if-modified-since",
+    10 IF_UNMODIFIED_SINCE "if-unmodified-since",
+    11 ACCEPT "accept",
+    12 ACCEPT_ENCODING "accept-encoding",
+    13 ORIGIN "origin",
+    14 FORWARDED "forwarded",
+    15 X_FORWARDED_FOR "x-forwarded-for",
+    16 AUTHORIZATION "authorization",
+    17 ACCESS_CONTROL_REQUEST_METHOD "access-control-request-method",
+}
+
+impl Known {
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// What parsing learnt of a head.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Head {
+    pub(crate) body: BodyLength,
+    pub(crate) known: Known,
+    pub(crate) method_end: u16,
+    pub(crate) target: Span,
+    pub(crate) path: Span,
+    pub(crate) query: Span,
+    pub(crate) authority: Span,
+    pub(crate) method: Method,
+    pub(crate) minor_version: u8,
+    pub(crate) has_query: bool,
+    pub(crate) asks_close: bool,
+    pub(crate) asks_keep_alive: bool,
+    /// Whether the client's side permits another request (RFC 9112 §9.3).
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
+}
+
+/// A complete, valid request head, borrowed from the connection.
+#[derive(Clone, Copy)]
+pub struct Request<'c> {
+    raw: &'c [u8],
+    head: Head,
+    /// The client's address, unless it came over a Unix socket.
+    pub peer: Option<IpAddr>,
+}
+
+impl<'c> Request<'c> {
+    pub(crate) const fn new(raw: &'c [u8], head: Head) -> Self {
+        Self {
+            raw,
+            head,
+            peer: None,
+        }
+    }
+
+    /// Parses a whole head, for tests and examples; `None` if it is refused.
+    ///
+    /// ```
+    /// use httpoll::http::{Method, Request};
+    /// let request = Request::parse(b"GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    /// assert_eq!(request.method(), Method::Get);
+    /// assert_eq!(request.path(), "/a");
+    /// assert_eq!(request.query(), Some("b=c"));
+    /// assert_eq!(request.field("host"), Some(&b"h"[..]));
+    /// ```
+    pub fn parse(head: &'c [u8]) -> Option<Self> {
+        let limits = HeadLimits {
+            bytes_max: 16 * 1024,
+            fields_max: 100,
+            target_bytes_max: 8 * 1024,
+        };
+        let (start, end) = HeadScan::default().find(head, &limits).ok()??;
+        let raw = &head[start..end];
+        Some(Self::new(raw, request::parse(raw, &limits).ok()?))
+    }
+
+    /// The method.
+    pub const fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The method as it was written.
+    pub fn method_str(&self) -> &'c str {
+        ascii(&self.raw[..usize::from(self.head.method_end)])
+    }
+
+    /// The target as it was written: `/a%20b?c=d`, `http://host/a`, `*`.
+    pub fn target(&self) -> &'c str {
+        ascii(self.head.target.of(self.raw))
+    }
+
+    /// The target's path, still percent-encoded: it starts with `/`, or is `*` for an OPTIONS
+    /// about the whole server, or empty for CONNECT. Absolute-form targets are reduced to it.
+    pub fn path(&self) -> &'c str {
+        let path = self.head.path;
+        match (self.head.method, path.is_empty()) {
+            (Method::Connect, _) => "",
+            // Absolute-form without a path: the server itself (RFC 9112 §3.2.4), else the root.
+            (Method::Options, true) if !self.head.has_query => "*",
+            (_, true) => "/",
+            _ => ascii(path.of(self.raw)),
+        }
+    }
+
+    /// What follows the first `?`, if there is one.
+    pub fn query(&self) -> Option<&'c str> {
+        self.head
+            .has_query
+            .then(|| ascii(self.head.query.of(self.raw)))
+    }
+
+    /// The host that is asked, with its port if one was given: the target's authority in
+    /// absolute-form, else the Host field (RFC 9112 §3.2.2). Empty for HTTP/1.0 without Host.
+    pub fn host(&self) -> &'c str {
+        ascii(self.head.authority.of(self.raw))
+    }
+
+    /// The minor version served: 0 or 1.
+    pub const fn minor_version(&self) -> u8 {
+        self.head.minor_version
+    }
+
+    /// How the content is delimited.
+    pub const fn body_length(&self) -> BodyLength {
+        self.head.body
+    }
+
+    /// The request line as it was received, without its CRLF: for the access line.
+    pub fn line(&self) -> &'c [u8] {
+        let end = memchr::memchr(b'\r', self.raw).unwrap_or(self.raw.len());
+        &self.raw[..end]
+    }
+
+    /// The first value of a field, without surrounding white space. Names compare
+    /// case-insensitively. An absent conditional, range or negotiation field costs one bit test.
+    pub fn field(&self, name: &str) -> Option<&'c [u8]> {
+        let known = Known::of(name.as_bytes());
+        if known != Known::NOTHING && !self.head.known.has(known) {
+            return None;
+        }
+        self.field_values(name).next()
+    }
+
+    /// All values of a field, in order (list fields may be split over lines, RFC 9110 §5.3).
+    pub fn field_values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'c [u8]> + use<'c, 'n> {
+        let known = Known::of(name.as_bytes());
+        let absent = known != Known::NOTHING && !self.head.known.has(known);
+        let all = if absent { b"" } else { self.raw };
+        fields(all)
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// All fields in order, values without surrounding white space.
+    pub fn fields(&self) -> impl Iterator<Item = (&'c str, &'c [u8])> + use<'c> {
+        fields(self.raw)
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({})", self.line().escape_ascii())
+    }
+}
+
+/// The fields of a head that has been checked: every line ends in CRLF, none is folded.
+fn fields(raw: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    raw.split(|b| *b == b'\n').skip(1).map_while(|line| {
+        let line = line.strip_suffix(b"\r")?;
+        let colon = memchr::memchr(b':', line)?;
+        Some((ascii(&line[..colon]), line[colon + 1..].trim_ascii()))
+    })
+}
+
+/// Tokens and targets were held against ASCII tables when they were parsed.
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
