@@ -98,9 +98,16 @@ pub struct ChunkDecoder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Size,
-    /// White space behind the size: only an extension may follow (BWS, §7.1.1).
+    /// White space behind the size, a name or a value: allowed only before `;` or `=` (BWS).
     BeforeExtension,
-    Extension,
+    NameStart,
+    Name,
+    AfterName,
+    ValueStart,
+    Value,
+    Quoted,
+    QuotedPair,
+    AfterQuoted,
     SizeLf,
     Data,
     DataCr,
@@ -178,17 +185,9 @@ impl ChunkDecoder {
         Ok(match (self.state, byte) {
             (S::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.size_digit(byte)?,
             (S::Size, _) if self.digits == 0 => return Err(E::ChunkSize),
-            (S::Size, b'\r') => S::SizeLf,
-            (S::Size | S::BeforeExtension, b' ' | b'\t') => {
-                self.extra(E::ChunkExtension, S::BeforeExtension)?
-            }
-            (S::Size | S::BeforeExtension, b';') => self.extra(E::ChunkExtension, S::Extension)?,
-            (S::Size | S::BeforeExtension, _) => return Err(E::ChunkSize),
-            (S::Extension, b'\r') => S::SizeLf,
-            (S::Extension, _) if is_field_byte(byte) => {
-                self.extra(E::ChunkExtension, S::Extension)?
-            }
-            (S::Extension, _) => return Err(E::ChunkExtension),
+            (S::Size | S::Name | S::Value | S::AfterQuoted, b'\r') => S::SizeLf,
+            (S::Size, b' ' | b'\t' | b';') => self.extension(byte)?,
+            (S::Size, _) => return Err(E::ChunkSize),
             (S::SizeLf, b'\n') => self.size_end(),
             (S::SizeLf, _) => return Err(E::ChunkSize),
             (S::DataCr, b'\r') => S::DataLf,
@@ -198,19 +197,56 @@ impl ChunkDecoder {
             }
             (S::DataCr | S::DataLf, _) => return Err(E::ChunkEnd),
             (S::TrailerStart, b'\r') => S::EndLf,
-            (S::TrailerStart, _) if is_token_byte(byte) => {
-                self.extra(E::Trailer, S::TrailerName)?
-            }
-            (S::TrailerName, b':') => self.extra(E::Trailer, S::TrailerValue)?,
-            (S::TrailerName, _) if is_token_byte(byte) => self.extra(E::Trailer, S::TrailerName)?,
             (S::TrailerValue, b'\r') => S::TrailerLf,
-            (S::TrailerValue, _) if is_field_byte(byte) => {
-                self.extra(E::Trailer, S::TrailerValue)?
-            }
             (S::TrailerLf, b'\n') => S::TrailerStart,
             (S::EndLf, b'\n') => S::End,
-            _ => return Err(E::Trailer),
+            (S::TrailerStart | S::TrailerName | S::TrailerValue, _) => self.trailer(byte)?,
+            (S::TrailerLf | S::EndLf, _) => return Err(E::Trailer),
+            _ => self.extension(byte)?,
         })
+    }
+
+    /// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 §7.1.1).
+    fn extension(&mut self, byte: u8) -> Result<State, ProtocolError> {
+        use State as S;
+        self.extra_left = self
+            .extra_left
+            .checked_sub(1)
+            .ok_or(ProtocolError::ChunkExtension)?;
+        Ok(match (self.state, byte) {
+            (S::Quoted, b'"') => S::AfterQuoted,
+            (S::Quoted, b'\\') => S::QuotedPair,
+            (S::Quoted | S::QuotedPair, _) if is_field_byte(byte) => S::Quoted,
+            (S::NameStart | S::ValueStart, b' ' | b'\t') => self.state,
+            (S::NameStart | S::Name, _) if is_token_byte(byte) => S::Name,
+            (S::ValueStart | S::Value, _) if is_token_byte(byte) => S::Value,
+            (S::ValueStart, b'"') => S::Quoted,
+            (S::Name | S::AfterName, b' ' | b'\t') => S::AfterName,
+            (S::Name | S::AfterName, b'=') => S::ValueStart,
+            (S::Size | S::Value | S::AfterQuoted | S::BeforeExtension, b' ' | b'\t') => {
+                S::BeforeExtension
+            }
+            (S::Quoted | S::QuotedPair | S::NameStart | S::ValueStart, _) => {
+                return Err(ProtocolError::ChunkExtension);
+            }
+            (_, b';') => S::NameStart,
+            _ => return Err(ProtocolError::ChunkExtension),
+        })
+    }
+
+    /// `*( field-line CRLF ) CRLF` (RFC 9112 §7.1.2), checked and forgotten.
+    fn trailer(&mut self, byte: u8) -> Result<State, ProtocolError> {
+        use State as S;
+        self.extra_left = self
+            .extra_left
+            .checked_sub(1)
+            .ok_or(ProtocolError::Trailer)?;
+        match (self.state, byte) {
+            (S::TrailerName, b':') => Ok(S::TrailerValue),
+            (S::TrailerStart | S::TrailerName, _) if is_token_byte(byte) => Ok(S::TrailerName),
+            (S::TrailerValue, _) if is_field_byte(byte) => Ok(S::TrailerValue),
+            _ => Err(ProtocolError::Trailer),
+        }
     }
 
     fn size_digit(&mut self, byte: u8) -> Result<State, ProtocolError> {
@@ -231,11 +267,6 @@ impl ChunkDecoder {
         } else {
             State::Data
         }
-    }
-
-    fn extra(&mut self, error: ProtocolError, next: State) -> Result<State, ProtocolError> {
-        self.extra_left = self.extra_left.checked_sub(1).ok_or(error)?;
-        Ok(next)
     }
 }
 
@@ -309,7 +340,7 @@ mod tests {
             (b"+5\r\n", Err(E::ChunkSize)),
             (b"-1\r\n", Err(E::ChunkSize)),
             (b" 5\r\n", Err(E::ChunkSize)),
-            (b"5 \r\nhello\r\n", Err(E::ChunkSize)),
+            (b"5 \r\nhello\r\n", Err(E::ChunkExtension)),
             (b"5\nhello", Err(E::ChunkSize)),
             (b"5\rhello", Err(E::ChunkSize)),
             (b"5_0\r\n", Err(E::ChunkSize)),

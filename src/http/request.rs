@@ -274,7 +274,7 @@ fn absolute_form(raw: &[u8], start: usize, head: &mut Head) -> Result<(), Protoc
         .position(|b| matches!(b, b'/' | b'?'))
         .unwrap_or(rest.len());
     let authority = &rest[..authority_len];
-    if authority.is_empty() || authority[0] == b':' || !is_authority(authority) {
+    if !is_authority(authority) {
         return Err(ProtocolError::HostInvalid);
     }
     let authority_start = start + scheme.len();
@@ -388,35 +388,72 @@ fn check_coding(fields: &[httparse::Header<'_>], head: &mut Head) -> Result<(), 
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2): a name, an IPv4 address or a
-/// bracketed IPv6 literal, without user information. Empty is allowed: it is what a client must
-/// send for a target without authority.
+/// bracketed IP literal, without user information. Empty is refused: an http URI has a host
+/// (RFC 9110 §4.2.1).
 fn is_authority(value: &[u8]) -> bool {
-    let Some((&first, _)) = value.split_first() else {
-        return true;
-    };
-    let host_len = if first == b'[' {
-        let Some(end) = value.iter().position(|b| *b == b']') else {
-            return false;
-        };
-        let literal = &value[1..end];
-        let address = std::str::from_utf8(literal)
-            .ok()
-            .map(str::parse::<std::net::Ipv6Addr>);
-        if !matches!(address, Some(Ok(_))) {
-            return false;
-        }
-        end + 1
+    let host_len = if value.first() == Some(&b'[') {
+        memchr::memchr(b']', value).map_or(0, |end| end + 1)
     } else {
         let end = value
             .iter()
             .position(|b| TARGET_BYTES[*b as usize] & HOST == 0);
         end.unwrap_or(value.len())
     };
-    match &value[host_len..] {
-        [] => true,
-        [b':', port @ ..] => host_len > 0 && port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
-        _ => false,
+    let (host, port) = value.split_at(host_len);
+    let host_holds = match host {
+        [] => false,
+        [b'[', literal @ .., b']'] => is_ip_literal(literal),
+        name => is_name(name),
+    };
+    host_holds
+        && match port {
+            [] => true,
+            [b':', digits @ ..] => {
+                let number = digits.iter().try_fold(0u32, |n, b| {
+                    let n = n * 10 + u32::from(b.wrapping_sub(b'0'));
+                    (b.is_ascii_digit() && n <= 65_535).then_some(n)
+                });
+                number.is_some()
+            }
+            _ => false,
+        }
+}
+
+/// `IPv6address / IPvFuture`, without a zone (RFC 3986 §3.2.2, RFC 9844).
+fn is_ip_literal(literal: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(literal) else {
+        return false;
+    };
+    if let Some((version, address)) = text
+        .strip_prefix(['v', 'V'])
+        .and_then(|t| t.split_once('.'))
+    {
+        let part = |b: &u8| *b == b':' || (*b != b'%' && TARGET_BYTES[*b as usize] & HOST != 0);
+        return !version.is_empty()
+            && version.bytes().all(|b| b.is_ascii_hexdigit())
+            && !address.is_empty()
+            && address.as_bytes().iter().all(part);
     }
+    text.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+/// `reg-name`: percent-encodings whole, and no empty label except behind a final dot.
+fn is_name(name: &[u8]) -> bool {
+    let mut before = b'.';
+    for (at, byte) in name.iter().enumerate() {
+        let whole = match byte {
+            b'.' => before != b'.',
+            b'%' => name
+                .get(at + 1..at + 3)
+                .is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)),
+            _ => true,
+        };
+        if !whole {
+            return false;
+        }
+        before = *byte;
+    }
+    true
 }
 
 /// In a path: pchar and `/` of RFC 3986 §3.3, and what browsers leave as it is although the RFC
@@ -536,6 +573,12 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", E::HostInvalid),
             ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", E::HostInvalid),
             ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost:\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a..b\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", E::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost: [::1%25e]\r\n\r\n", E::HostInvalid),
             (
                 "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
                 E::LengthSyntax,
