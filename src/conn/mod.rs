@@ -1,3 +1,506 @@
-//! The connection automaton.
+//! The connection automaton: bytes in, steps out; answers in, bytes and file ranges out.
+//!
+//! *Floor 1.* Knows HTTP's framing, reuse and time limits. Does not know sockets, the clock, files
+//! or threads: what happened comes in through `on_*`, what to do comes out of `next_*`, what it
+//! is interested in out of `wants_*`, and plain verbs are commands. So six drivers share it, a
+//! test is one line of bytes, and the simulator can feed it any schedule.
+//!
+//! A request is answered only when it is complete: content that nobody wants is drained first if
+//! it is small, else the answer goes out at once and the connection closes behind it. So an
+//! answer and unread content are never in flight together on a connection that lives on.
+//!
+//! *References:* RFC 9112 §6, §9; RFC 9110 §10.1.1.
+//! *Read next:* [`Phase`] for the states, `outbox.rs` for the way out, then `driver/blocking.rs`,
+//! the shortest program around it.
+
+mod answer;
+mod buffers;
+mod close;
+mod deadline;
 mod limits;
+mod outbox;
+mod phase;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use answer::Finished;
+pub use buffers::Buffers;
+pub use close::CloseReason;
 pub use limits::Limits;
+pub use outbox::Transmit;
+pub use phase::{Cause, Phase, TRANSITIONS};
+
+use crate::http::request::{self, HeadLimits, HeadScan};
+use crate::http::{Head, ProtocolError, Request, Tick, Wake};
+use buffers::{BodyReader, Content};
+
+/// One HTTP/1.1 connection, server side.
+///
+/// The order of calls: [`on_bytes`](Self::on_bytes) what was read, then
+/// [`next_step`](Self::next_step) until it has nothing to say, answering each
+/// [`Step::Request`]; then [`next_transmit`](Self::next_transmit) and
+/// [`on_sent`](Self::on_sent) until nothing is left or the socket is full.
+///
+/// ```
+/// use std::sync::Arc;
+/// use httpoll::conn::{Connection, Limits, Step, Transmit};
+/// use httpoll::http::{Response, Tick};
+///
+/// # let now = Tick::for_tests();
+/// let mut conn = Connection::new(Arc::new(Limits::default()), &now);
+/// conn.on_bytes(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &now);
+/// assert!(matches!(conn.next_step(&now), Step::Request(r) if r.path() == "/"));
+/// conn.respond(Response::text("hi"), &now);
+/// let Some(Transmit::Bytes { slices, .. }) = conn.next_transmit() else { panic!() };
+/// assert!(slices[0].starts_with(b"HTTP/1.1 200 OK\r\n") && slices[0].ends_with(b"\r\n\r\nhi"));
+/// ```
+pub struct Connection {
+    limits: Arc<Limits>,
+    buffers: Option<Box<Buffers>>,
+    /// When the present wait for the client began; what it means depends on the phase.
+    since: Instant,
+    closed: Option<CloseReason>,
+    phase: Phase,
+    /// The client will send no more.
+    eof: bool,
+    /// `next_step` can do nothing more with the bytes it has.
+    starved: bool,
+    /// No further request is served.
+    last: bool,
+    /// Whether closing must wait for the client to have read the answer.
+    lingers: bool,
+    /// The server is stopping.
+    stopping: bool,
+    /// Whether any request was answered here.
+    served: bool,
+}
+
+/// What a connection wants done.
+#[derive(Debug)]
+pub enum Step<'c> {
+    /// Nothing before more bytes come.
+    NeedBytes,
+    /// Nothing before an answer is given or sent.
+    Paused,
+    /// A request: answer it by [`Connection::respond`], [`Connection::respond_later`] or
+    /// [`Connection::receive`].
+    Request(Request<'c>),
+    /// Content for the sink: say how much it took by [`Connection::on_body_taken`].
+    Body(&'c [u8]),
+    /// The content is complete: answer the request.
+    BodyEnd,
+    /// Close the socket.
+    Close(CloseReason),
+}
+
+/// [`Step`] without its borrow: a function cannot return a borrow on one path and go on on
+/// another, so ranges are found first and borrowed at the end.
+enum Next {
+    NeedBytes,
+    Paused,
+    Request { len: usize },
+    Body { len: usize },
+    BodyEnd,
+    Close(CloseReason),
+}
+
+impl Connection {
+    /// A new connection, waiting for its first request.
+    pub fn new(limits: Arc<Limits>, now: &Tick) -> Self {
+        Self {
+            limits,
+            buffers: None,
+            since: now.instant,
+            closed: None,
+            phase: Phase::AwaitHead,
+            eof: false,
+            starved: true,
+            last: false,
+            lingers: false,
+            stopping: false,
+            served: false,
+        }
+    }
+
+    // ------------------------------------------------------------------ what happened
+
+    /// Bytes were read.
+    pub fn on_bytes(&mut self, bytes: &[u8], now: &Tick) {
+        self.starved = false;
+        if matches!(self.phase, Phase::Lingering | Phase::Closed) || self.last {
+            return;
+        }
+        let buffers = self.buffers.get_or_insert_default();
+        if self.phase == Phase::AwaitHead && buffers.inbox.is_empty() {
+            self.since = now.instant;
+        }
+        buffers.inbox.push(bytes);
+        if self.phase == Phase::AwaitBody {
+            self.on_content_progress(bytes.len(), now);
+        }
+    }
+
+    /// The client closed its sending half. What it asked before is still answered.
+    pub fn on_eof(&mut self, now: &Tick) {
+        let _ = now;
+        self.eof = true;
+        self.starved = false;
+    }
+
+    /// The sink took `n` bytes of the content last offered; 0 means that it is busy.
+    pub fn on_body_taken(&mut self, n: usize) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        buffers.body.blocked = n == 0;
+        buffers.body.take(n);
+        buffers.inbox.take(n);
+    }
+
+    /// Something that a sink or a stream waited for has happened.
+    pub fn on_wake(&mut self, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        if std::mem::take(&mut buffers.body.blocked) {
+            self.since = now.instant;
+            self.starved = false;
+        }
+        buffers.outbox.on_wake();
+    }
+
+    /// The server is stopping: an idle connection ends, a busy one after its answer.
+    pub fn on_shutdown(&mut self, now: &Tick) {
+        let _ = now;
+        self.stopping = true;
+        self.starved = false;
+    }
+
+    /// The socket failed, or the driver decided to end the connection.
+    pub fn on_abort(&mut self, reason: CloseReason) {
+        self.over(reason);
+    }
+
+    // ------------------------------------------------------------------ what to do
+
+    /// What to do next. To be called until it answers [`Step::NeedBytes`], [`Step::Paused`] or
+    /// [`Step::Close`].
+    pub fn next_step(&mut self, now: &Tick) -> Step<'_> {
+        let next = loop {
+            if let Some(next) = self.advance(now) {
+                break next;
+            }
+        };
+        self.starved = matches!(next, Next::NeedBytes);
+        match next {
+            Next::NeedBytes => Step::NeedBytes,
+            Next::Paused => Step::Paused,
+            Next::BodyEnd => Step::BodyEnd,
+            Next::Close(reason) => Step::Close(reason),
+            Next::Request { len } => match &self.buffers {
+                Some(b) => Step::Request(Request::new(b.inbox.taken_last(len), b.head)),
+                None => Step::NeedBytes,
+            },
+            Next::Body { len } => match &self.buffers {
+                Some(b) => Step::Body(b.inbox.unread().get(..len).unwrap_or_default()),
+                None => Step::NeedBytes,
+            },
+        }
+    }
+
+    /// One change, or what must happen outside first.
+    fn advance(&mut self, now: &Tick) -> Option<Next> {
+        match self.phase {
+            Phase::AwaitHead => self.await_head(now),
+            Phase::AwaitReply => Some(Next::Paused),
+            Phase::AwaitBody => self.await_body(now),
+            Phase::Replying => self.replying(now),
+            Phase::Lingering if self.eof => {
+                self.over(self.ending());
+                None
+            }
+            Phase::Lingering => Some(Next::NeedBytes),
+            Phase::Closed => Some(Next::Close(
+                self.closed.unwrap_or(CloseReason::ClientClosed),
+            )),
+        }
+    }
+
+    fn await_head(&mut self, now: &Tick) -> Option<Next> {
+        let Some(buffers) = self.buffers.as_mut().filter(|b| !b.inbox.is_empty()) else {
+            return self.await_first_byte();
+        };
+        if buffers.outbox.pending_bytes() > self.limits.outbox_bytes_max {
+            return Some(Next::Paused);
+        }
+        let limits = HeadLimits {
+            bytes_max: self.limits.head_bytes_max,
+            fields_max: self.limits.fields_max,
+            target_bytes_max: self.limits.target_bytes_max,
+        };
+        let found = buffers.scan.find(buffers.inbox.unread(), &limits);
+        match found {
+            Ok(Some((start, end))) => {
+                buffers.inbox.take(end);
+                buffers.scan = HeadScan::default();
+                let raw = buffers.inbox.taken_last(end - start);
+                match request::parse(raw, &limits) {
+                    Ok(head) => return self.on_head(head, end - start, now),
+                    Err(error) => self.refuse(error, now),
+                }
+            }
+            Err(error) => self.refuse(error, now),
+            Ok(None) if self.eof && buffers.scan.has_begun() => {
+                self.refuse_truncated(ProtocolError::RequestLine, now);
+            }
+            Ok(None) if self.eof => {
+                buffers.inbox.clear();
+            }
+            Ok(None) => return Some(Next::NeedBytes),
+        }
+        None
+    }
+
+    /// Between two requests.
+    fn await_first_byte(&mut self) -> Option<Next> {
+        if !self.eof && !self.stopping {
+            return Some(Next::NeedBytes);
+        }
+        if self.buffers.as_ref().is_some_and(|b| !b.outbox.is_empty()) {
+            return Some(Next::Paused);
+        }
+        self.over(if self.eof {
+            CloseReason::ClientClosed
+        } else {
+            CloseReason::Shutdown
+        });
+        None
+    }
+
+    /// A valid head of `len` bytes has just been taken from the inbox.
+    fn on_head(&mut self, head: Head, len: usize, now: &Tick) -> Option<Next> {
+        let buffers = self.buffers.as_mut()?;
+        let extra = self.limits.chunk_extra_bytes_max;
+        buffers.body = BodyReader::new(head.body, extra, head.expects_continue);
+        buffers.head = head;
+        if self.limits.report_finished {
+            let request = Request::new(buffers.inbox.taken_last(len), head);
+            buffers.answers.current = Some(Finished::new(&request, now));
+        }
+        if buffers.body.announced() > self.limits.body_bytes_max {
+            self.refuse(ProtocolError::ContentTooLong, now);
+            return None;
+        }
+        self.phase.change(Cause::Head, Phase::AwaitReply);
+        Some(Next::Request { len })
+    }
+
+    fn await_body(&mut self, now: &Tick) -> Option<Next> {
+        let buffers = self.buffers.as_mut()?;
+        if buffers.body.blocked {
+            return Some(Next::Paused);
+        }
+        let next = buffers.body.next(&mut buffers.inbox);
+        let too_long = buffers.body.announced() > self.limits.body_bytes_max;
+        let drained_enough = buffers.body.total > self.limits.drain_bytes_max;
+        match next {
+            Err(error) => self.refuse(error, now),
+            Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
+            Ok(Content::Data(n)) if buffers.body.discards => {
+                buffers.body.take(n);
+                buffers.inbox.take(n);
+                if drained_enough {
+                    self.answer_held(now);
+                }
+            }
+            Ok(Content::End) if buffers.body.discards => self.answer_held(now),
+            Ok(Content::Data(len)) => return Some(Next::Body { len }),
+            Ok(Content::End) => {
+                self.phase.change(Cause::BodyEnd, Phase::AwaitReply);
+                return Some(Next::BodyEnd);
+            }
+            Ok(Content::NeedBytes) if self.eof => {
+                self.refuse_truncated(ProtocolError::LengthSyntax, now);
+            }
+            Ok(Content::NeedBytes) => return Some(Next::NeedBytes),
+        }
+        None
+    }
+
+    /// An answer is on its way out.
+    fn replying(&mut self, now: &Tick) -> Option<Next> {
+        let buffers = self.buffers.as_mut()?;
+        if !buffers.outbox.is_empty() {
+            return Some(Next::Paused);
+        }
+        if !self.last {
+            self.phase.change(Cause::Sent, Phase::AwaitHead);
+            self.since = now.instant;
+        } else if self.lingers && !self.eof {
+            return Some(Next::Paused); // until our half is closed, see next_transmit
+        } else {
+            self.over(self.ending());
+        }
+        None
+    }
+
+    /// What may be sent next.
+    pub fn next_transmit(&self) -> Option<Transmit<'_>> {
+        let outbox = &self.buffers.as_ref()?.outbox;
+        let finished = self.phase == Phase::Replying && self.last && self.lingers && !self.eof;
+        if finished && outbox.is_empty() {
+            return Some(Transmit::Shutdown);
+        }
+        outbox.next_transmit()
+    }
+
+    /// `n` bytes of what [`Connection::next_transmit`] offered were taken by the socket.
+    pub fn on_sent(&mut self, n: usize, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        buffers.outbox.on_sent(n);
+        buffers.writes.sent += n as u64;
+        buffers.writes.since = Some(now.instant);
+    }
+
+    /// Our half is closed, as [`Transmit::Shutdown`] asked.
+    pub fn on_shutdown_sent(&mut self, now: &Tick) {
+        if self.phase == Phase::Replying {
+            self.phase.change(Cause::SentLast, Phase::Lingering);
+            self.since = now.instant;
+        }
+    }
+
+    /// The file being sent ended early: the length already promised cannot be kept, so the
+    /// connection closes at once.
+    pub fn on_source_end(&mut self) {
+        self.over(CloseReason::SourceEnded);
+    }
+
+    /// Whether [`Connection::pull`] has something to do before [`Connection::next_transmit`].
+    pub fn wants_pull(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|b| b.outbox.wants_pull())
+    }
+
+    /// Takes what a [`Body::Stream`](crate::http::Body::Stream) has now.
+    pub fn pull(&mut self, wake: &Wake) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        match buffers.outbox.pull(wake) {
+            None => {}
+            Some(Ok(())) => buffers
+                .answers
+                .end_of_stream(buffers.writes.sent + buffers.outbox.pending_bytes() as u64),
+            Some(Err(reason)) => self.over(reason),
+        }
+    }
+
+    // ------------------------------------------------------------------ what it is interested in
+
+    /// Whether bytes from the client would be used now.
+    pub fn wants_read(&self) -> bool {
+        if self.eof {
+            return false;
+        }
+        let (inbox, pending) = match &self.buffers {
+            Some(b) => (b.inbox.len(), b.outbox.pending_bytes()),
+            None => (0, 0),
+        };
+        let room = inbox < self.limits.inbox_bytes_max;
+        match self.phase {
+            Phase::AwaitHead => {
+                (self.starved || inbox == 0) && room && pending <= self.limits.outbox_bytes_max
+            }
+            Phase::AwaitBody => room,
+            // Only to learn that the client is gone while nothing is being written to it.
+            Phase::Replying => room && self.buffers.as_ref().is_some_and(|b| b.outbox.is_waiting()),
+            Phase::Lingering => true,
+            Phase::AwaitReply | Phase::Closed => false,
+        }
+    }
+
+    /// Whether there is something to give to the client.
+    pub fn wants_write(&self) -> bool {
+        self.phase != Phase::Closed
+            && self
+                .buffers
+                .as_ref()
+                .is_some_and(|b| b.outbox.is_sendable())
+    }
+
+    /// Whether [`Connection::next_step`] can go on without anything happening: bytes already taken
+    /// from the kernel, which no event will announce again.
+    pub fn has_work(&self) -> bool {
+        if self.starved {
+            return false;
+        }
+        let Some(buffers) = &self.buffers else {
+            return self.eof || self.stopping;
+        };
+        match self.phase {
+            Phase::AwaitHead if buffers.inbox.is_empty() => {
+                (self.eof || self.stopping) && buffers.outbox.is_empty()
+            }
+            Phase::AwaitHead => buffers.outbox.pending_bytes() <= self.limits.outbox_bytes_max,
+            Phase::AwaitBody => !buffers.body.blocked,
+            Phase::Replying => buffers.outbox.is_empty(),
+            Phase::Lingering => self.eof,
+            Phase::AwaitReply | Phase::Closed => false,
+        }
+    }
+
+    /// What it is doing, for metrics and eviction.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether it waits for a next request and owes nothing.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::AwaitHead
+            && self
+                .buffers
+                .as_ref()
+                .is_none_or(|b| b.inbox.is_empty() && b.outbox.is_empty())
+    }
+
+    /// Whether any request was answered on it.
+    pub const fn has_served(&self) -> bool {
+        self.served
+    }
+
+    /// When the present wait for the client began.
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    // ------------------------------------------------------------------ buffers
+
+    /// Whether buffers are lent.
+    pub const fn has_buffers(&self) -> bool {
+        self.buffers.is_some()
+    }
+
+    /// Lends buffers; without, the first bytes allocate their own.
+    pub fn lend(&mut self, buffers: Box<Buffers>) {
+        debug_assert!(self.buffers.is_none(), "lent twice");
+        self.buffers = Some(buffers);
+    }
+
+    /// Gives the buffers back if nothing is owed.
+    pub fn reclaim(&mut self) -> Option<Box<Buffers>> {
+        let over = self.phase == Phase::Closed || self.is_idle();
+        let silent = self
+            .buffers
+            .as_ref()
+            .is_some_and(|b| b.answers.queue.is_empty());
+        if !(over && silent) {
+            return None;
+        }
+        let mut buffers = self.buffers.take()?;
+        buffers.reset();
+        Some(buffers)
+    }
+}

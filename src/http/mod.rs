@@ -12,7 +12,7 @@ pub mod body;
 pub mod date;
 pub mod error;
 pub mod framing;
-mod head;
+pub(crate) mod head;
 pub mod negotiate;
 pub mod range;
 pub mod request;
@@ -23,7 +23,8 @@ pub mod validator;
 
 pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
 pub use error::ProtocolError;
-pub use request::{Method, Request};
+pub(crate) use head::Head;
+pub use head::{Method, Request};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;
 
@@ -39,4 +40,18 @@ pub struct Tick {
     pub turn: u64,
     /// The `Date` field's value (RFC 9110 §5.6.7), formatted once per second.
     pub http_date: [u8; 29],
+}
+
+impl Tick {
+    /// A moment for tests and examples: now, with a fixed date.
+    #[doc(hidden)]
+    #[expect(clippy::disallowed_methods, reason = "only for tests and examples")]
+    pub fn for_tests() -> Self {
+        Self {
+            instant: Instant::now(),
+            wall: SystemTime::now(),
+            turn: 1,
+            http_date: *b"Sun, 06 Nov 1994 08:49:37 GMT",
+        }
+    }
 }

@@ -19,8 +19,7 @@ use memchr::memchr_iter;
 
 use super::error::ProtocolError;
 use super::framing::{self, BodyLength, is_token_byte};
-use super::head::{Head, Known, Span};
-pub use super::head::{Method, Request};
+use super::head::{Head, Known, Method, Span};
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug)]
@@ -491,6 +490,7 @@ const TARGET_BYTES: [u8; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Request;
 
     const LIMITS: HeadLimits = HeadLimits {
         bytes_max: 1024,
@@ -634,8 +634,8 @@ mod tests {
             ("/", Some(""), "[::1]:1", true),
         );
         check(
-            "GET /?a=\\{|} HTTP/1.1\r\nHost:\r\n\r\n",
-            ("/", Some("a=\\{|}"), "", true),
+            "GET /?a=\\{|} HTTP/1.1\r\nHost: a.\r\n\r\n",
+            ("/", Some("a=\\{|}"), "a.", true),
         );
         check(
             "GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -1,0 +1,344 @@
+//! Answers: the commands of a service, turned into framing.
+//!
+//! *Floor 1.* The connection owns `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`;
+//! everything else in an answer is the service's.
+//!
+//! *References:* RFC 9112 §6.3 (length), §9.3 (persistence), §9.6 (closing);
+//! RFC 9110 §8.6, §9.3.2 (HEAD), §10.1.1 (Expect).
+
+use std::time::Instant;
+
+use super::buffers::Answers;
+use super::{Cause, CloseReason, Connection, Phase};
+use crate::http::{Body, Method, ProtocolError, Request, Response, Status, Tick};
+
+/// One answer that is out, for the access line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// The request line as it was received; empty if none could be read.
+    pub request_line: Vec<u8>,
+    /// The answer's status.
+    pub status: Status,
+    /// Bytes of content sent.
+    pub body_bytes: u64,
+    /// When the request's head was complete.
+    pub started: Instant,
+    /// Whether all of the answer was given to the kernel.
+    pub complete: bool,
+}
+
+impl Finished {
+    pub(super) fn new(request: &Request<'_>, now: &Tick) -> Self {
+        Self {
+            request_line: request.line().to_vec(),
+            ..Self::unread(now)
+        }
+    }
+
+    fn unread(now: &Tick) -> Self {
+        Self {
+            request_line: Vec::new(),
+            status: Status::BAD_REQUEST,
+            body_bytes: 0,
+            started: now.instant,
+            complete: false,
+        }
+    }
+}
+
+impl Answers {
+    /// The current answer's content, `len` bytes of it, begins at this position.
+    fn queue(&mut self, status: Status, before: u64, len: Option<u64>) {
+        if let Some(mut finished) = self.current.take() {
+            finished.status = status;
+            finished.body_bytes = len.unwrap_or(0);
+            self.queue.push_back((len.map(|n| before + n), finished));
+        }
+    }
+
+    /// The stream that was being sent is complete at `position`.
+    pub(super) fn end_of_stream(&mut self, position: u64) {
+        if let Some((end @ None, _)) = self.queue.back_mut() {
+            *end = Some(position);
+        }
+    }
+}
+
+impl Connection {
+    /// Answers the request of the last [`Step::Request`](super::Step::Request) or
+    /// [`Step::BodyEnd`](super::Step::BodyEnd), or ends a reception early.
+    pub fn respond(&mut self, mut response: Response, now: &Tick) {
+        debug_assert!(
+            response.status.code() >= 200,
+            "an interim answer is not an answer"
+        );
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        let body = &mut buffers.body;
+        if body.is_pending() {
+            // A client that sends at once does not wait for our permission.
+            body.awaits_continue &= buffers.inbox.is_empty();
+            let small = body
+                .known_left()
+                .is_none_or(|n| n <= self.limits.drain_bytes_max);
+            if small && !body.awaits_continue && !response.close {
+                body.discards = true;
+                body.blocked = false;
+                buffers.held = Some(response);
+                if self.phase == Phase::AwaitReply {
+                    self.phase.change(Cause::Receive, Phase::AwaitBody);
+                    self.since = now.instant;
+                }
+                return;
+            }
+            response.close = true;
+            self.lingers = true;
+        }
+        self.answer(response, Cause::Answered, now);
+    }
+
+    /// The answer comes later, from other work; until then the request is in the service's hands.
+    pub fn respond_later(&mut self) {
+        debug_assert!(self.phase == Phase::AwaitReply, "nothing to answer");
+    }
+
+    /// Receives the request's content: [`Step::Body`](super::Step::Body) follows.
+    pub fn receive(&mut self, now: &Tick) {
+        debug_assert!(self.phase == Phase::AwaitReply, "nothing to receive");
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        if buffers.body.awaits_continue && buffers.inbox.is_empty() {
+            buffers
+                .outbox
+                .encode()
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        buffers.body.awaits_continue = false;
+        self.phase.change(Cause::Receive, Phase::AwaitBody);
+        self.since = now.instant;
+        self.starved = false;
+    }
+
+    /// Whether content is being received for a sink.
+    pub fn is_receiving(&self) -> bool {
+        self.phase == Phase::AwaitBody && self.buffers.as_ref().is_some_and(|b| !b.body.discards)
+    }
+
+    /// The content has been drained, or has become too much: the answer may go.
+    pub(super) fn answer_held(&mut self, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        let Some(mut response) = buffers.held.take() else {
+            return;
+        };
+        if buffers.body.is_pending() {
+            response.close = true;
+            self.lingers = true;
+        }
+        self.answer(response, Cause::Answered, now);
+    }
+
+    /// Answers what cannot be understood, and lets nothing follow.
+    pub(super) fn refuse(&mut self, error: ProtocolError, now: &Tick) {
+        let text = format!("{}: {}\n", error.status(), error.explain());
+        let response = Response {
+            status: error.status(),
+            ..Response::text(text)
+        };
+        self.refuse_with(response, CloseReason::Refused(error), now);
+    }
+
+    /// A request that ends before it is complete (RFC 9112 §8).
+    pub(super) fn refuse_truncated(&mut self, error: ProtocolError, now: &Tick) {
+        let response = Response::plain(error.status());
+        self.refuse_with(response, CloseReason::Truncated, now);
+    }
+
+    fn refuse_with(&mut self, response: Response, reason: CloseReason, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return self.over(reason);
+        };
+        if self.phase == Phase::AwaitHead {
+            let line = buffers.inbox.line_of_refused();
+            let is_head = line.starts_with(b"HEAD ");
+            buffers.head.method = if is_head { Method::Head } else { Method::Get };
+            if self.limits.report_finished {
+                let mut finished = Finished::unread(now);
+                finished.request_line = line.to_vec();
+                buffers.answers.current = Some(finished);
+            }
+        }
+        buffers.head.keep_alive = false;
+        buffers.ending = Some(reason);
+        buffers.held = None;
+        buffers.inbox.clear();
+        self.lingers = true;
+        self.answer(response.close(), Cause::Refused, now);
+    }
+
+    /// Encodes an answer.
+    fn answer(&mut self, response: Response, cause: Cause, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        let (head, outbox) = (&buffers.head, &mut buffers.outbox);
+        let framing = Framing::of(&response, head.method, head.minor_version);
+        let last = response.close
+            || !head.keep_alive
+            || self.limits.close_always
+            || self.stopping
+            || head.method == Method::Connect
+            || framing == Framing::UntilClose;
+        if outbox.is_empty() {
+            buffers.writes.since = Some(now.instant);
+            buffers.writes.check = None;
+        }
+        encode_head(
+            outbox.encode(),
+            &response,
+            framing,
+            last,
+            head.minor_version,
+            now,
+        );
+        let before = buffers.writes.sent + outbox.pending_bytes() as u64;
+        let body = if framing.sends_body(head.method) {
+            response.body
+        } else {
+            Body::Empty
+        };
+        buffers.answers.queue(response.status, before, body.len());
+        outbox.push_body(
+            body,
+            self.limits.inline_bytes_max,
+            framing == Framing::Chunked,
+        );
+        self.answered(last, cause, now);
+    }
+
+    /// Decides what becomes of the connection now that an answer is encoded.
+    fn answered(&mut self, last: bool, cause: Cause, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        self.served = true;
+        self.starved = false;
+        if last {
+            self.last = true;
+            self.lingers |= !buffers.inbox.is_empty();
+            buffers.inbox.clear();
+        }
+        if last || buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {
+            self.phase.change(cause, Phase::Replying);
+        } else {
+            self.phase.change(Cause::AnsweredWhole, Phase::AwaitHead);
+            self.since = now.instant;
+        }
+    }
+
+    /// An answer that is out or cut short, in order; to be asked until it says `None`. Nothing
+    /// unless [`Limits::report_finished`](super::Limits) is set.
+    pub fn next_finished(&mut self) -> Option<Finished> {
+        let buffers = self.buffers.as_mut()?;
+        let over = self.phase == Phase::Closed;
+        let (end, _) = buffers.answers.queue.front()?;
+        let complete = end.is_some_and(|end| buffers.writes.sent >= end);
+        if !complete && !over {
+            return None;
+        }
+        let (end, mut finished) = buffers.answers.queue.pop_front()?;
+        finished.complete = complete;
+        if let Some(end) = end.filter(|_| !complete) {
+            let missing = end.saturating_sub(buffers.writes.sent);
+            finished.body_bytes = finished.body_bytes.saturating_sub(missing);
+        }
+        Some(finished)
+    }
+
+    /// The end, for the first reason given.
+    pub(super) fn over(&mut self, reason: CloseReason) {
+        if self.phase != Phase::Closed {
+            self.phase.change(Cause::Over, Phase::Closed);
+            self.closed = Some(reason);
+            if let Some(buffers) = &mut self.buffers {
+                buffers.outbox.discard();
+                buffers.inbox.clear();
+                buffers.held = None;
+            }
+        }
+        self.starved = false;
+    }
+
+    /// Why the connection ends once its last answer is out.
+    pub(super) fn ending(&self) -> CloseReason {
+        let stated = self.buffers.as_ref().and_then(|b| b.ending);
+        stated.unwrap_or(if self.stopping {
+            CloseReason::Shutdown
+        } else {
+            CloseReason::Answered
+        })
+    }
+}
+
+/// How the end of an answer's content is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Framing {
+    /// There never is content (1xx, 204, 304): no length either (RFC 9110 §8.6).
+    Bodiless,
+    /// Content-Length.
+    Length(u64),
+    /// Transfer-Encoding: chunked.
+    Chunked,
+    /// By closing: what HTTP/1.0 clients understand.
+    UntilClose,
+}
+
+impl Framing {
+    fn of(response: &Response, method: Method, minor_version: u8) -> Self {
+        match response.body.len() {
+            _ if response.status.is_bodiless() => Self::Bodiless,
+            Some(len) => Self::Length(len),
+            None if minor_version == 0 && method == Method::Head => Self::Bodiless,
+            None if minor_version == 0 => Self::UntilClose,
+            None => Self::Chunked,
+        }
+    }
+
+    fn sends_body(self, method: Method) -> bool {
+        self != Self::Bodiless && method != Method::Head
+    }
+}
+
+/// The status line and the fields, ours before the service's.
+fn encode_head(
+    out: &mut Vec<u8>,
+    response: &Response,
+    framing: Framing,
+    last: bool,
+    minor_version: u8,
+    now: &Tick,
+) {
+    out.extend_from_slice(response.status.line());
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(&now.http_date);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(response.fields.as_bytes());
+    match framing {
+        Framing::Length(len) => {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::Bodiless | Framing::UntilClose => {}
+    }
+    if last {
+        out.extend_from_slice(b"Connection: close\r\n");
+    } else if minor_version == 0 {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,248 @@
+//! What a connection borrows while it owes something.
+//!
+//! *Floor 1.* An idle keep-alive connection has none of this: the loop lends a set before bytes
+//! come in and takes it back when nothing is owed, so 10,000 idle clients cost no buffers.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::outbox::Outbox;
+use super::{CloseReason, Finished};
+use crate::http::framing::{BodyLength, ChunkDecoder, Chunked};
+use crate::http::request::HeadScan;
+use crate::http::{Head, ProtocolError, Response};
+
+/// Capacity of the vectors that is kept from one use to the next.
+const KEPT_CAPACITY_MAX: usize = 32 * 1024;
+
+/// How much of a line that is no request line is worth logging.
+const LOGGED_LINE_MAX: usize = 256;
+
+/// Everything a connection needs between a first byte and a last acknowledgement.
+#[derive(Default)]
+pub struct Buffers {
+    pub(super) inbox: Inbox,
+    pub(super) scan: HeadScan,
+    pub(super) head: Head,
+    pub(super) body: BodyReader,
+    pub(super) outbox: Outbox,
+    /// An answer that waits until its request's content has been drained.
+    pub(super) held: Option<Response>,
+    /// Why the connection will close once the outbox is empty.
+    pub(super) ending: Option<CloseReason>,
+    pub(super) writes: WriteProgress,
+    pub(super) answers: Answers,
+}
+
+impl Buffers {
+    /// Makes the set as good as new, keeping what capacity is worth keeping.
+    pub(super) fn reset(&mut self) {
+        self.inbox.clear();
+        if self.inbox.bytes.capacity() > KEPT_CAPACITY_MAX {
+            self.inbox.bytes = Vec::new();
+        }
+        self.scan = HeadScan::default();
+        self.body = BodyReader::default();
+        self.outbox.discard();
+        self.outbox.shrink(KEPT_CAPACITY_MAX);
+        self.held = None;
+        self.ending = None;
+        self.writes = WriteProgress::default();
+        self.answers = Answers::default();
+    }
+}
+
+/// Bytes taken from the kernel and not yet understood.
+#[derive(Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Inbox {
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds bytes behind the unread ones, moving those to the front if that makes room.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.taken == self.bytes.len() {
+            self.clear();
+        } else if self.taken > self.bytes.len() / 2 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Marks `n` bytes as understood. They stay where they are until the next
+    /// [`Inbox::push`], because a request may still be borrowed from them.
+    pub(super) fn take(&mut self, n: usize) {
+        debug_assert!(n <= self.len(), "more taken than there was");
+        self.taken += n;
+    }
+
+    /// The `n` bytes taken last.
+    pub(super) fn taken_last(&self, n: usize) -> &[u8] {
+        &self.bytes[self.taken - n..self.taken]
+    }
+
+    /// The first line of a head that was refused: either still unread, or taken but not answered.
+    pub(super) fn line_of_refused(&self) -> &[u8] {
+        let whole = if self.is_empty() {
+            &self.bytes[..]
+        } else {
+            self.unread()
+        };
+        let end = whole
+            .iter()
+            .position(|b| matches!(b, b'\r' | b'\n'))
+            .unwrap_or(whole.len());
+        &whole[..end.min(LOGGED_LINE_MAX)]
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.taken = 0;
+    }
+}
+
+/// Follows a request's content through the inbox.
+#[derive(Clone, Copy, Default)]
+pub(super) struct BodyReader {
+    left: Left,
+    /// Content taken so far.
+    pub(super) total: u64,
+    /// Content that came since the mark of the body time-out.
+    pub(super) window: u64,
+    /// Whether nobody wants it: it is dropped, up to the drain limit.
+    pub(super) discards: bool,
+    /// Whether the sink asked us to stop offering.
+    pub(super) blocked: bool,
+    /// Whether the client waits for `100 Continue` before it sends.
+    pub(super) awaits_continue: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Left {
+    #[default]
+    Nothing,
+    Bytes(u64),
+    Chunks(ChunkDecoder),
+}
+
+/// What stands at the front of the inbox while content is received.
+pub(super) enum Content {
+    NeedBytes,
+    Data(usize),
+    End,
+}
+
+impl BodyReader {
+    pub(super) fn new(length: BodyLength, extra_bytes_max: usize, awaits_continue: bool) -> Self {
+        let left = match length {
+            BodyLength::None | BodyLength::Exactly(0) => Left::Nothing,
+            BodyLength::Exactly(n) => Left::Bytes(n),
+            BodyLength::Chunked => Left::Chunks(ChunkDecoder::new(extra_bytes_max)),
+        };
+        let awaits_continue = awaits_continue && !matches!(left, Left::Nothing);
+        Self {
+            left,
+            awaits_continue,
+            ..Self::default()
+        }
+    }
+
+    /// Whether content is still to come.
+    pub(super) const fn is_pending(&self) -> bool {
+        !matches!(self.left, Left::Nothing)
+    }
+
+    /// Bytes still to come, if they are known.
+    pub(super) const fn known_left(&self) -> Option<u64> {
+        match self.left {
+            Left::Nothing => Some(0),
+            Left::Bytes(n) => Some(n),
+            Left::Chunks(_) => None,
+        }
+    }
+
+    /// Reads framing from the inbox up to the next content.
+    pub(super) fn next(&mut self, inbox: &mut Inbox) -> Result<Content, ProtocolError> {
+        match &mut self.left {
+            Left::Nothing => Ok(Content::End),
+            Left::Bytes(_) if inbox.is_empty() => Ok(Content::NeedBytes),
+            Left::Bytes(n) => {
+                let here = usize::try_from(*n).unwrap_or(usize::MAX).min(inbox.len());
+                Ok(Content::Data(here))
+            }
+            Left::Chunks(decoder) => {
+                let (framing, found) = decoder.decode(inbox.unread())?;
+                inbox.take(framing);
+                Ok(match found {
+                    Chunked::NeedBytes => Content::NeedBytes,
+                    Chunked::Data(n) => Content::Data(n),
+                    Chunked::End => {
+                        self.left = Left::Nothing;
+                        Content::End
+                    }
+                })
+            }
+        }
+    }
+
+    /// Counts `n` bytes of content as taken.
+    pub(super) fn take(&mut self, n: usize) {
+        self.total += n as u64;
+        match &mut self.left {
+            Left::Nothing => debug_assert!(n == 0, "content after its end"),
+            Left::Bytes(left) => {
+                *left -= n as u64;
+                if *left == 0 {
+                    self.left = Left::Nothing;
+                }
+            }
+            Left::Chunks(decoder) => decoder.take(n),
+        }
+    }
+
+    /// Content that the client has announced to send in any case: what counts against the limit
+    /// before it is here.
+    pub(super) fn announced(&self) -> u64 {
+        match &self.left {
+            Left::Nothing => self.total,
+            Left::Bytes(n) => self.total.saturating_add(*n),
+            Left::Chunks(decoder) => self.total.saturating_add(decoder.announced()),
+        }
+    }
+}
+
+/// Whether the reader at the other end takes anything.
+#[derive(Clone, Copy, Default)]
+pub(super) struct WriteProgress {
+    /// Bytes given to the kernel.
+    pub(super) sent: u64,
+    /// Of these, acknowledged when we last looked; negative while older answers are not.
+    pub(super) acknowledged: Option<i128>,
+    /// When that last grew.
+    pub(super) since: Option<Instant>,
+    /// When to look next.
+    pub(super) check: Option<Instant>,
+}
+
+/// Answers on their way out, for access lines: empty unless those are wanted.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// The request being answered.
+    pub(super) current: Option<Finished>,
+    /// Answers whose end is at this position of all bytes sent; a stream's is not known yet.
+    pub(super) queue: VecDeque<(Option<u64>, Finished)>,
+}

@@ -1,0 +1,126 @@
+//! Time limits of a connection. They are only named here: the driver owns the clock.
+//!
+//! *Floor 1.* One moment per phase; nothing is armed or cancelled per request. Whether a reader
+//! is slow or gone is judged by what it acknowledged, not by what fits our send buffer: the kernel
+//! may hold megabytes that an honest modem takes minutes to fetch.
+
+use std::time::{Duration, Instant};
+
+use super::{CloseReason, Connection, Phase};
+use crate::http::{ProtocolError, Tick};
+
+/// How often within a write time-out the acknowledgements are looked at.
+const WRITE_CHECKS: u32 = 4;
+
+impl Connection {
+    /// When [`Connection::on_deadline`] wants to be called, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let limits = &self.limits;
+        let reading = match self.phase {
+            Phase::AwaitHead if self.wants_read() => Some(self.since + self.head_timeout()),
+            Phase::AwaitBody if self.wants_content() => Some(self.since + limits.body_timeout),
+            Phase::Lingering => Some(self.since + limits.linger_timeout),
+            _ => None,
+        };
+        let writing = self
+            .wants_write()
+            .then(|| self.next_write_check())
+            .flatten();
+        match (reading, writing) {
+            (Some(reading), Some(writing)) => Some(reading.min(writing)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Time has passed. `unacknowledged` is what the kernel still holds of what was sent.
+    pub fn on_deadline(&mut self, now: &Tick, unacknowledged: usize) {
+        if self.wants_write() && self.reader_is_gone(now, unacknowledged) {
+            return self.over(CloseReason::WriteTimeout);
+        }
+        let waited = now.instant.saturating_duration_since(self.since);
+        match self.phase {
+            Phase::AwaitHead if self.wants_read() && waited >= self.head_timeout() => {
+                self.head_is_late(now);
+            }
+            Phase::AwaitBody if self.wants_content() && waited >= self.limits.body_timeout => {
+                self.refuse(ProtocolError::BodyTimeout, now);
+            }
+            Phase::Lingering if waited >= self.limits.linger_timeout => {
+                // The answer may still be on its way to a slow reader, whom a reset would rob.
+                if unacknowledged == 0 || self.reader_is_gone(now, unacknowledged) {
+                    self.over(self.ending());
+                } else {
+                    self.since = now.instant;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Content slower than the minimal rate is no progress: the mark moves only when the average
+    /// since the mark is fast enough.
+    pub(super) fn on_content_progress(&mut self, n: usize, now: &Tick) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        buffers.body.window += n as u64;
+        let waited = now.instant.saturating_duration_since(self.since);
+        let due = u128::from(self.limits.rate_min) * waited.as_millis() / 1000;
+        if u128::from(buffers.body.window) >= due {
+            buffers.body.window = 0;
+            self.since = now.instant;
+        }
+    }
+
+    /// For a head that has begun, or the first one, `--header-timeout`; else `--idle-timeout`.
+    fn head_timeout(&self) -> Duration {
+        let begun = self.buffers.as_ref().is_some_and(|b| b.scan.has_begun());
+        if begun || !self.served {
+            self.limits.header_timeout
+        } else {
+            self.limits.idle_timeout
+        }
+    }
+
+    fn head_is_late(&mut self, now: &Tick) {
+        if self.buffers.as_ref().is_some_and(|b| b.scan.has_begun()) {
+            self.refuse(ProtocolError::HeaderTimeout, now);
+        } else if self.served {
+            self.over(CloseReason::IdleTimeout);
+        } else {
+            self.over(CloseReason::HeaderTimeout);
+        }
+    }
+
+    /// Whether it is the client that keeps us waiting, not the sink.
+    fn wants_content(&self) -> bool {
+        self.wants_read() && self.buffers.as_ref().is_some_and(|b| !b.body.blocked)
+    }
+
+    fn next_write_check(&self) -> Option<Instant> {
+        let writes = &self.buffers.as_ref()?.writes;
+        let first = writes
+            .since
+            .map(|since| since + self.limits.write_timeout / WRITE_CHECKS);
+        writes.check.or(first)
+    }
+
+    /// Whether nothing was acknowledged for the whole write time-out.
+    fn reader_is_gone(&mut self, now: &Tick, unacknowledged: usize) -> bool {
+        let timeout = self.limits.write_timeout;
+        let Some(buffers) = &mut self.buffers else {
+            return true;
+        };
+        let writes = &mut buffers.writes;
+        // Signed: the kernel may still hold answers from before these buffers were lent.
+        let acknowledged = i128::from(writes.sent) - unacknowledged as i128;
+        let before = writes.acknowledged.replace(acknowledged);
+        if before.is_some_and(|before| acknowledged > before) || writes.since.is_none() {
+            writes.since = Some(now.instant);
+        }
+        writes.check = Some(now.instant + timeout / WRITE_CHECKS);
+        writes
+            .since
+            .is_some_and(|since| now.instant.saturating_duration_since(since) >= timeout)
+    }
+}

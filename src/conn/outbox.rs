@@ -1,0 +1,328 @@
+//! What is still to be sent: encoded bytes, and behind them at most one body that stays where it
+//! is.
+//!
+//! *Floor 1.* Small bodies are copied behind their heads, so that an answer, and a pipelined batch
+//! of them, is one write. A larger body at hand is a second slice of the same write; a file is a
+//! head with "more follows" and then sendfile(2); a stream is pulled a chunk at a time.
+//!
+//! Bytes handed out by [`Outbox::next_transmit`] neither move nor grow until they are reported
+//! sent, so a driver may keep them referenced meanwhile.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use super::CloseReason;
+use crate::http::{Body, Chunk, Chunks, Part, Source, Wake};
+
+/// What may be handed to the kernel next.
+pub enum Transmit<'c> {
+    /// Bytes, in up to two pieces; with `more`, a file follows at once.
+    Bytes {
+        /// The pieces; the second may be empty.
+        slices: [IoSlice<'c>; 2],
+        /// Whether to hold the last segment back for what follows (MSG_MORE, send(2)).
+        more: bool,
+    },
+    /// A stretch of a file.
+    File {
+        /// Where the bytes are.
+        source: &'c dyn Source,
+        /// First byte.
+        offset: u64,
+        /// How many.
+        len: u64,
+    },
+    /// Nothing but the end: close the sending half (shutdown(2)).
+    Shutdown,
+}
+
+/// How much of a stream is kept encoded ahead of the socket.
+const STREAM_AHEAD_BYTES: usize = 32 * 1024;
+
+#[derive(Default)]
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    /// How much of `bytes` is sent.
+    sent: usize,
+    tail: Tail,
+}
+
+/// A body too large to copy.
+#[derive(Default)]
+enum Tail {
+    #[default]
+    None,
+    Slice(Slice, usize),
+    File(Stretch),
+    Parts(std::vec::IntoIter<Part>, Option<Stretch>),
+    Stream {
+        chunks: Box<dyn Chunks>,
+        chunked: bool,
+        pending: bool,
+    },
+}
+
+enum Slice {
+    Static(&'static [u8]),
+    Owned(Vec<u8>),
+    Shared(Arc<[u8]>),
+}
+
+impl Slice {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Static(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+struct Stretch {
+    source: Arc<dyn Source>,
+    offset: u64,
+    left: u64,
+}
+
+impl Outbox {
+    /// Where heads and small bodies are written.
+    pub(super) const fn encode(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Encoded bytes that are not sent yet.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    /// Whether a body is still behind the bytes.
+    pub(super) const fn has_tail(&self) -> bool {
+        !matches!(self.tail, Tail::None)
+    }
+
+    /// Whether there is nothing more to send.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending_bytes() == 0 && !self.has_tail()
+    }
+
+    /// Whether a stream has promised to wake us.
+    pub(super) const fn is_stream_pending(&self) -> bool {
+        matches!(self.tail, Tail::Stream { pending: true, .. })
+    }
+
+    /// The stream has something again.
+    pub(super) const fn on_wake(&mut self) {
+        if let Tail::Stream { pending, .. } = &mut self.tail {
+            *pending = false;
+        }
+    }
+
+    /// Whether nothing can be sent because a stream has nothing now.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.pending_bytes() == 0 && self.is_stream_pending()
+    }
+
+    /// Whether something could be sent if the socket took it.
+    pub(super) fn is_sendable(&self) -> bool {
+        self.pending_bytes() > 0 || (self.has_tail() && !self.is_stream_pending())
+    }
+
+    /// Adds a body behind the encoded bytes: copied if it is at most `inline_max`.
+    pub(super) fn push_body(&mut self, body: Body, inline_max: usize, chunked: bool) {
+        debug_assert!(!self.has_tail(), "one body at a time");
+        self.tail = match body {
+            Body::Empty => Tail::None,
+            Body::Static(bytes) => self.push_slice(Slice::Static(bytes), inline_max),
+            Body::Owned(bytes) => self.push_slice(Slice::Owned(bytes), inline_max),
+            Body::Shared(bytes) => self.push_slice(Slice::Shared(bytes), inline_max),
+            Body::Range { len: 0, .. } => Tail::None,
+            Body::Range {
+                source,
+                offset,
+                len,
+            } => Tail::File(Stretch {
+                source,
+                offset,
+                left: len,
+            }),
+            Body::Parts(parts) => Tail::Parts(parts.into_iter(), None),
+            Body::Stream(chunks) => Tail::Stream {
+                chunks,
+                chunked,
+                pending: false,
+            },
+        };
+        self.next_part();
+    }
+
+    fn push_slice(&mut self, slice: Slice, inline_max: usize) -> Tail {
+        let bytes = slice.as_bytes();
+        if bytes.len() <= inline_max {
+            self.bytes.extend_from_slice(bytes);
+            return Tail::None;
+        }
+        Tail::Slice(slice, 0)
+    }
+
+    /// Moves on to the next stretch of a multipart body, encoding the framing before it.
+    fn next_part(&mut self) {
+        let Tail::Parts(parts, current) = &mut self.tail else {
+            return;
+        };
+        while current.is_none() {
+            match parts.next() {
+                Some(Part::Bytes(bytes)) => self.bytes.extend_from_slice(&bytes),
+                Some(Part::Range { len: 0, .. }) => {}
+                Some(Part::Range {
+                    source,
+                    offset,
+                    len,
+                }) => {
+                    *current = Some(Stretch {
+                        source,
+                        offset,
+                        left: len,
+                    });
+                }
+                None => {
+                    self.tail = Tail::None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether [`Outbox::pull`] would do something.
+    pub(super) const fn wants_pull(&self) -> bool {
+        matches!(self.tail, Tail::Stream { .. })
+    }
+
+    /// Pulls chunks of a stream until enough is encoded, it has nothing now, or it ends. Returns
+    /// how the stream ended, if it did.
+    pub(super) fn pull(&mut self, wake: &Wake) -> Option<Result<(), CloseReason>> {
+        while self.pending_bytes() < STREAM_AHEAD_BYTES {
+            let Tail::Stream {
+                chunks,
+                chunked,
+                pending,
+            } = &mut self.tail
+            else {
+                return None;
+            };
+            *pending = false;
+            match chunks.next_chunk(wake) {
+                Chunk::Bytes(bytes) if bytes.is_empty() => {}
+                Chunk::Bytes(bytes) if *chunked => encode_chunk(&mut self.bytes, &bytes),
+                Chunk::Bytes(bytes) => self.bytes.extend_from_slice(&bytes),
+                Chunk::Pending => {
+                    *pending = true;
+                    return None;
+                }
+                Chunk::End => {
+                    if *chunked {
+                        self.bytes.extend_from_slice(b"0\r\n\r\n");
+                    }
+                    self.tail = Tail::None;
+                    return Some(Ok(()));
+                }
+                Chunk::Failed => {
+                    self.tail = Tail::None;
+                    return Some(Err(CloseReason::StreamFailed));
+                }
+            }
+        }
+        None
+    }
+
+    /// What may be sent next.
+    pub(super) fn next_transmit(&self) -> Option<Transmit<'_>> {
+        let first = &self.bytes[self.sent..];
+        let (second, stretch): (&[u8], _) = match &self.tail {
+            Tail::Slice(slice, sent) => (&slice.as_bytes()[*sent..], None),
+            Tail::File(stretch) | Tail::Parts(_, Some(stretch)) => (b"", Some(stretch)),
+            _ => (b"", None),
+        };
+        if !first.is_empty() || !second.is_empty() {
+            let more = stretch.is_some();
+            let (first, second) = if first.is_empty() {
+                (second, first)
+            } else {
+                (first, second)
+            };
+            return Some(Transmit::Bytes {
+                slices: [IoSlice::new(first), IoSlice::new(second)],
+                more,
+            });
+        }
+        stretch.map(|s| Transmit::File {
+            source: &*s.source,
+            offset: s.offset,
+            len: s.left,
+        })
+    }
+
+    /// Counts `n` bytes as sent, in the order in which they were handed out.
+    pub(super) fn on_sent(&mut self, mut n: usize) {
+        let of_bytes = n.min(self.pending_bytes());
+        self.sent += of_bytes;
+        n -= of_bytes;
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+        }
+        match &mut self.tail {
+            Tail::Slice(slice, sent) => {
+                *sent += n;
+                debug_assert!(*sent <= slice.as_bytes().len(), "more sent than there was");
+                if *sent == slice.as_bytes().len() {
+                    self.tail = Tail::None;
+                }
+            }
+            Tail::File(stretch) => {
+                stretch.advance(n as u64);
+                if stretch.left == 0 {
+                    self.tail = Tail::None;
+                }
+            }
+            Tail::Parts(_, current) => {
+                if let Some(stretch) = current {
+                    stretch.advance(n as u64);
+                    if stretch.left == 0 {
+                        *current = None;
+                        self.next_part();
+                    }
+                }
+            }
+            Tail::None | Tail::Stream { .. } => debug_assert!(n == 0, "more sent than there was"),
+        }
+    }
+
+    /// Forgets everything that is not sent.
+    pub(super) fn discard(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+        self.tail = Tail::None;
+    }
+
+    /// Capacity kept for the next user.
+    pub(super) fn shrink(&mut self, capacity_max: usize) {
+        if self.bytes.capacity() > capacity_max {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+impl Stretch {
+    fn advance(&mut self, n: u64) {
+        debug_assert!(n <= self.left, "more sent than there was");
+        self.offset += n;
+        self.left -= n.min(self.left);
+    }
+}
+
+/// `chunk-size CRLF chunk-data CRLF` (RFC 9112 §7.1).
+fn encode_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}

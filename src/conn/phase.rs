@@ -1,0 +1,122 @@
+//! The phases of a connection and the only ways between them.
+//!
+//! *Floor 1.* The table is data: debug builds assert that every change is in it, and a test draws
+//! the diagram of `ARCHITECTURE.md` from it, so neither can lie.
+//!
+//! *Read next:* `mod.rs`, whose functions are the causes.
+
+/// What a connection is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// Between two requests, or collecting a head.
+    AwaitHead,
+    /// A service has the request; its answer has not been made yet.
+    AwaitReply,
+    /// Content is being received into a sink.
+    AwaitBody,
+    /// An answer is on its way that does not fit the outbox, or is the last one, or whose
+    /// request's content is still being drained.
+    Replying,
+    /// Everything is sent and our half is closed; what still comes is discarded, so that the
+    /// kernel does not answer it with a reset that would destroy the answer (RFC 9112 §9.6).
+    Lingering,
+    /// Over.
+    Closed,
+}
+
+/// Why a phase changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// A whole, valid head was read.
+    Head,
+    /// The service wants the content.
+    Receive,
+    /// The content is complete.
+    BodyEnd,
+    /// An answer was given that fits the outbox and leaves the connection usable.
+    AnsweredWhole,
+    /// An answer was given that needs more than that.
+    Answered,
+    /// The protocol was broken, or a time-out deserves an answer.
+    Refused,
+    /// The answer is out and the content drained.
+    Sent,
+    /// The last answer is out, and request bytes may be unread.
+    SentLast,
+    /// Nothing is left to do.
+    Over,
+}
+
+use Cause as C;
+use Phase as P;
+
+/// Every change there is.
+pub const TRANSITIONS: &[(Phase, Cause, Phase)] = &[
+    (P::AwaitHead, C::Head, P::AwaitReply),
+    (P::AwaitHead, C::Refused, P::Replying),
+    (P::AwaitHead, C::Over, P::Closed),
+    (P::AwaitReply, C::Receive, P::AwaitBody),
+    (P::AwaitReply, C::AnsweredWhole, P::AwaitHead),
+    (P::AwaitReply, C::Answered, P::Replying),
+    (P::AwaitReply, C::Over, P::Closed),
+    (P::AwaitBody, C::BodyEnd, P::AwaitReply),
+    (P::AwaitBody, C::Answered, P::Replying),
+    (P::AwaitBody, C::Refused, P::Replying),
+    (P::AwaitBody, C::Over, P::Closed),
+    (P::Replying, C::Sent, P::AwaitHead),
+    (P::Replying, C::SentLast, P::Lingering),
+    (P::Replying, C::Over, P::Closed),
+    (P::Lingering, C::Over, P::Closed),
+];
+
+impl Phase {
+    /// The phase after `cause`.
+    pub(super) fn change(&mut self, cause: Cause, to: Self) {
+        debug_assert!(
+            TRANSITIONS.contains(&(*self, cause, to)),
+            "{self:?} --{cause:?}--> {to:?} is not in the table"
+        );
+        *self = to;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn the_diagram_in_the_documents_is_drawn_from_the_table() {
+        let mut diagram = String::from("```mermaid\nstateDiagram-v2\n    [*] --> AwaitHead\n");
+        for (from, cause, to) in TRANSITIONS {
+            let to = if *to == Phase::Closed {
+                "[*]".to_owned()
+            } else {
+                format!("{to:?}")
+            };
+            writeln!(diagram, "    {from:?} --> {to}: {cause:?}").unwrap();
+        }
+        diagram.push_str("```\n");
+        let document = include_str!("../../ARCHITECTURE.md");
+        assert!(
+            document.contains(&diagram),
+            "ARCHITECTURE.md should hold:\n{diagram}"
+        );
+    }
+
+    #[test]
+    fn every_phase_can_end() {
+        for phase in [
+            P::AwaitHead,
+            P::AwaitReply,
+            P::AwaitBody,
+            P::Replying,
+            P::Lingering,
+        ] {
+            assert!(
+                TRANSITIONS.contains(&(phase, C::Over, P::Closed)),
+                "{phase:?}"
+            );
+        }
+    }
+}
