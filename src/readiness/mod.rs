@@ -17,6 +17,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use rustix::event::Timespec;
+
 mod edge_mio;
 mod level_epoll;
 mod poll_array;
@@ -25,7 +27,7 @@ mod select_sets;
 pub use edge_mio::EpollEdge;
 pub use level_epoll::EpollLevel;
 pub use poll_array::PollArray;
-pub use select_sets::SelectSets;
+pub use select_sets::{FD_SETSIZE, SelectSets};
 
 /// Who a readiness event is about: `generation << 32 | slot`.
 ///
@@ -147,9 +149,22 @@ pub trait Selector: Sized {
 
     /// Starts watching `fd`. Readiness that is already there is reported by the next wait.
     ///
+    /// `interest` names a direction at least: errors and hang-ups are reported even for an empty
+    /// set, so who wants nothing calls [`Selector::deregister`].
+    ///
     /// # Errors
     /// Of the system call; select(2) refuses a descriptor of `FD_SETSIZE` or above.
     fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Starts watching a listener that several loops share. Where the kernel can, it wakes only
+    /// one of them for a new connection (`EPOLLEXCLUSIVE`, epoll_ctl(2)); elsewhere they all
+    /// wake, and all but one find nobody.
+    ///
+    /// # Errors
+    /// As [`Selector::register`].
+    fn register_shared(&mut self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        self.register(fd, token, Interest::READ)
+    }
 
     /// Changes what is watched. Readiness that is already there is reported by the next wait.
     ///
@@ -177,4 +192,12 @@ pub trait Selector: Sized {
     /// # Errors
     /// Of the system call, `Interrupted` (EINTR) among them.
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// The most events one wait of an epoll instance brings; the rest come with the next.
+const EVENTS_MAX: usize = 1024;
+
+/// A time-out as the system calls take it. One too long to be told is none.
+fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+    timeout.and_then(|timeout| timeout.try_into().ok())
 }
