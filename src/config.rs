@@ -3,22 +3,12 @@
 //! *Floor 5.* `cli.rs` turns words into a [`Config`]; a library user fills one in directly.
 //! Units stand in the names; every default is a number that `--help` and the README repeat.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::conn::Limits;
 pub use crate::driver::Backend;
-
-/// One address to listen on.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ListenAddr {
-    /// TCP over IPv4 or IPv6; port 0 asks the kernel for a free one.
-    Tcp(SocketAddr),
-    /// A Unix socket at this path.
-    Unix(PathBuf),
-}
+pub use crate::kernel::ListenAddr;
 
 /// Where access lines go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

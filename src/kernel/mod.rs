@@ -15,6 +15,18 @@ use std::time::{Duration, Instant};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Event, Interest, Token, Trigger};
 
+mod clock;
+mod gaps;
+mod linux;
+mod listen;
+mod listener;
+mod socket;
+
+pub use linux::Linux;
+pub use listen::{Bound, ListenAddr, StartError, bind};
+pub use listener::Listener;
+pub use socket::Socket;
+
 /// Who is at the other end. Only the address: a port identifies nobody for longer than a
 /// connection, and an idle connection should cost as little memory as possible.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -105,6 +117,12 @@ pub trait Kernel {
         Interest::NONE
     }
 
+    /// What traces call a socket: its descriptor. -1 where it has no number.
+    fn id(&self, socket: &Self::Socket) -> i32 {
+        let _ = socket;
+        -1
+    }
+
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;
 
@@ -145,7 +163,8 @@ pub trait Kernel {
     /// If the descriptor cannot be made.
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>>;
 
-    /// Takes back the knock, so that the next one is heard.
+    /// Takes back the knock, so that the next one is heard. First this, then look for what is to
+    /// be done: the other way round, a knock in between is lost.
     fn quiet(&mut self);
 
     /// Waits for readiness, see [`Selector::wait`](crate::readiness::Selector::wait).
@@ -195,6 +214,10 @@ pub trait Stream {
     fn shutdown_write(&mut self) -> io::Result<()>;
     /// As [`Kernel::unacknowledged`].
     fn unacknowledged(&self) -> usize;
+    /// As [`Kernel::id`].
+    fn id(&self) -> i32 {
+        -1
+    }
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;
 }

@@ -1,0 +1,67 @@
+//! The time, read once per turn.
+//!
+//! *Floor 2.* One of the few places that ask for the time; everything above is handed a [`Tick`].
+//!
+//! *References:* clock_gettime(2): answered by the vDSO, without entering the kernel.
+
+#![expect(clippy::disallowed_methods, reason = "this is where ticks come from")]
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::http::Tick;
+
+/// Makes ticks, and formats the `Date` field only when its second has changed: formatting costs
+/// 300 instructions, which every request of a busy turn would pay.
+pub(super) struct Clock {
+    turn: u64,
+    /// The second that `http_date` says.
+    second: u64,
+    http_date: [u8; 29],
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self {
+            turn: 0,
+            second: 0,
+            http_date: http_date(UNIX_EPOCH),
+        }
+    }
+
+    /// This moment, with a turn number that no earlier one had.
+    ///
+    /// std's clocks, not rustix's: those look for the vDSO themselves and crash under Valgrind,
+    /// which counts our instructions.
+    pub(super) fn now(&mut self) -> Tick {
+        let (instant, wall) = (Instant::now(), SystemTime::now());
+        // A clock before 1970 is a machine without a battery: `Date` then says 1970.
+        let second = wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        if second != self.second {
+            self.second = second;
+            self.http_date = http_date(wall);
+        }
+        self.turn += 1;
+        Tick {
+            instant,
+            wall,
+            turn: self.turn,
+            http_date: self.http_date,
+        }
+    }
+}
+
+/// IMF-fixdate (RFC 9110 §5.6.7). Times that have no such form say 1970.
+fn http_date(wall: SystemTime) -> [u8; 29] {
+    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let seconds = wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    if (1..253_402_300_800).contains(&seconds) {
+        let formatted = httpdate::fmt_http_date(wall);
+        text.copy_from_slice(formatted.as_bytes());
+    }
+    text
+}
+
+/// Monotonic time, for a wait with a deadline.
+pub(super) fn instant() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,153 @@
+//! Linux itself: sockets, files and the clock, over any of the four selectors.
+//!
+//! *Floor 2.* Knows which system call does what; knows nothing of HTTP and keeps no list of
+//! connections, which are the caller's. Nothing here waits except [`Kernel::wait`].
+//!
+//! *References:* accept(2), eventfd(2), and those of `socket.rs`.
+//! *Read next:* `readiness/`, then `driver/event_loop.rs`.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::EventfdFlags;
+
+use super::clock::Clock;
+use super::{Kernel, Listener, Peer, Sent, Socket};
+use crate::http::{Notify, Source, Tick};
+use crate::readiness::{Event, Interest, Selector, Token, Trigger};
+
+/// The operating system as one event loop sees it.
+pub struct Linux<S: Selector> {
+    selector: S,
+    clock: Clock,
+    knock: Option<Arc<Knock>>,
+    /// For sources that sendfile(2) cannot read; empty until there is one.
+    scratch: Vec<u8>,
+}
+
+impl<S: Selector> Linux<S> {
+    /// A kernel that watches nothing yet.
+    ///
+    /// # Errors
+    /// Of [`Selector::new`].
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            selector: S::new()?,
+            clock: Clock::new(),
+            knock: None,
+            scratch: Vec::new(),
+        })
+    }
+}
+
+impl<S: Selector> Kernel for Linux<S> {
+    const TRIGGER: Trigger = S::TRIGGER;
+    const NAME: &'static str = S::NAME;
+    type Socket = Socket;
+    type Listener = Listener;
+
+    fn accept(&mut self, listener: &Listener) -> io::Result<(Socket, Peer)> {
+        listener.accept()
+    }
+
+    fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        socket.read(into)
+    }
+
+    fn write(
+        &mut self,
+        socket: &mut Socket,
+        from: &[IoSlice<'_>],
+        more: bool,
+    ) -> io::Result<usize> {
+        socket.write(from, more)
+    }
+
+    fn send_file(
+        &mut self,
+        socket: &mut Socket,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Sent> {
+        if !source.is_resident(offset, len) {
+            return Ok(Sent::SourceCold);
+        }
+        socket.send_file(source, offset, len, &mut self.scratch)
+    }
+
+    fn shutdown_write(&mut self, socket: &mut Socket) -> io::Result<()> {
+        socket.shutdown_write()
+    }
+
+    fn unacknowledged(&self, socket: &Socket) -> usize {
+        socket.unacknowledged()
+    }
+
+    fn id(&self, socket: &Socket) -> i32 {
+        socket.id()
+    }
+
+    fn now(&mut self) -> Tick {
+        self.clock.now()
+    }
+
+    fn register(&mut self, socket: &Socket, token: Token, wanted: Interest) -> io::Result<()> {
+        self.selector.register(socket.as_fd(), token, wanted)
+    }
+
+    fn reregister(&mut self, socket: &Socket, token: Token, wanted: Interest) -> io::Result<()> {
+        self.selector.reregister(socket.as_fd(), token, wanted)
+    }
+
+    fn deregister(&mut self, socket: &Socket) -> io::Result<()> {
+        self.selector.deregister(socket.as_fd())
+    }
+
+    fn watch(&mut self, listener: &Listener, token: Token, on: bool) -> io::Result<()> {
+        match (on, listener.is_shared()) {
+            (false, _) => self.selector.deregister(listener.as_fd()),
+            (true, true) => self.selector.register_shared(listener.as_fd(), token),
+            (true, false) => {
+                let wanted = Interest::READ;
+                self.selector.register(listener.as_fd(), token, wanted)
+            }
+        }
+    }
+
+    fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
+        if self.knock.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let knock = Arc::new(Knock(rustix::event::eventfd(0, flags)?));
+        self.selector
+            .register(knock.0.as_fd(), token, Interest::READ)?;
+        self.knock = Some(Arc::clone(&knock));
+        Ok(knock)
+    }
+
+    fn quiet(&mut self) {
+        if let Some(knock) = &self.knock {
+            // Nothing to read means that nobody knocked since: quiet already.
+            let _ = rustix::io::read(&knock.0, &mut [0; 8]);
+        }
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        self.selector.wait(events, timeout)
+    }
+}
+
+/// An eventfd(2): a counter that is readable while it is not zero.
+struct Knock(OwnedFd);
+
+impl Notify for Knock {
+    /// Wakes the loop; who is meant travels elsewhere, so the token is not looked at.
+    fn notify(&self, _: u64) {
+        // Only a full counter fails, and then the loop is about to wake anyway.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}

@@ -1,0 +1,111 @@
+//! One listening socket, as one loop or one accepting thread owns it.
+//!
+//! *Floor 2.* Accepts; does not know how it was bound.
+//!
+//! *References:* accept(2), tcp(7), unix(7).
+//! *Read next:* `listen.rs`, which makes them.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::net::SocketFlags;
+
+use super::{Peer, Socket};
+
+/// A listening socket. Dropping it closes it; connections that wait in its backlog are then reset
+/// (a server that stops politely accepts until `WouldBlock` first), and the last listener of a
+/// Unix socket takes its file away.
+#[derive(Debug)]
+pub struct Listener {
+    /// Of a Unix socket. Before `fd`, so that the name is gone before the socket: the other way
+    /// round, a server starting in between could be given the same inode number.
+    file: Option<Arc<SocketFile>>,
+    fd: OwnedFd,
+    shared: bool,
+}
+
+impl Listener {
+    pub(super) fn tcp(fd: OwnedFd) -> Self {
+        Self {
+            file: None,
+            fd,
+            shared: false,
+        }
+    }
+
+    pub(super) fn unix(fd: OwnedFd, file: Arc<SocketFile>, shared: bool) -> Self {
+        Self {
+            file: Some(file),
+            fd,
+            shared,
+        }
+    }
+
+    /// accept4(2): a non-blocking socket and whom it leads to. `TCP_NODELAY` was set on the
+    /// listener and is inherited, which saves a call per connection.
+    ///
+    /// # Errors
+    /// As [`Kernel::accept`](super::Kernel::accept).
+    pub fn accept(&self) -> io::Result<(Socket, Peer)> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        if self.file.is_some() {
+            let fd = rustix::net::accept_with(&self.fd, flags)?;
+            return Ok((Socket::new(fd), Peer::Unix));
+        }
+        let (fd, address) = rustix::net::acceptfrom_with(&self.fd, flags)?;
+        let ip = address
+            .and_then(|address| SocketAddr::try_from(address).ok())
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+        // One client is one peer, whether it came as 192.0.2.7 or as ::ffff:192.0.2.7.
+        Ok((Socket::new(fd), Peer::Ip(ip.to_canonical())))
+    }
+
+    /// Whether other loops wait on the same socket (not just on the same address).
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The file that names a Unix socket; removed at the end if it is still the one we made.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    pub(super) fn new(path: PathBuf) -> io::Result<Self> {
+        let (device, inode) = identity(&path)?;
+        Ok(Self {
+            path,
+            device,
+            inode,
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == (self.device, self.inode)) {
+            // A file that cannot be removed is stale, and the next start replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &std::path::Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
