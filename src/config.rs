@@ -9,6 +9,7 @@ use std::time::Duration;
 pub use crate::conn::Limits;
 pub use crate::driver::Backend;
 pub use crate::kernel::ListenAddr;
+pub use crate::service::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 
 /// Where access lines go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -5,6 +5,10 @@
 //!
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
+mod options;
+
+pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
+
 use crate::http::{Request, Response, Tick, Wake};
 
 /// Answers requests. One per loop: its cache is nobody else's.
