@@ -13,6 +13,7 @@ pub mod date;
 pub mod error;
 pub mod framing;
 pub(crate) mod head;
+mod list;
 pub mod negotiate;
 pub mod range;
 pub mod request;
