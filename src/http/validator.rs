@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::date;
 use super::list::{members, trim_ows};
-use super::request::{Method, Request};
+use super::head::{Method, Request};
 
 /// What the chosen representation says about its own version.
 #[derive(Clone, Copy, Debug, Default)]
