@@ -1,15 +1,60 @@
 //! What was asked for, validated: the one description of a server that everything below reads.
 //!
-//! *Floor 5.* `cli.rs` turns words into a [`Config`]; a library user fills one in directly.
-//! Units stand in the names; every default is a number that `--help` and the README repeat.
+//! *Right below the drivers, which read it.* Plain values: it collects those that the floors below
+//! define for themselves and adds the server's own. `cli.rs` turns words into a [`Config`]; a
+//! library user fills one in directly. Units stand in the names; every default is a number that
+//! `--help` and the README repeat.
+//!
+//! *Read next:* `driver/mod.rs`, where a [`Backend`] becomes a loop.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::conn::Limits;
-pub use crate::driver::Backend;
 pub use crate::kernel::ListenAddr;
 pub use crate::service::{EtagMode, FilesConfig, HeaderRule, Symlinks};
+
+/// How connections are carried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Backend {
+    /// One loop over epoll(7), edge-triggered, through mio.
+    #[default]
+    Edge,
+    /// One loop over epoll(7), level-triggered.
+    Level,
+    /// One loop over poll(2).
+    Poll,
+    /// One loop over select(2): at most 1,024 descriptors.
+    Select,
+    /// A thread per connection.
+    Threads,
+    /// One connection at a time.
+    Blocking,
+}
+
+impl Backend {
+    /// All of them, from the one that serves best to the one that explains first.
+    pub const ALL: [Self; 6] = [
+        Self::Edge,
+        Self::Level,
+        Self::Poll,
+        Self::Select,
+        Self::Threads,
+        Self::Blocking,
+    ];
+
+    /// The word that chooses it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Level => "level",
+            Self::Poll => "poll",
+            Self::Select => "select",
+            Self::Threads => "threads",
+            Self::Blocking => "blocking",
+        }
+    }
+}
 
 /// Where access lines go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,6 +66,17 @@ pub enum LogMode {
     Plain,
     /// None: for load tests.
     Off,
+}
+
+impl LogMode {
+    /// Whether lines are wanted, given whether standard output is a terminal.
+    pub const fn is_on(self, terminal: bool) -> bool {
+        match self {
+            Self::Auto => terminal,
+            Self::Plain => true,
+            Self::Off => false,
+        }
+    }
 }
 
 /// A whole server.
@@ -69,5 +125,28 @@ impl Default for Config {
             log: LogMode::Auto,
             trace: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_for_terminals_unless_asked_for() {
+        let check = |mode: LogMode, on: [bool; 2]| {
+            assert_eq!([mode.is_on(false), mode.is_on(true)], on, "{mode:?}");
+        };
+        check(LogMode::Auto, [false, true]);
+        check(LogMode::Plain, [true, true]);
+        check(LogMode::Off, [false, false]);
+    }
+
+    #[test]
+    fn each_backend_has_its_own_word() {
+        let mut words = Backend::ALL.map(Backend::name).to_vec();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Backend::ALL.len());
     }
 }

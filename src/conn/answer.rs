@@ -121,6 +121,12 @@ impl Connection {
         self.starved = false;
     }
 
+    /// The service failed: 500, and nothing more on this connection.
+    pub fn fail(&mut self, now: &Tick) {
+        let response = Response::plain(Status::INTERNAL_SERVER_ERROR);
+        self.refuse_with(response, CloseReason::Panicked, now);
+    }
+
     /// Whether content is being received for a sink.
     pub fn is_receiving(&self) -> bool {
         self.phase == Phase::AwaitBody && self.buffers.as_ref().is_some_and(|b| !b.body.discards)

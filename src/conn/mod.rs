@@ -32,7 +32,7 @@ pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
 
 use crate::http::request::{self, HeadLimits, HeadScan};
-use crate::http::{Head, ProtocolError, Request, Tick, Wake};
+use crate::http::{Head, ProtocolError, Request, Source, Tick, Wake};
 use buffers::{BodyReader, Content};
 
 /// One HTTP/1.1 connection, server side.
@@ -377,6 +377,11 @@ impl Connection {
     /// connection closes at once.
     pub fn on_source_end(&mut self) {
         self.over(CloseReason::SourceEnded);
+    }
+
+    /// The file that is sent next and where, for whoever brings it into memory.
+    pub fn next_source(&self) -> Option<(Arc<dyn Source>, u64)> {
+        self.buffers.as_ref()?.outbox.next_source()
     }
 
     /// Whether [`Connection::pull`] has something to do before [`Connection::next_transmit`].

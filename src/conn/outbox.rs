@@ -261,6 +261,14 @@ impl Outbox {
         })
     }
 
+    /// The file that is sent next, and where.
+    pub(super) fn next_source(&self) -> Option<(Arc<dyn Source>, u64)> {
+        match &self.tail {
+            Tail::File(s) | Tail::Parts(_, Some(s)) => Some((Arc::clone(&s.source), s.offset)),
+            _ => None,
+        }
+    }
+
     /// Counts `n` bytes as sent, in the order in which they were handed out.
     pub(super) fn on_sent(&mut self, mut n: usize) {
         let of_bytes = n.min(self.pending_bytes());

@@ -58,6 +58,7 @@ pub const TRANSITIONS: &[(Phase, Cause, Phase)] = &[
     (P::AwaitReply, C::Receive, P::AwaitBody),
     (P::AwaitReply, C::AnsweredWhole, P::AwaitHead),
     (P::AwaitReply, C::Answered, P::Replying),
+    (P::AwaitReply, C::Refused, P::Replying),
     (P::AwaitReply, C::Over, P::Closed),
     (P::AwaitBody, C::BodyEnd, P::AwaitReply),
     (P::AwaitBody, C::Answered, P::Replying),

@@ -1,43 +1,54 @@
-//! Drivers.
+//! Drivers: six ways to carry connections, one match to choose.
+//!
+//! *Floor 4.* May use everything below. [`Server`] binds and starts; `event_loop.rs` is one loop
+//! over any kernel, with `settle.rs` as the page on which edge and level differ; `blocking.rs` is
+//! the same protocol in a program that waits, once for the `blocking` backend and once per thread
+//! for `threads`.
+//!
+//! *Read next:* `blocking.rs` for the linear reading, then `event_loop.rs`.
 
-/// How connections are carried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Backend {
-    /// One loop over epoll(7), edge-triggered, through mio.
-    #[default]
-    Edge,
-    /// One loop over epoll(7), level-triggered.
-    Level,
-    /// One loop over poll(2).
-    Poll,
-    /// One loop over select(2): at most 1,024 descriptors.
-    Select,
-    /// A thread per connection.
-    Threads,
-    /// One connection at a time.
-    Blocking,
-}
+mod access_log;
+mod blocking;
+mod buffers;
+mod deadlines;
+mod door;
+mod event_loop;
+mod exchange;
+mod mailbox;
+mod offload;
+mod server;
+mod settle;
+mod slots;
+mod transmit;
 
-impl Backend {
-    /// All of them, in the order in which the tour visits them backwards.
-    pub const ALL: [Self; 6] = [
-        Self::Edge,
-        Self::Level,
-        Self::Poll,
-        Self::Select,
-        Self::Threads,
-        Self::Blocking,
-    ];
+pub use crate::config::Backend;
+pub use access_log::{AccessLog, LogBuffer, LogEnd};
+pub use door::PerAddress;
+pub use event_loop::{Budget, EventLoop, Handle, Settings};
+pub use offload::Offload;
 
-    /// The word that chooses it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Edge => "edge",
-            Self::Level => "level",
-            Self::Poll => "poll",
-            Self::Select => "select",
-            Self::Threads => "threads",
-            Self::Blocking => "blocking",
+use crate::conn::CloseReason;
+
+/// How many connections ended for which reason.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Closed([u64; CloseReason::NAMES.len()]);
+
+impl Closed {
+    /// Counts one.
+    pub(crate) fn count(&mut self, reason: CloseReason) {
+        if let Some(n) = self.0.get_mut(reason.index()) {
+            *n += 1;
         }
+    }
+
+    /// How many ended for the reason of this name.
+    pub fn get(&self, name: &str) -> u64 {
+        let at = CloseReason::NAMES.iter().position(|n| *n == name);
+        at.and_then(|at| self.0.get(at)).copied().unwrap_or(0)
+    }
+
+    /// How many ended.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
     }
 }

@@ -23,8 +23,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::date;
-use super::list::{members, trim_ows};
 use super::head::{Method, Request};
+use super::list::{members, trim_ows};
 
 /// What the chosen representation says about its own version.
 #[derive(Clone, Copy, Debug, Default)]

@@ -45,6 +45,7 @@ impl<S: Selector> Linux<S> {
 impl<S: Selector> Kernel for Linux<S> {
     const TRIGGER: Trigger = S::TRIGGER;
     const NAME: &'static str = S::NAME;
+    const FORGETS_CLOSED: bool = S::FORGETS_CLOSED;
     type Socket = Socket;
     type Listener = Listener;
 

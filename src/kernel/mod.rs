@@ -37,6 +37,16 @@ pub enum Peer {
     Unix,
 }
 
+impl Peer {
+    /// Its address, if it has one.
+    pub const fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(ip),
+            Self::Unix => None,
+        }
+    }
+}
+
 /// How far sendfile(2) came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
@@ -58,6 +68,9 @@ pub trait Kernel {
     const TRIGGER: Trigger;
     /// For messages and traces.
     const NAME: &'static str;
+    /// Whether closing a socket is enough to stop watching it, see
+    /// [`Selector::FORGETS_CLOSED`](crate::readiness::Selector::FORGETS_CLOSED).
+    const FORGETS_CLOSED: bool = false;
     /// A connected socket. Dropping it closes it.
     type Socket;
     /// A listening socket. Dropping it closes it.

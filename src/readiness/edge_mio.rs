@@ -32,6 +32,7 @@ pub struct EpollEdge {
 impl Selector for EpollEdge {
     const NAME: &'static str = "edge";
     const TRIGGER: Trigger = Trigger::Edge;
+    const FORGETS_CLOSED: bool = true;
 
     fn new() -> io::Result<Self> {
         Ok(Self {

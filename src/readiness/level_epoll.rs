@@ -28,6 +28,7 @@ pub struct EpollLevel {
 impl Selector for EpollLevel {
     const NAME: &'static str = "level";
     const TRIGGER: Trigger = Trigger::Level;
+    const FORGETS_CLOSED: bool = true;
 
     fn new() -> io::Result<Self> {
         Ok(Self {

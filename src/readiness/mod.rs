@@ -141,6 +141,11 @@ pub trait Selector: Sized {
     /// Which promise [`Selector::wait`] makes.
     const TRIGGER: Trigger;
 
+    /// Whether the kernel forgets a descriptor by itself when its last copy is closed (epoll(7),
+    /// Q6: ours are never duplicated), which saves a system call per connection. An array of our
+    /// own does not.
+    const FORGETS_CLOSED: bool = false;
+
     /// An empty set of descriptors.
     ///
     /// # Errors

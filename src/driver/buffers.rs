@@ -1,0 +1,31 @@
+//! The loop's pool of buffers: lent to a connection that owes something, back when it does not.
+//!
+//! *Floor 4.* Its size follows the connections that are busy at once, not those that are open.
+
+use crate::conn::{Buffers, Connection};
+
+/// Sets of buffers kept for the next connection; more are given back to the allocator.
+const KEPT_MAX: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Pool {
+    free: Vec<Box<Buffers>>,
+}
+
+impl Pool {
+    /// Lends buffers to a connection that has none.
+    pub(super) fn lend(&mut self, conn: &mut Connection) {
+        if !conn.has_buffers() {
+            conn.lend(self.free.pop().unwrap_or_default());
+        }
+    }
+
+    /// Takes them back if nothing is owed.
+    pub(super) fn reclaim(&mut self, conn: &mut Connection) {
+        if let Some(buffers) = conn.reclaim()
+            && self.free.len() < KEPT_MAX
+        {
+            self.free.push(buffers);
+        }
+    }
+}

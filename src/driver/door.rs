@@ -1,0 +1,306 @@
+//! Who comes in, who must go, and when the door closes.
+//!
+//! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or
+//! somebody to make room", *ready* is "accept has not said EAGAIN since the kernel last spoke".
+//! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
+//! under edge the kernel will never repeat itself, so somebody must try again. Descriptors that
+//! others free raise no event at all, so a paused listener tries again by the clock.
+//!
+//! *References:* accept(2); `LESSONS` 8 and 10 in the tour. *Read next:* `settle.rs`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::deadlines::NEVER;
+use super::event_loop::{EventLoop, Slot};
+use super::slots::RESERVED;
+use crate::conn::{CloseReason, Connection, Phase};
+use crate::http::Tick;
+use crate::kernel::{Kernel, Peer};
+use crate::readiness::{Interest, Token, Trigger};
+use crate::service::Service;
+
+/// How long a paused listener waits before it tries again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Connections accepted from one listener in one turn.
+const ACCEPTS_MAX: usize = 64;
+
+/// The listeners of a loop.
+pub(super) struct Door<K: Kernel> {
+    gates: Vec<Gate<K>>,
+}
+
+struct Gate<K: Kernel> {
+    listener: K::Listener,
+    ready: bool,
+    /// Full: not before this moment.
+    paused_until: Option<Instant>,
+}
+
+impl<K: Kernel> Door<K> {
+    pub(super) fn open(kernel: &mut K, listeners: Vec<K::Listener>) -> io::Result<Self> {
+        let mut gates = Vec::new();
+        for (at, listener) in listeners.into_iter().enumerate() {
+            kernel.watch(&listener, gate_token(at), true)?;
+            gates.push(Gate {
+                listener,
+                ready: false,
+                paused_until: None,
+            });
+        }
+        Ok(Self { gates })
+    }
+
+    pub(super) fn on_event(&mut self, token: Token) {
+        if let Some(gate) = self.gates.get_mut((token.slot() - RESERVED) as usize) {
+            gate.ready = true;
+        }
+    }
+
+    /// How long until a listener must be tried without the kernel asking for it.
+    pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Duration> {
+        let tries = self
+            .gates
+            .iter()
+            .filter_map(|gate| match gate.paused_until {
+                Some(at) => Some(at.saturating_duration_since(now)),
+                // Left early: under edge the kernel will not repeat itself.
+                None if gate.ready && trigger == Trigger::Edge => Some(Duration::ZERO),
+                None => None,
+            });
+        tries.min()
+    }
+
+    /// Lets paused listeners try at once: there is room again.
+    fn resume(&mut self, kernel: &mut K) {
+        for (at, gate) in self.gates.iter_mut().enumerate() {
+            if gate.paused_until.take().is_some() {
+                gate.ready = true;
+                if K::TRIGGER == Trigger::Level {
+                    let _ = kernel.watch(&gate.listener, gate_token(at), true);
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) {
+        let Some(gate) = self.gates.get_mut(at) else {
+            return;
+        };
+        gate.paused_until = Some(now.instant + RETRY);
+        if K::TRIGGER == Trigger::Level {
+            let _ = kernel.watch(&gate.listener, gate_token(at), false);
+        }
+    }
+}
+
+fn gate_token(at: usize) -> Token {
+    Token::new(RESERVED + u32::try_from(at).unwrap_or(0), 0)
+}
+
+/// How an accept went.
+enum Accepted {
+    One,
+    Nobody,
+    NoRoom,
+}
+
+impl<K: Kernel, S: Service> EventLoop<K, S> {
+    /// Accepts who is waiting.
+    pub(super) fn admit(&mut self, now: &Tick) {
+        let due = |gate: &Gate<K>| gate.paused_until.is_some_and(|at| at <= now.instant);
+        if self.door.gates.iter().any(due) {
+            self.door.resume(&mut self.kernel);
+        }
+        for at in 0..self.door.gates.len() {
+            for _ in 0..ACCEPTS_MAX {
+                let gate = &self.door.gates[at];
+                if !gate.ready || gate.paused_until.is_some() {
+                    break;
+                }
+                match self.accept_one(at, now) {
+                    Accepted::One => {}
+                    Accepted::Nobody => self.door.gates[at].ready = false,
+                    Accepted::NoRoom => self.door.pause(at, &mut self.kernel, now),
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self, at: usize, now: &Tick) -> Accepted {
+        if self.slots.len() >= self.settings.connections_max && !self.evict(now) {
+            return Accepted::NoRoom;
+        }
+        let error = match self.kernel.accept(&self.door.gates[at].listener) {
+            Ok((socket, peer)) => {
+                self.welcome(socket, peer, now);
+                return Accepted::One;
+            }
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Accepted::Nobody
+        } else if is_out_of_room(&error) {
+            if self.evict(now) {
+                Accepted::One
+            } else {
+                Accepted::NoRoom
+            }
+        } else {
+            // That one connection failed before we had it (accept(2), "Error handling").
+            Accepted::One
+        }
+    }
+
+    /// Takes a connection in. It is served when the kernel says that it has something: a
+    /// registration reports what is already there, under both triggers.
+    fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
+        if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip())
+            && !counts.enter(address)
+        {
+            return;
+        }
+        let armed = match K::TRIGGER {
+            Trigger::Edge => Interest::BOTH,
+            Trigger::Level => Interest::READ,
+        };
+        let conn = Connection::new(Arc::clone(&self.settings.limits), now);
+        let due = conn
+            .next_deadline()
+            .map_or(NEVER, |at| self.deadlines.step(at));
+        let slot = Slot {
+            socket,
+            conn,
+            sink: None,
+            peer,
+            // Nothing was sent yet, so there is room to write.
+            ready: Interest::WRITE,
+            armed,
+            read_closed: false,
+            queued: false,
+            warming: false,
+            armed_at: due,
+        };
+        let Some(token) = self.slots.insert(slot) else {
+            return self.door_closed(peer);
+        };
+        self.deadlines.push(due, token);
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        if self.kernel.register(&slot.socket, token, armed).is_err() {
+            slot.armed = Interest::NONE;
+            self.close(token, CloseReason::SocketFailed);
+        }
+    }
+
+    /// Makes room: first the oldest connection that never completed a request, then the longest
+    /// idle one; never an answer in flight.
+    fn evict(&mut self, now: &Tick) -> bool {
+        let candidates = self.slots.iter().filter(|(_, slot)| !slot.queued);
+        let victim = candidates
+            .filter_map(|(token, slot)| {
+                let waits = slot.conn.phase() == Phase::AwaitHead && !slot.conn.wants_write();
+                let class = match (waits, slot.conn.has_served(), slot.conn.is_idle()) {
+                    (true, false, _) => 0,
+                    (true, true, true) => 1,
+                    _ => return None,
+                };
+                Some((class, slot.conn.since(), token.0))
+            })
+            .min();
+        let _ = now;
+        match victim {
+            Some((_, _, token)) => {
+                self.close(Token(token), CloseReason::Evicted);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A connection has left.
+    pub(super) fn door_closed(&mut self, peer: Peer) {
+        if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip()) {
+            counts.leave(address);
+        }
+        self.door.resume(&mut self.kernel);
+    }
+
+    /// Stops accepting; idle connections end, busy ones after their answers.
+    pub(super) fn begin_stop(&mut self, now: &Tick) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(now.instant + self.settings.grace);
+        self.door.gates.clear();
+        let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
+        for token in tokens {
+            if let Some(slot) = self.slots.get_mut(token) {
+                slot.conn.on_shutdown(now);
+                self.schedule(token);
+            }
+        }
+    }
+
+    /// Whether a stop has come to its end; what is left then is cut off.
+    pub(super) fn is_done(&mut self, now: &Tick) -> bool {
+        let Some(at) = self.stop_at else { return false };
+        if now.instant >= at {
+            let left: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
+            for token in left {
+                self.close(token, CloseReason::Shutdown);
+            }
+        }
+        self.slots.len() == 0
+    }
+}
+
+/// Out of descriptors or memory: not this client's fault, and not over by trying at once.
+fn is_out_of_room(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// How many connections each address holds, over all loops.
+#[derive(Clone, Debug)]
+pub struct PerAddress {
+    max: u32,
+    counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl PerAddress {
+    /// Counts up to `max` for each address.
+    pub fn new(max: u32) -> Self {
+        Self {
+            max,
+            counts: Arc::default(),
+        }
+    }
+
+    /// Counts a new connection; `false` if the address holds its share already.
+    pub fn enter(&self, address: IpAddr) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_insert(0);
+        let enters = *count < self.max;
+        *count += u32::from(enters);
+        enters
+    }
+
+    /// Counts a connection that has left.
+    pub fn leave(&self, address: IpAddr) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&address);
+            }
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! The event loop: one thread, any number of connections.
+//!
+//! *Floor 4.* Generic over the [`Kernel`], so that four selectors and the simulator run the same
+//! code, and so that the trigger is a constant of the kernel's type.
+//!
+//! A turn has two passes: **read every ready socket first, then answer.** A check of a file made
+//! while answering then follows every read of the turn, so one check per file per turn is enough
+//! to show every edit that was made before a request was sent.
+//!
+//! ```text
+//! wait ─▶ mark ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ settle ─▶ expire
+//!  events   ready bits  accept     read      answer, send      see settle.rs
+//! ```
+//!
+//! *References:* epoll(7). *Read next:* `settle.rs`, then `door.rs`, `transmit.rs`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::access_log::LogBuffer;
+use super::buffers::Pool;
+use super::deadlines::{Deadlines, NEVER, Step};
+use super::door::Door;
+use super::exchange::{self, Advanced};
+use super::mailbox::{Mailbox, Message};
+use super::offload::{Offload, Task};
+use super::slots::{RESERVED, Slots};
+use crate::conn::{CloseReason, Connection, Limits};
+use crate::http::{Notify, Tick, Wake};
+use crate::kernel::{Kernel, Peer};
+use crate::readiness::{Event, Interest, Token};
+use crate::service::{Service, Sink};
+
+/// How much one connection may do in a turn before the others get theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Bytes given to the socket.
+    pub bytes: usize,
+    /// Requests answered, or chunks of content taken.
+    pub steps: u32,
+}
+
+/// What a loop is told when it is made.
+pub struct Settings {
+    /// What one connection may cost.
+    pub limits: Arc<Limits>,
+    /// Connections this loop may hold.
+    pub connections_max: usize,
+    /// Connections one address may hold, counted over all loops.
+    pub per_address: Option<super::door::PerAddress>,
+    /// The share of one connection in a turn.
+    pub budget: Budget,
+    /// How long a stop may take.
+    pub grace: Duration,
+    /// Bytes of the read buffer, shared by all connections of the loop.
+    pub read_bytes: usize,
+    /// Where access lines go.
+    pub log: Option<LogBuffer>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Arc::new(Limits::default()),
+            connections_max: 1_000_000,
+            per_address: None,
+            budget: Budget {
+                bytes: 256 * 1024,
+                steps: 16,
+            },
+            grace: Duration::from_secs(10),
+            read_bytes: 64 * 1024,
+            log: None,
+        }
+    }
+}
+
+/// One connection of the loop. Kept small: 10,000 idle ones should cost little.
+pub(super) struct Slot<K: Kernel> {
+    pub(super) socket: K::Socket,
+    pub(super) conn: Connection,
+    pub(super) sink: Option<Box<dyn Sink>>,
+    pub(super) peer: Peer,
+    /// Directions in which the kernel has not said EAGAIN since it last said "ready".
+    pub(super) ready: Interest,
+    /// The kernel's interest set.
+    pub(super) armed: Interest,
+    /// The end of the client's stream has been announced: a short read does not mean "empty".
+    pub(super) read_closed: bool,
+    /// In the run queue or in this turn's batch.
+    pub(super) queued: bool,
+    /// A stretch of its file is being brought into memory.
+    pub(super) warming: bool,
+    /// Its entry among the deadlines.
+    pub(super) armed_at: Step,
+}
+
+impl<K: Kernel> Slot<K> {
+    /// What the protocol would do, whatever the kernel says.
+    pub(super) fn wanted(&self) -> Interest {
+        Interest {
+            readable: self.conn.wants_read(),
+            writable: self.conn.wants_write() && !self.warming,
+        }
+    }
+}
+
+/// One loop: a kernel, a service, and the connections between them.
+pub struct EventLoop<K: Kernel, S: Service> {
+    pub(super) kernel: K,
+    pub(super) service: S,
+    pub(super) settings: Settings,
+    pub(super) door: Door<K>,
+    pub(super) slots: Slots<Slot<K>>,
+    /// Connections that nobody will announce: they go on in the next turn.
+    pub(super) run_queue: VecDeque<Token>,
+    pub(super) deadlines: Deadlines,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) offload: Offload,
+    pub(super) pool: Pool,
+    /// The moment at which a stop stops waiting.
+    pub(super) stop_at: Option<Instant>,
+    pub(super) closed: super::Closed,
+    batch: Vec<Token>,
+    events: Vec<Event>,
+    scratch: Box<[u8]>,
+    now: Tick,
+}
+
+/// The token of the mailbox's knock.
+const MAILBOX: Token = Token::new(u32::MAX, 0);
+
+impl<K: Kernel, S: Service> EventLoop<K, S> {
+    /// A loop that accepts from `listeners`.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch them.
+    pub fn new(
+        mut kernel: K,
+        listeners: Vec<K::Listener>,
+        service: S,
+        settings: Settings,
+        offload: Offload,
+    ) -> io::Result<Self> {
+        let mailbox = Mailbox::new(kernel.notifier(MAILBOX)?);
+        let door = Door::open(&mut kernel, listeners)?;
+        let now = kernel.now();
+        Ok(Self {
+            kernel,
+            service,
+            door,
+            slots: Slots::new(),
+            run_queue: VecDeque::new(),
+            deadlines: Deadlines::new(now.instant),
+            mailbox,
+            offload,
+            pool: Pool::default(),
+            stop_at: None,
+            closed: super::Closed::default(),
+            batch: Vec::new(),
+            events: Vec::new(),
+            scratch: vec![0; settings.read_bytes].into(),
+            settings,
+            now,
+        })
+    }
+
+    /// A way to stop the loop from another thread.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.mailbox))
+    }
+
+    /// Turns until the loop has been stopped.
+    ///
+    /// # Errors
+    /// If the kernel's wait fails other than by a signal: nothing sensible is left to do.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// One turn. Whether there is another.
+    ///
+    /// # Errors
+    /// As [`EventLoop::run`].
+    pub fn turn(&mut self) -> io::Result<bool> {
+        self.wait()?;
+        self.now = self.kernel.now();
+        let now = self.now;
+        self.collect(&now);
+        self.admit(&now);
+        let batch = std::mem::take(&mut self.batch);
+        for token in &batch {
+            self.fill(*token, &now);
+        }
+        for token in &batch {
+            self.serve(*token, &now);
+        }
+        self.batch = batch;
+        self.expire(&now);
+        if let Some(log) = &mut self.settings.log {
+            log.flush();
+        }
+        Ok(!self.is_done(&now))
+    }
+
+    /// Waits for readiness, no longer than until the next thing that we must do ourselves.
+    fn wait(&mut self) -> io::Result<()> {
+        let now = self.now.instant;
+        let ours = [
+            self.deadlines.next(now),
+            self.door.next_try(now, K::TRIGGER),
+            self.stop_at.map(|at| at.saturating_duration_since(now)),
+        ];
+        let timeout = match self.run_queue.is_empty() {
+            false => Some(Duration::ZERO),
+            true => ours.into_iter().flatten().min(),
+        };
+        self.events.clear();
+        match self.kernel.wait(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Turns events, messages and the run queue into this turn's batch.
+    fn collect(&mut self, now: &Tick) {
+        self.batch.clear();
+        self.batch.extend(self.run_queue.drain(..));
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            match event.token {
+                MAILBOX => self.read_mail(now),
+                token if token.slot() >= RESERVED => self.door.on_event(token),
+                token => self.mark(token, event),
+            }
+        }
+        self.events = events;
+    }
+
+    /// Remembers what the kernel said about one connection.
+    fn mark(&mut self, token: Token, event: &Event) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        slot.ready = slot.ready.or(Interest {
+            readable: event.readable,
+            writable: event.writable,
+        });
+        slot.read_closed |= event.read_closed;
+        self.schedule(token);
+    }
+
+    /// Puts a connection into this turn's batch.
+    pub(super) fn schedule(&mut self, token: Token) {
+        if let Some(slot) = self.slots.get_mut(token)
+            && !slot.queued
+        {
+            slot.queued = true;
+            self.batch.push(token);
+        }
+    }
+
+    fn read_mail(&mut self, now: &Tick) {
+        self.kernel.quiet();
+        for message in self.mailbox.take() {
+            match message {
+                Message::Shutdown => self.begin_stop(now),
+                Message::Abort => self.stop_at = Some(now.instant),
+                Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
+                Message::Warm(token) => self.deliver(token, |slot| slot.warming = false),
+                Message::Answer(token, made) => {
+                    self.deliver(token, |slot| {
+                        exchange::finish_job(&mut slot.conn, made, now)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Hands a message to its connection, if that still exists.
+    fn deliver(&mut self, token: Token, message: impl FnOnce(&mut Slot<K>)) {
+        if let Some(slot) = self.slots.get_mut(token) {
+            message(slot);
+            self.schedule(token);
+        }
+    }
+
+    /// First pass: one read, into the buffer that all connections share.
+    fn fill(&mut self, token: Token, now: &Tick) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        if !(slot.ready.readable && slot.conn.wants_read()) {
+            return;
+        }
+        match self.kernel.read(&mut slot.socket, &mut self.scratch) {
+            Ok(0) => {
+                slot.ready.readable = false;
+                slot.conn.on_eof(now);
+            }
+            Ok(n) => {
+                // A short read found the socket empty (epoll(7), Q9).
+                // PITFALL: not when the end of the stream stands behind the data: the kernel has
+                // announced it together with them and will not do so again under edge.
+                slot.ready.readable = n == self.scratch.len() || slot.read_closed;
+                self.pool.lend(&mut slot.conn);
+                slot.conn.on_bytes(&self.scratch[..n], now);
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => slot.ready.readable = false,
+                io::ErrorKind::Interrupted => {}
+                _ => slot.conn.on_abort(CloseReason::SocketFailed),
+            },
+        }
+    }
+
+    /// Second pass: answer and send, until nothing is left or the budget is spent.
+    pub(super) fn serve(&mut self, token: Token, now: &Tick) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        slot.queued = false;
+        let mut budget = self.settings.budget;
+        let mut reason = None;
+        while let Some(slot) = self.slots.get_mut(token) {
+            let mailbox = &self.mailbox;
+            let wake = || Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
+            let (conn, sink) = (&mut slot.conn, &mut slot.sink);
+            let service = &mut self.service;
+            let steps = &mut budget.steps;
+            match exchange::advance(conn, sink, service, slot.peer.ip(), wake, steps, now) {
+                Advanced::Close(why) => {
+                    reason = Some(why);
+                    break;
+                }
+                Advanced::Job(job) => self.offload.submit(Task::Answer(token, job), mailbox),
+                Advanced::Waiting | Advanced::Spent => {}
+            }
+            self.transmit(token, &mut budget, now);
+            let again = self
+                .slots
+                .get_mut(token)
+                .is_some_and(|slot| slot.conn.has_work());
+            if !again || budget.steps == 0 || budget.bytes == 0 {
+                break;
+            }
+        }
+        self.report(token, now);
+        match reason {
+            Some(reason) => self.close(token, reason),
+            None => self.leave(token, now),
+        }
+    }
+
+    /// Sees to it that somebody comes back to this connection.
+    fn leave(&mut self, token: Token, now: &Tick) {
+        if self.settle(token).is_err() {
+            // The selector cannot watch it (select(2) beyond FD_SETSIZE): nobody would come back.
+            return self.close(token, CloseReason::SocketFailed);
+        }
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        self.pool.reclaim(&mut slot.conn);
+        let due = slot
+            .conn
+            .next_deadline()
+            .map_or(NEVER, |at| self.deadlines.step(at));
+        if due < slot.armed_at {
+            slot.armed_at = due;
+            self.deadlines.push(due, token);
+        }
+        let _ = now;
+    }
+
+    /// Ends connections and answers whose time is over.
+    fn expire(&mut self, now: &Tick) {
+        while let Some((step, token)) = self.deadlines.pop_due(now.instant) {
+            let Some(slot) = self.slots.get_mut(token) else {
+                continue;
+            };
+            if slot.armed_at != step {
+                continue;
+            }
+            slot.armed_at = NEVER;
+            if slot
+                .conn
+                .next_deadline()
+                .is_some_and(|at| at <= now.instant)
+            {
+                let unacknowledged = self.kernel.unacknowledged(&slot.socket);
+                slot.conn.on_deadline(now, unacknowledged);
+                self.serve(token, now);
+            } else {
+                self.leave(token, now);
+            }
+        }
+    }
+
+    /// Writes access lines for answers that are out.
+    fn report(&mut self, token: Token, now: &Tick) {
+        if let Some(log) = &mut self.settings.log
+            && let Some(slot) = self.slots.get_mut(token)
+        {
+            while let Some(finished) = slot.conn.next_finished() {
+                log.line(now, slot.peer, &finished);
+            }
+        }
+    }
+
+    /// Ends a connection.
+    pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
+        let Some(mut slot) = self.slots.remove(token) else {
+            return;
+        };
+        slot.conn.on_abort(reason);
+        if let Some(log) = &mut self.settings.log {
+            while let Some(finished) = slot.conn.next_finished() {
+                log.line(&self.now, slot.peer, &finished);
+            }
+        }
+        if slot.armed.any() && !K::FORGETS_CLOSED {
+            // Only a descriptor that was never registered can fail here, and this one was.
+            let _ = self.kernel.deregister(&slot.socket);
+        }
+        self.pool.reclaim(&mut slot.conn);
+        self.closed.count(reason);
+        self.door_closed(slot.peer);
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Why connections have ended so far.
+    pub const fn closed(&self) -> &super::Closed {
+        &self.closed
+    }
+
+    /// The kernel, for a simulator to look at.
+    pub const fn kernel_mut(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+}
+
+/// Stops a loop from another thread.
+#[derive(Clone)]
+pub struct Handle(Arc<Mailbox>);
+
+impl Handle {
+    /// Stop accepting, finish what is in flight, end.
+    pub fn shutdown(&self) {
+        self.0.post(Message::Shutdown);
+    }
+
+    /// End now.
+    pub fn abort(&self) {
+        self.0.post(Message::Abort);
+    }
+}

@@ -1,0 +1,119 @@
+//! Between a connection and a service: takes steps, asks, answers.
+//!
+//! *Floor 4.* The same for all six drivers. It performs no input or output itself, so it neither
+//! waits nor knows what would be worth waiting for.
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::conn::{CloseReason, Connection, Step};
+use crate::http::{Response, Tick, Wake};
+use crate::service::{Flow, Job, Reply, Service, Sink};
+
+/// Where an exchange stands after all steps that could be taken.
+pub(super) enum Advanced {
+    /// It waits for the client, for the socket, or for other work.
+    Waiting,
+    /// The step budget is spent; there may be more to do.
+    Spent,
+    /// An answer must be made by work that may block.
+    Job(Job),
+    /// The connection is over.
+    Close(CloseReason),
+}
+
+/// Takes up to `steps` steps on a connection, with `service` answering and `sink` receiving.
+pub(super) fn advance<S: Service>(
+    conn: &mut Connection,
+    sink: &mut Option<Box<dyn Sink>>,
+    service: &mut S,
+    peer: Option<IpAddr>,
+    wake: impl Fn() -> Wake,
+    steps: &mut u32,
+    now: &Tick,
+) -> Advanced {
+    loop {
+        if *steps == 0 {
+            return Advanced::Spent;
+        }
+        let reply = match conn.next_step(now) {
+            Step::NeedBytes | Step::Paused => break,
+            Step::Close(reason) => return Advanced::Close(reason),
+            Step::Request(mut request) => {
+                request.peer = peer;
+                *steps -= 1;
+                guard(|| service.call(&request, now))
+            }
+            Step::Body(chunk) => {
+                let Some(open) = sink.as_mut() else { break };
+                match guard(|| open.write(chunk, &wake())) {
+                    Some(Ok(Flow::Taken(n))) => {
+                        let n = n.min(chunk.len());
+                        conn.on_body_taken(n);
+                        continue;
+                    }
+                    Some(Ok(Flow::Busy)) => {
+                        conn.on_body_taken(0);
+                        break;
+                    }
+                    Some(Err(response)) => Some(Reply::Now(response)),
+                    None => None,
+                }
+            }
+            Step::BodyEnd => match sink.take() {
+                Some(open) => guard(|| open.finish()),
+                None => None,
+            },
+        };
+        if let Some(job) = take_reply(conn, sink, reply, now) {
+            return Advanced::Job(job);
+        }
+    }
+    if !conn.is_receiving() {
+        // Refused or cut off in the middle: dropping the sink cancels the upload.
+        *sink = None;
+    }
+    Advanced::Waiting
+}
+
+/// Tells the connection what the service decided; `None` stands for a panic.
+fn take_reply(
+    conn: &mut Connection,
+    sink: &mut Option<Box<dyn Sink>>,
+    reply: Option<Reply>,
+    now: &Tick,
+) -> Option<Job> {
+    match reply {
+        Some(Reply::Now(response)) => {
+            *sink = None;
+            conn.respond(response, now);
+        }
+        Some(Reply::Later(job)) => {
+            conn.respond_later();
+            return Some(job);
+        }
+        Some(Reply::Receive(open)) => {
+            *sink = Some(open);
+            conn.receive(now);
+        }
+        None => {
+            *sink = None;
+            conn.fail(now);
+        }
+    }
+    None
+}
+
+/// Gives the connection what a job made.
+pub(super) fn finish_job(conn: &mut Connection, made: Option<Box<Response>>, now: &Tick) {
+    match made {
+        Some(response) => conn.respond(*response, now),
+        None => conn.fail(now),
+    }
+}
+
+/// Runs foreign code: a panic in it costs its request, not the server. What it may have left half
+/// done is its own service, whose caches hold whole values only.
+fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
