@@ -15,17 +15,21 @@ use std::time::{Duration, Instant};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Event, Interest, Token, Trigger};
 
+mod blocking;
 mod clock;
 mod gaps;
 mod linux;
 mod listen;
 mod listener;
 mod socket;
+mod traced;
 
+pub use blocking::{Acceptor, Arrival, BlockingStream, Stop};
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;
 pub use socket::Socket;
+pub use traced::{Calls, Count, TraceSink, Traced};
 
 /// Who is at the other end. Only the address: a port identifies nobody for longer than a
 /// connection, and an idle connection should cost as little memory as possible.

@@ -203,6 +203,6 @@ pub trait Selector: Sized {
 const EVENTS_MAX: usize = 1024;
 
 /// A time-out as the system calls take it. One too long to be told is none.
-fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+pub(crate) fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
     timeout.and_then(|timeout| timeout.try_into().ok())
 }

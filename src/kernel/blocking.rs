@@ -1,0 +1,222 @@
+//! One connection as a thread sees it: every call may wait, up to a deadline.
+//!
+//! *Floor 2.* Knows one socket at a time; does not know how many threads there are.
+//!
+//! The socket is non-blocking all the same. A thread that waits inside recv(2) can be ended
+//! neither by a deadline nor by the server stopping, so the waiting is done by ppoll(2), on the
+//! socket and on a descriptor that becomes readable when the server stops.
+//!
+//! *References:* ppoll(2), eventfd(2).
+//! *Read next:* `driver/blocking.rs`.
+
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::io::Errno;
+
+use super::clock::{self, Clock};
+use super::{Listener, Peer, Sent, Socket, Stream, Waited};
+use crate::http::{Source, Tick};
+use crate::readiness::{Interest, timespec};
+
+/// Turns of all streams: a service that carries several connections, one after the other, must
+/// never see a turn number twice (see [`Tick::turn`]).
+static TURNS: AtomicU64 = AtomicU64::new(0);
+
+/// Tells all threads at once that the server stops: an eventfd(2) that stays readable. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<OwnedFd>);
+
+impl Stop {
+    /// Not stopping yet.
+    ///
+    /// # Errors
+    /// Of eventfd(2).
+    pub fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(Arc::new(rustix::event::eventfd(0, flags)?)))
+    }
+
+    /// From now on, and from any thread.
+    pub fn stop(&self) {
+        // Only a full counter fails, and that is readable too.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+/// A connected socket with deadlines.
+pub struct BlockingStream {
+    socket: Socket,
+    stop: Stop,
+    /// Whether [`Waited::Stopping`] was said. Once is enough: what is in flight must still be
+    /// finished, with waits that mean the socket.
+    told: bool,
+    clock: Clock,
+    scratch: Vec<u8>,
+}
+
+impl BlockingStream {
+    /// A stream over an accepted socket.
+    pub fn new(socket: Socket, stop: Stop) -> Self {
+        Self {
+            socket,
+            stop,
+            told: false,
+            clock: Clock::new(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl Stream for BlockingStream {
+    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, wanted.readable);
+        flags.set(PollFlags::OUT, wanted.writable);
+        debug_assert!(
+            wanted.any() || deadline.is_some() || !self.told,
+            "nothing can end this"
+        );
+        let stop = PollFd::new(&self.stop.0, PollFlags::IN);
+        let mut both = [stop, PollFd::new(&self.socket, flags)];
+        // A hang-up is reported even where nothing is wanted, so that the socket is left out then.
+        let watched = usize::from(self.told)..1 + usize::from(wanted.any());
+        if !ppoll(&mut both[watched], deadline)? {
+            return Ok(Waited::TimedOut);
+        }
+        if is_ready(&both[0]) {
+            self.told = true;
+            return Ok(Waited::Stopping);
+        }
+        Ok(Waited::Ready)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(into)
+    }
+
+    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        self.socket.write(from, more)
+    }
+
+    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
+        self.socket
+            .send_file(source, offset, len, &mut self.scratch)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.socket.shutdown_write()
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.socket.unacknowledged()
+    }
+
+    fn id(&self) -> i32 {
+        self.socket.id()
+    }
+
+    fn now(&mut self) -> Tick {
+        let mut tick = self.clock.now();
+        tick.turn = 1 + TURNS.fetch_add(1, Ordering::Relaxed);
+        tick
+    }
+}
+
+/// What came of waiting for a client.
+pub enum Arrival {
+    /// A connection, and who is at its other end.
+    Client(BlockingStream, Peer),
+    /// The deadline passed first.
+    TimedOut,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// Where blocking drivers get their clients from.
+pub struct Acceptor {
+    listeners: Vec<Listener>,
+    stop: Stop,
+    /// The listener that is asked first, so that a busy one does not starve the others.
+    first: usize,
+}
+
+impl Acceptor {
+    /// Accepts from all of `listeners` until `stop`.
+    pub fn new(listeners: Vec<Listener>, stop: Stop) -> Self {
+        Self {
+            listeners,
+            stop,
+            first: 0,
+        }
+    }
+
+    /// Waits for a client, for the deadline, or for the server to stop.
+    ///
+    /// # Errors
+    /// Of ppoll(2), and as [`Kernel::accept`](super::Kernel::accept). When the process is out of
+    /// descriptors the client stays in the backlog and the same error comes at once again: rest
+    /// a while ([`Acceptor::rest`]) before the next try.
+    pub fn accept(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
+        loop {
+            let stop = PollFd::new(&self.stop.0, PollFlags::IN);
+            let listeners = self.listeners.iter();
+            let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
+            let mut watched: Vec<_> = [stop].into_iter().chain(listeners).collect();
+            if !ppoll(&mut watched, deadline)? {
+                return Ok(Arrival::TimedOut);
+            }
+            if is_ready(&watched[0]) {
+                return Ok(Arrival::Stopping);
+            }
+            let count = self.listeners.len();
+            for at in (self.first..self.first + count).map(|at| at % count) {
+                if !is_ready(&watched[at + 1]) {
+                    continue;
+                }
+                match self.listeners[at].accept() {
+                    // Another process took it, or the client is gone.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    accepted => {
+                        self.first = at + 1;
+                        let (socket, peer) = accepted?;
+                        let stream = BlockingStream::new(socket, self.stop.clone());
+                        return Ok(Arrival::Client(stream, peer));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the deadline or for the server to stop, whoever may be at the door.
+    ///
+    /// # Errors
+    /// Of ppoll(2).
+    pub fn rest(&self, deadline: Instant) -> io::Result<Waited> {
+        let mut watched = [PollFd::new(&self.stop.0, PollFlags::IN)];
+        Ok(match ppoll(&mut watched, Some(deadline))? {
+            true => Waited::Stopping,
+            false => Waited::TimedOut,
+        })
+    }
+}
+
+/// ppoll(2), again after signals; `false` when the deadline has passed.
+fn ppoll(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
+        match rustix::event::poll(watched, timespec(left).as_ref()) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
+fn is_ready(entry: &PollFd<'_>) -> bool {
+    !entry.revents().is_empty()
+}

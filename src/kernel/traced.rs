@@ -1,0 +1,467 @@
+//! A kernel that tells what it is asked: `--trace`, and the transcripts of the tour.
+//!
+//! *Floor 2.* Wraps a [`Kernel`] or a [`Stream`], counts its calls and prints them; changes
+//! nothing. It is another type, so a server without `--trace` has not a single instruction of it.
+//!
+//! ```text
+//! #412 wait 3.1 ms -> 1 ready [slot 3 gen 1 IN]
+//!   read(9) = 78
+//!   write(9, more) = 212
+//!   sendfile(9) = 61440
+//!   sendfile(9) = EAGAIN
+//! ```
+//!
+//! Two system calls are not shown: close(2), which is a drop, and the ioctl(2) behind
+//! [`Kernel::unacknowledged`].
+//!
+//! *Read next:* the transcripts in `tests/it/`.
+
+#![expect(clippy::disallowed_methods, reason = "measures how long a wait took")]
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::{Kernel, Peer, Sent, Stream, Waited};
+use crate::http::{Notify, Source, Tick};
+use crate::readiness::{Event, Interest, Token, Trigger};
+
+/// Takes one line, without its end.
+pub type TraceSink = Box<dyn FnMut(&str) + Send>;
+
+/// How often a call was made, and to what end.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Count {
+    /// All of them.
+    pub calls: u64,
+    /// Those that would have had to wait (`EAGAIN`).
+    pub would_block: u64,
+    /// Those that failed otherwise.
+    pub failed: u64,
+}
+
+/// Calls by their kind. On poll and select, the last three are no system calls.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[expect(missing_docs, reason = "named after the calls")]
+pub struct Calls {
+    pub wait: Count,
+    pub accept: Count,
+    pub read: Count,
+    pub write: Count,
+    pub send_file: Count,
+    pub shutdown_write: Count,
+    pub quiet: Count,
+    pub register: Count,
+    pub reregister: Count,
+    pub deregister: Count,
+}
+
+/// A [`Kernel`] or a [`Stream`] whose calls are counted, and printed if there is a sink.
+pub struct Traced<T> {
+    inner: T,
+    calls: Calls,
+    sink: Option<TraceSink>,
+    is_timed: bool,
+    /// Tokens that are no connections.
+    names: Vec<(Token, &'static str)>,
+    line: String,
+}
+
+impl<T> Traced<T> {
+    /// Counts.
+    pub fn counting(inner: T) -> Self {
+        Self {
+            inner,
+            calls: Calls::default(),
+            sink: None,
+            is_timed: false,
+            names: Vec::new(),
+            line: String::new(),
+        }
+    }
+
+    /// Counts and prints. Without times: the same calls make the same transcript.
+    pub fn printing(inner: T, sink: TraceSink) -> Self {
+        Self {
+            sink: Some(sink),
+            ..Self::counting(inner)
+        }
+    }
+
+    /// Prints how long each wait took.
+    #[must_use]
+    pub fn with_times(self) -> Self {
+        Self {
+            is_timed: true,
+            ..self
+        }
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// What is wrapped.
+    pub fn inner(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// Counts a call that ended with `result` and prints it as `call = result`.
+    fn note<R>(
+        &mut self,
+        kind: fn(&mut Calls) -> &mut Count,
+        call: fmt::Arguments<'_>,
+        result: io::Result<R>,
+        show: impl FnOnce(&R) -> Shown,
+    ) -> io::Result<R> {
+        let shown = match &result {
+            Ok(value) => show(value),
+            Err(error) => Shown::Failed(errno_of(error)),
+        };
+        let count = kind(&mut self.calls);
+        count.calls += 1;
+        count.would_block += u64::from(shown == Shown::Failed(Errno::AGAIN));
+        count.failed += u64::from(matches!(shown, Shown::Failed(e) if e != Errno::AGAIN));
+        self.print(format_args!("  {call} = {shown}"));
+        result
+    }
+
+    fn print(&mut self, line: fmt::Arguments<'_>) {
+        if let Some(sink) = &mut self.sink {
+            self.line.clear();
+            // A String takes everything.
+            let _ = self.line.write_fmt(line);
+            sink(&self.line);
+        }
+    }
+
+    /// Prints the line of a wake: `what` follows the time it took.
+    fn note_wait(&mut self, started: Option<Instant>, error: Option<&io::Error>, what: &str) {
+        self.calls.wait.calls += 1;
+        self.calls.wait.failed += u64::from(error.is_some());
+        let number = self.calls.wait.calls;
+        let took = match started {
+            Some(started) => format!(" {:.1} ms", started.elapsed().as_secs_f64() * 1e3),
+            None => String::new(),
+        };
+        match error {
+            Some(error) => {
+                let failed = Shown::Failed(errno_of(error));
+                self.print(format_args!("#{number} wait{took} -> {failed}"));
+            }
+            None => self.print(format_args!("#{number} wait{took} -> {what}")),
+        }
+    }
+
+    fn start(&self) -> Option<Instant> {
+        self.is_timed.then(Instant::now)
+    }
+
+    fn learn(&mut self, token: Token, name: &'static str) {
+        if !self.names.contains(&(token, name)) {
+            self.names.push((token, name));
+        }
+    }
+
+    fn name(&self, token: Token) -> Name {
+        let known = self.names.iter().find(|(known, _)| *known == token);
+        Name(token, known.map(|(_, name)| *name))
+    }
+
+    fn describe(&self, events: &[Event]) -> String {
+        let mut text = match events {
+            [] => String::from("timed out"),
+            some => format!("{} ready", some.len()),
+        };
+        for event in events {
+            let end = if event.read_closed { " end?" } else { "" };
+            let flags = Flags(event.readable, event.writable);
+            // A String takes everything.
+            let _ = write!(text, " [{} {flags}{end}]", self.name(event.token));
+        }
+        text
+    }
+}
+
+impl<K: Kernel> Kernel for Traced<K> {
+    const TRIGGER: Trigger = K::TRIGGER;
+    const NAME: &'static str = K::NAME;
+    type Socket = K::Socket;
+    type Listener = K::Listener;
+
+    fn accept(&mut self, listener: &K::Listener) -> io::Result<(K::Socket, Peer)> {
+        let result = self.inner.accept(listener);
+        let id = result.as_ref().map_or(-1, |(s, _)| self.inner.id(s));
+        let show = |(_, peer): &(K::Socket, Peer)| Shown::Client(id, *peer);
+        self.note(|c| &mut c.accept, format_args!("accept()"), result, show)
+    }
+
+    fn read(&mut self, socket: &mut K::Socket, into: &mut [u8]) -> io::Result<usize> {
+        let (result, id) = (self.inner.read(socket, into), self.inner.id(socket));
+        let call = format_args!("read({id})");
+        self.note(|c| &mut c.read, call, result, |n| Shown::Bytes(*n))
+    }
+
+    fn write(
+        &mut self,
+        socket: &mut K::Socket,
+        from: &[IoSlice<'_>],
+        more: bool,
+    ) -> io::Result<usize> {
+        let result = self.inner.write(socket, from, more);
+        let (id, (name, more)) = (self.inner.id(socket), write_words(from, more));
+        let call = format_args!("{name}({id}{more})");
+        self.note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
+    }
+
+    fn send_file(
+        &mut self,
+        socket: &mut K::Socket,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Sent> {
+        let result = self.inner.send_file(socket, source, offset, len);
+        let id = self.inner.id(socket);
+        let call = format_args!("sendfile({id})");
+        self.note(|c| &mut c.send_file, call, result, show_sent)
+    }
+
+    fn shutdown_write(&mut self, socket: &mut K::Socket) -> io::Result<()> {
+        let (result, id) = (self.inner.shutdown_write(socket), self.inner.id(socket));
+        let call = format_args!("shutdown({id})");
+        self.note(|c| &mut c.shutdown_write, call, result, show_done)
+    }
+
+    fn unacknowledged(&self, socket: &K::Socket) -> usize {
+        self.inner.unacknowledged(socket)
+    }
+
+    fn id(&self, socket: &K::Socket) -> i32 {
+        self.inner.id(socket)
+    }
+
+    fn pending(&self, socket: &K::Socket) -> Interest {
+        self.inner.pending(socket)
+    }
+
+    fn now(&mut self) -> Tick {
+        self.inner.now()
+    }
+
+    fn register(&mut self, socket: &K::Socket, token: Token, wanted: Interest) -> io::Result<()> {
+        let result = self.inner.register(socket, token, wanted);
+        let (id, name, flags) = (self.inner.id(socket), self.name(token), Flags::from(wanted));
+        let call = format_args!("register({id}, {flags}, {name})");
+        self.note(|c| &mut c.register, call, result, show_done)
+    }
+
+    fn reregister(&mut self, socket: &K::Socket, token: Token, wanted: Interest) -> io::Result<()> {
+        let result = self.inner.reregister(socket, token, wanted);
+        let (id, flags) = (self.inner.id(socket), Flags::from(wanted));
+        let call = format_args!("reregister({id}, {flags})");
+        self.note(|c| &mut c.reregister, call, result, show_done)
+    }
+
+    fn deregister(&mut self, socket: &K::Socket) -> io::Result<()> {
+        let (result, id) = (self.inner.deregister(socket), self.inner.id(socket));
+        let call = format_args!("deregister({id})");
+        self.note(|c| &mut c.deregister, call, result, show_done)
+    }
+
+    fn watch(&mut self, listener: &K::Listener, token: Token, on: bool) -> io::Result<()> {
+        let result = self.inner.watch(listener, token, on);
+        self.learn(token, "listener");
+        if on {
+            let call = format_args!("register(listener, IN)");
+            self.note(|c| &mut c.register, call, result, show_done)
+        } else {
+            let call = format_args!("deregister(listener)");
+            self.note(|c| &mut c.deregister, call, result, show_done)
+        }
+    }
+
+    fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
+        self.learn(token, "waker");
+        self.inner.notifier(token)
+    }
+
+    fn quiet(&mut self) {
+        self.inner.quiet();
+        self.calls.quiet.calls += 1;
+        self.print(format_args!("  quiet()"));
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        let started = self.start();
+        let result = self.inner.wait(events, timeout);
+        let what = match self.sink {
+            Some(_) => self.describe(events),
+            None => String::new(),
+        };
+        self.note_wait(started, result.as_ref().err(), &what);
+        result
+    }
+}
+
+impl<T: Stream> Stream for Traced<T> {
+    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
+        let started = self.start();
+        let result = self.inner.wait(wanted, deadline);
+        let (id, wanted) = (self.inner.id(), Flags::from(wanted));
+        let what = match result {
+            Ok(Waited::Ready) => format!("{id} ready for {wanted}"),
+            Ok(Waited::Stopping) => String::from("stopping"),
+            Ok(Waited::TimedOut) | Err(_) => String::from("timed out"),
+        };
+        self.note_wait(started, result.as_ref().err(), &what);
+        result
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let (result, id) = (self.inner.read(into), self.inner.id());
+        let call = format_args!("read({id})");
+        self.note(|c| &mut c.read, call, result, |n| Shown::Bytes(*n))
+    }
+
+    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        let (result, id) = (self.inner.write(from, more), self.inner.id());
+        let (name, more) = write_words(from, more);
+        let call = format_args!("{name}({id}{more})");
+        self.note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
+    }
+
+    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
+        let (result, id) = (self.inner.send_file(source, offset, len), self.inner.id());
+        let call = format_args!("sendfile({id})");
+        self.note(|c| &mut c.send_file, call, result, show_sent)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        let (result, id) = (self.inner.shutdown_write(), self.inner.id());
+        let call = format_args!("shutdown({id})");
+        self.note(|c| &mut c.shutdown_write, call, result, show_done)
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.inner.unacknowledged()
+    }
+
+    fn id(&self) -> i32 {
+        self.inner.id()
+    }
+
+    fn now(&mut self) -> Tick {
+        self.inner.now()
+    }
+}
+
+fn write_words(from: &[IoSlice<'_>], more: bool) -> (&'static str, &'static str) {
+    let name = if from.len() == 1 { "write" } else { "writev" };
+    (name, if more { ", more" } else { "" })
+}
+
+fn show_sent(sent: &Sent) -> Shown {
+    match *sent {
+        Sent::Bytes(n) => Shown::Bytes(n),
+        Sent::SocketFull => Shown::Failed(Errno::AGAIN),
+        Sent::SourceCold => Shown::Word("not in memory"),
+        Sent::SourceEnd => Shown::Word("end of file"),
+    }
+}
+
+fn show_done((): &()) -> Shown {
+    Shown::Bytes(0)
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(match error.kind() {
+        io::ErrorKind::WouldBlock => Errno::AGAIN,
+        io::ErrorKind::Interrupted => Errno::INTR,
+        io::ErrorKind::AlreadyExists => Errno::EXIST,
+        io::ErrorKind::NotFound => Errno::NOENT,
+        io::ErrorKind::ConnectionReset => Errno::CONNRESET,
+        io::ErrorKind::BrokenPipe => Errno::PIPE,
+        _ => Errno::INVAL,
+    })
+}
+
+/// What stands behind the equals sign.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Bytes(usize),
+    Client(i32, Peer),
+    Word(&'static str),
+    Failed(Errno),
+}
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Bytes(n) => write!(f, "{n}"),
+            Self::Client(id, Peer::Ip(ip)) => write!(f, "{id} from {ip}"),
+            Self::Client(id, Peer::Unix) => write!(f, "{id} from a Unix socket"),
+            Self::Word(word) => f.write_str(word),
+            Self::Failed(errno) => {
+                let known = ERRNO_NAMES.iter().find(|(known, _)| *known == errno);
+                match known {
+                    Some((_, name)) => f.write_str(name),
+                    None => write!(f, "{errno}"),
+                }
+            }
+        }
+    }
+}
+
+/// A set of directions.
+struct Flags(bool, bool);
+
+impl From<Interest> for Flags {
+    fn from(interest: Interest) -> Self {
+        Self(interest.readable, interest.writable)
+    }
+}
+
+impl Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.0, self.1) {
+            (true, true) => "IN|OUT",
+            (true, false) => "IN",
+            (false, true) => "OUT",
+            (false, false) => "nothing",
+        })
+    }
+}
+
+/// Who a token stands for.
+struct Name(Token, Option<&'static str>);
+
+impl Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(name) => f.write_str(name),
+            None => write!(f, "slot {} gen {}", self.0.slot(), self.0.generation()),
+        }
+    }
+}
+
+/// The errors that a server meets, by the names that man pages use.
+const ERRNO_NAMES: &[(Errno, &str)] = &[
+    (Errno::AGAIN, "EAGAIN"),
+    (Errno::CONNABORTED, "ECONNABORTED"),
+    (Errno::CONNRESET, "ECONNRESET"),
+    (Errno::EXIST, "EEXIST"),
+    (Errno::INTR, "EINTR"),
+    (Errno::INVAL, "EINVAL"),
+    (Errno::MFILE, "EMFILE"),
+    (Errno::NFILE, "ENFILE"),
+    (Errno::NOBUFS, "ENOBUFS"),
+    (Errno::NOENT, "ENOENT"),
+    (Errno::NOTCONN, "ENOTCONN"),
+    (Errno::PIPE, "EPIPE"),
+    (Errno::TIMEDOUT, "ETIMEDOUT"),
+];
