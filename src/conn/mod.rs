@@ -457,6 +457,13 @@ impl Connection {
         }
     }
 
+    /// Whether it goes on only after [`Connection::on_wake`].
+    pub fn waits_for_wake(&self) -> bool {
+        self.buffers
+            .as_ref()
+            .is_some_and(|b| b.body.blocked || b.outbox.is_waiting())
+    }
+
     /// What it is doing, for metrics and eviction.
     pub const fn phase(&self) -> Phase {
         self.phase

@@ -141,6 +141,11 @@ impl LogBuffer {
         }
     }
 
+    /// An empty buffer in front of the same log.
+    pub fn fork(&self) -> Self {
+        Self::new(self.log.clone())
+    }
+
     /// Adds the line of one answer that left whole. `now` is the moment it left: its distance
     /// from `finished.started` is the duration shown.
     pub fn line(&mut self, now: &Tick, peer: Peer, finished: &Finished) {

@@ -261,7 +261,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 }
 
 /// Out of descriptors or memory: not this client's fault, and not over by trying at once.
-fn is_out_of_room(error: &io::Error) -> bool {
+pub(super) fn is_out_of_room(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
         .iter()

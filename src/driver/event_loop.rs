@@ -273,7 +273,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 Message::Warm(token) => self.deliver(token, |slot| slot.warming = false),
                 Message::Answer(token, made) => {
                     self.deliver(token, |slot| {
-                        exchange::finish_job(&mut slot.conn, made, now)
+                        exchange::finish_job(&mut slot.conn, made, now);
                     });
                 }
             }

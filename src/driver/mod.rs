@@ -26,6 +26,7 @@ pub use access_log::{AccessLog, LogBuffer, LogEnd};
 pub use door::PerAddress;
 pub use event_loop::{Budget, EventLoop, Handle, Settings};
 pub use offload::Offload;
+pub use server::Server;
 
 use crate::conn::CloseReason;
 

@@ -1,1 +1,337 @@
-//! Stub
+//! A server in two steps: bound, then running.
+//!
+//! *Floor 4.* Between the two its addresses are known and nobody has been let in, which is the
+//! moment to say where it is, to drop privileges, and to fail with nothing half-started.
+//!
+//! While it runs, the calling thread does nothing but wait for signals: one wakes all loops to
+//! stop, a second one ends them. The loops share nothing but what `Config` holds.
+//!
+//! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
+//! *Read next:* `event_loop.rs`.
+
+#![expect(clippy::disallowed_methods, reason = "one thread per loop starts here")]
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::access_log::{AccessLog, LogBuffer};
+use super::blocking::{Blocking, Terms};
+use super::door::PerAddress;
+use super::event_loop::{EventLoop, Handle, Settings};
+use super::offload::Offload;
+use crate::config::{Backend, Config, ListenAddr};
+use crate::conn::Limits;
+use crate::kernel::{self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Stop, Traced};
+use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
+use crate::service::Service;
+
+/// A server whose addresses are bound. Clients that connect now wait in the backlog.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    bound: Bound,
+    log: Option<AccessLog>,
+}
+
+/// Connections that may wait to be accepted; the kernel takes the smaller of this and
+/// net.core.somaxconn (listen(2)).
+const BACKLOG: i32 = 4096;
+
+/// Descriptors kept back for files, pipes and whatever else is not a connection.
+const RESERVED_DESCRIPTORS: u64 = 128;
+
+impl Server {
+    /// Binds all addresses of `config`, or none.
+    ///
+    /// # Errors
+    /// An address that is taken, privileged or not there.
+    pub fn bind(mut config: Config) -> Result<Self, StartError> {
+        config.workers = match config.backend {
+            Backend::Threads | Backend::Blocking => 1,
+            _ => config.workers.max(1),
+        };
+        let (listen, port) = (&config.listen, config.port);
+        let bound = kernel::bind(listen, port, config.workers, config.reuse_port, BACKLOG)?;
+        Ok(Self {
+            config,
+            bound,
+            log: None,
+        })
+    }
+
+    /// The addresses, with the ports that the kernel chose where 0 was asked for.
+    pub fn addresses(&self) -> &[ListenAddr] {
+        &self.bound.addresses
+    }
+
+    /// Reports each answer to `log`. The caller decides whether: [`Config::log`] is a wish, and
+    /// whether there is a terminal is not the driver's business.
+    #[must_use]
+    pub fn log_to(mut self, log: Option<AccessLog>) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Serves until SIGINT or SIGTERM stops it; `service` makes one service per loop. A second
+    /// signal ends the process at once, with exit code 1.
+    ///
+    /// # Errors
+    /// If a loop cannot be started or its kernel fails.
+    pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
+        let mut crew = Crew::new(Plan::new(&self.config, self.log)?)?;
+        for listeners in self.bound.workers {
+            let service = service();
+            match self.config.backend {
+                Backend::Edge => crew.start_loop::<EpollEdge, S>(listeners, service)?,
+                Backend::Level => crew.start_loop::<EpollLevel, S>(listeners, service)?,
+                Backend::Poll => crew.start_loop::<PollArray, S>(listeners, service)?,
+                Backend::Select => crew.start_loop::<SelectSets, S>(listeners, service)?,
+                Backend::Threads => {
+                    crew.start_blocking(listeners, service, Blocking::run_threads)?;
+                }
+                Backend::Blocking => {
+                    crew.start_blocking(listeners, service, Blocking::run_one_at_a_time)?;
+                }
+            }
+        }
+        crew.wait()
+    }
+}
+
+/// What the loops have in common.
+struct Plan {
+    limits: Arc<Limits>,
+    connections_max: usize,
+    per_address: Option<PerAddress>,
+    threads_max: usize,
+    grace: Duration,
+    trace: bool,
+    log: Option<AccessLog>,
+}
+
+impl Plan {
+    fn new(config: &Config, log: Option<AccessLog>) -> io::Result<Self> {
+        let mut limits = Limits::clone(&config.limits);
+        limits.report_finished = log.is_some();
+        limits.close_always |= config.backend == Backend::Blocking;
+        let room = descriptors()?.saturating_sub(RESERVED_DESCRIPTORS).max(8);
+        let connections = match config.connections_max {
+            0 => usize::try_from(room).unwrap_or(usize::MAX),
+            stated => stated,
+        };
+        let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
+        Ok(Self {
+            limits: Arc::new(limits),
+            connections_max: connections.div_ceil(config.workers),
+            per_address: (per_ip > 0).then(|| PerAddress::new(per_ip)),
+            threads_max: config.threads_max.min(connections),
+            grace: config.grace,
+            trace: config.trace,
+            log,
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            limits: Arc::clone(&self.limits),
+            connections_max: self.connections_max,
+            per_address: self.per_address.clone(),
+            grace: self.grace,
+            log: self.log.clone().map(LogBuffer::new),
+            ..Settings::default()
+        }
+    }
+}
+
+/// Raises the soft limit on descriptors to the hard one (getrlimit(2)) and returns it.
+fn descriptors() -> io::Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum;
+    // Refused only where a sandbox forbids it: then the soft limit stands.
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: hard,
+            maximum: hard,
+        },
+    )
+    .is_ok();
+    let current = if raised { hard } else { limit.current };
+    Ok(current.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX))
+}
+
+/// What "unlimited" means here.
+const DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// The loops at work, and what stops them.
+struct Crew {
+    plan: Plan,
+    /// Bytes from signals and from loops that end.
+    news: UnixStream,
+    tell: UnixStream,
+    signals: Vec<signal_hook::SigId>,
+    loops: Vec<Handle>,
+    stop: Stop,
+    threads: Vec<thread::JoinHandle<io::Result<()>>>,
+}
+
+/// The byte of a loop that has ended; signal-hook's bytes are `X`.
+const ENDED: u8 = b'.';
+
+impl Crew {
+    fn new(plan: Plan) -> io::Result<Self> {
+        let (news, tell) = UnixStream::pair()?;
+        let mut signals = Vec::new();
+        for signal in [SIGINT, SIGTERM] {
+            signals.push(signal_hook::low_level::pipe::register(
+                signal,
+                tell.try_clone()?,
+            )?);
+        }
+        // Survived, so that a closing terminal does not end a server that was left running.
+        signals.push(signal_hook::flag::register(
+            SIGHUP,
+            Arc::new(AtomicBool::new(false)),
+        )?);
+        let stop = Stop::new()?;
+        let (loops, threads) = (Vec::new(), Vec::new());
+        Ok(Self {
+            plan,
+            news,
+            tell,
+            signals,
+            loops,
+            stop,
+            threads,
+        })
+    }
+
+    fn start_loop<Sel, S>(&mut self, listeners: Vec<Listener>, service: S) -> io::Result<()>
+    where
+        Sel: Selector + 'static,
+        S: Service,
+    {
+        if self.plan.trace {
+            let kernel = || {
+                let kernel = Linux::<Sel>::new()?;
+                Ok(Traced::printing(kernel, Box::new(to_stderr)).with_times())
+            };
+            return self.spawn_loop(kernel, listeners, service);
+        }
+        self.spawn_loop(Linux::<Sel>::new, listeners, service)
+    }
+
+    /// Makes the loop in its own thread, where its kernel stays, and waits until it stands.
+    fn spawn_loop<K, S>(
+        &mut self,
+        kernel: impl FnOnce() -> io::Result<K> + Send + 'static,
+        listeners: Vec<K::Listener>,
+        service: S,
+    ) -> io::Result<()>
+    where
+        K: Kernel<Listener: Send> + 'static,
+        S: Service,
+    {
+        let settings = self.plan.settings();
+        let (standing, stands) = mpsc::sync_channel(1);
+        self.spawn("loop", move || {
+            let offload = Offload::threads();
+            let made =
+                kernel().and_then(|k| EventLoop::new(k, listeners, service, settings, offload));
+            let (handle, own) = made.map(|own| (own.handle(), own)).map_or_else(
+                |error| (Err(error), None),
+                |(handle, own)| (Ok(handle), Some(own)),
+            );
+            let _ = standing.send(handle);
+            own.map_or(Ok(()), |mut own| own.run())
+        })?;
+        let handle = stands
+            .recv()
+            .map_err(|_| io::Error::other("a loop did not start"))??;
+        self.loops.push(handle);
+        Ok(())
+    }
+
+    fn start_blocking<S: Service>(
+        &mut self,
+        listeners: Vec<Listener>,
+        service: S,
+        run: fn(Blocking<S>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let plan = &self.plan;
+        let driver = Blocking {
+            acceptor: Acceptor::new(listeners, self.stop.clone()),
+            service,
+            terms: Terms {
+                limits: Arc::clone(&plan.limits),
+                grace: plan.grace,
+            },
+            per_address: plan.per_address.clone(),
+            threads_max: plan.threads_max,
+            trace: plan.trace.then_some(to_stderr as fn(&str)),
+            log: plan.log.clone().map(LogBuffer::new),
+        };
+        self.spawn("acceptor", move || run(driver))
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let mut tell = self.tell.try_clone()?;
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let result = work();
+                // Nobody listens only when the process is ending anyway.
+                let _ = tell.write_all(&[ENDED]);
+                result
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Waits for the end, passing signals on.
+    fn wait(mut self) -> io::Result<()> {
+        self.plan.log = None;
+        let mut running = self.threads.len();
+        let mut stopping = false;
+        while running > 0 {
+            let mut byte = [0];
+            match self.news.read(&mut byte) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(_) if byte[0] == ENDED => running -= 1,
+                Ok(_) if stopping => std::process::exit(1),
+                Ok(_) => {
+                    stopping = true;
+                    self.loops.iter().for_each(Handle::shutdown);
+                    self.stop.stop();
+                }
+            }
+        }
+        for signal in self.signals.drain(..) {
+            signal_hook::low_level::unregister(signal);
+        }
+        for thread in self.threads.drain(..) {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of the trace. A closed or broken standard error costs the line, nothing else.
+fn to_stderr(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

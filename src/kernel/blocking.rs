@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::io::Errno;
@@ -193,11 +193,12 @@ impl Acceptor {
         }
     }
 
-    /// Waits for the deadline or for the server to stop, whoever may be at the door.
+    /// Waits so long, or for the server to stop, whoever may be at the door.
     ///
     /// # Errors
     /// Of ppoll(2).
-    pub fn rest(&self, deadline: Instant) -> io::Result<Waited> {
+    pub fn rest(&self, time: Duration) -> io::Result<Waited> {
+        let deadline = clock::instant() + time;
         let mut watched = [PollFd::new(&self.stop.0, PollFlags::IN)];
         Ok(match ppoll(&mut watched, Some(deadline))? {
             true => Waited::Stopping,
