@@ -6,6 +6,7 @@
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
 mod options;
+pub mod pages;
 
 pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 

@@ -1,0 +1,198 @@
+//! Answers that the server writes itself: error pages and redirects.
+//!
+//! *Floor 3.* Knows what a person and what a program wants to read; knows no files, and never
+//! names one: what it shows is the status and one sentence, not a path of the server, not even
+//! the target that was asked for, so nothing a client sent can come back as markup.
+//!
+//! A client that names `text/html` in `Accept` is taken for a browser and gets a small page
+//! without any external resource; everybody else, curl with its `*/*` among them, gets one plain
+//! line. The choice depends on a request field, hence `Vary: Accept` on both (RFC 9110 §12.5.5).
+//!
+//! *References:* RFC 9110 §15 (statuses), §10.2.2 (Location); RFC 9111 §4.2.2 (heuristics).
+//!
+//! *Read next:* `listing.rs`, the other page made here.
+
+use std::borrow::Cow;
+
+use crate::http::negotiate::accepts_html;
+use crate::http::{Body, HeaderBlock, Request, Response, Status};
+
+/// The answer for `status`: a page for browsers, one plain line for everybody else.
+///
+/// Fields that a status requires (`Allow` of 405, `Content-Range` of 416) are the caller's to add.
+///
+/// `no-store`, because 404, 405, 410, 414 and 501 may be cached without being asked (RFC 9110
+/// §15.1), and a file that appears should be seen by the very next request. There is no validator
+/// that would make `no-cache` any cheaper.
+pub fn error_page(status: Status, request: &Request<'_>) -> Response {
+    error_response(status, accepts_html(request.field_values("Accept")))
+}
+
+/// [`error_page`], once it is known who asks.
+pub(super) fn error_response(status: Status, html: bool) -> Response {
+    let mut response = Response::new(status);
+    if html {
+        response.fields = HeaderBlock::Static(HTML_FIELDS);
+        response.body = Body::Owned(error_html(status).into_bytes());
+    } else {
+        response.fields = HeaderBlock::Static(PLAIN_FIELDS);
+        response.body = Body::Owned(format!("{status}\n").into_bytes());
+    }
+    response
+}
+
+fn error_html(status: Status) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{status}</title>\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <p class=\"code\" aria-hidden=\"true\">{code}</p>\n\
+         <h1><span class=\"hidden\">{code} </span>{reason}</h1>\n<p>{advice}</p>\n\
+         </main>\n</body>\n</html>\n",
+        code = status.code(),
+        reason = status.reason(),
+        advice = advice(status),
+    )
+}
+
+/// One sentence that helps whoever sees the page. None of them blames or promises.
+const fn advice(status: Status) -> &'static str {
+    match status {
+        Status::BAD_REQUEST => "The request was not valid HTTP, so it was not answered.",
+        Status::FORBIDDEN => "The server may not read what you asked for.",
+        Status::NOT_FOUND => "There is nothing at this address. Perhaps it has a typo?",
+        Status::METHOD_NOT_ALLOWED => "This address exists, but not for this method.",
+        Status::CONTENT_TOO_LARGE => "The request carries more than this server takes.",
+        Status::URI_TOO_LONG => "The address is longer than this server takes.",
+        Status::RANGE_NOT_SATISFIABLE => "The file does not have the part you asked for.",
+        Status::SERVICE_UNAVAILABLE => "The server is busy. Please try again in a moment.",
+        Status::INTERNAL_SERVER_ERROR => "Something went wrong on the server, not on your side.",
+        _ => "The request could not be answered.",
+    }
+}
+
+/// A redirect to `location`, a relative or absolute reference that is already percent-encoded.
+///
+/// `no-cache`, because a permanent redirect may otherwise be remembered for ever (RFC 9111
+/// §4.2.2): a directory that becomes a file should not need a cleared browser.
+pub fn redirect(status: Status, location: &str) -> Response {
+    Response {
+        fields: HeaderBlock::Static(
+            b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\n",
+        ),
+        ..Response::plain(status)
+    }
+    .field("Location", location)
+}
+
+/// `text` with the five characters replaced that mean something in HTML text or in a quoted
+/// attribute. Borrowed when there are none.
+pub fn escape_html(text: &str) -> Cow<'_, str> {
+    let special = |c| matches!(c, '&' | '<' | '>' | '"' | '\'');
+    if !text.contains(special) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+const PLAIN_FIELDS: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\
+    Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n";
+
+const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
+    Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n\
+    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n";
+
+const ERROR_STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1d2733;--soft:#566373;--paper:#fbfaf7;--mark:#0b6b75}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa7b4;--paper:#14181d;--mark:#5cc8d2}}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);\
+color:var(--ink);font:1.0625rem/1.6 system-ui,sans-serif}\
+main{padding:2rem;max-width:30rem;text-align:center}\
+.code{margin:0;font-size:clamp(4rem,20vw,7rem);line-height:1;font-weight:700;\
+letter-spacing:-.04em;color:var(--mark)}\
+h1{margin:.75rem 0 .5rem;font-size:1.5rem;line-height:1.25}\
+p{margin:0;color:var(--soft)}\
+.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(response: &Response) -> &str {
+        match &response.body {
+            Body::Owned(bytes) => std::str::from_utf8(bytes).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn fields(response: &Response) -> &str {
+        std::str::from_utf8(response.fields.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn curl_gets_one_line_and_a_browser_a_page() {
+        let plain = error_response(Status::NOT_FOUND, false);
+        assert_eq!(text(&plain), "404 Not Found\n");
+        assert!(fields(&plain).contains("Content-Type: text/plain; charset=utf-8\r\n"));
+        let page = error_response(Status::NOT_FOUND, true);
+        assert!(text(&page).starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
+        assert!(text(&page).contains("<title>404 Not Found</title>"));
+        assert!(fields(&page).contains("Content-Type: text/html; charset=utf-8\r\n"));
+        // RFC 9110 §12.5.5: both say what the choice depended on.
+        for response in [&plain, &page] {
+            assert_eq!(response.status, Status::NOT_FOUND);
+            assert!(fields(response).contains("Vary: Accept\r\n"));
+            assert!(fields(response).contains("Cache-Control: no-store\r\n"));
+            assert!(fields(response).contains("X-Content-Type-Options: nosniff\r\n"));
+        }
+    }
+
+    #[test]
+    fn accept_decides_who_is_a_browser() {
+        let check = |accept: &str, expected: &str| {
+            let head = format!("GET /x HTTP/1.1\r\nHost: a\r\n{accept}\r\n");
+            let request = Request::parse(head.as_bytes()).unwrap();
+            let response = error_page(Status::FORBIDDEN, &request);
+            assert!(text(&response).starts_with(expected), "{accept}");
+        };
+        check(
+            "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n",
+            "<!DOCTYPE html>",
+        );
+        check("Accept: */*\r\n", "403 Forbidden\n"); // curl
+        check("", "403 Forbidden\n");
+    }
+
+    #[test]
+    fn a_redirect_says_where_and_is_not_remembered() {
+        let response = redirect(Status::PERMANENT_REDIRECT, "./photos/?sort=size");
+        assert_eq!(response.status, Status::PERMANENT_REDIRECT);
+        assert_eq!(text(&response), "308 Permanent Redirect\n");
+        assert!(fields(&response).contains("\r\nLocation: ./photos/?sort=size\r\n"));
+        assert!(fields(&response).contains("Cache-Control: no-cache\r\n"));
+    }
+
+    #[test]
+    fn escaping_covers_text_and_attributes() {
+        assert!(matches!(
+            escape_html("plain näme"),
+            Cow::Borrowed("plain näme")
+        ));
+        assert_eq!(
+            escape_html("<img src=x onerror='alert(1)'> & \"so\""),
+            "&lt;img src=x onerror=&#39;alert(1)&#39;&gt; &amp; &quot;so&quot;"
+        );
+    }
+}
