@@ -5,6 +5,7 @@
 //!
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
+pub mod listing;
 mod options;
 pub mod pages;
 

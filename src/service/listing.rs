@@ -1,0 +1,612 @@
+//! A directory without an index, as a page, as JSON or as plain lines.
+//!
+//! *Floor 3.* Knows getdents64(2) and stat(2); does not know how the directory was found, nor
+//! which links may be followed: both are decided by whoever opened it (see [`ListingOptions`]).
+//!
+//! Listing is the one answer whose cost the *content* decides, and both of its system calls may
+//! wait for a disk. So it comes in two sizes:
+//!
+//! ```text
+//! up to 10,000 entries   read and stat'ed in one job, sorted, one body with a length
+//! beyond                 the same job stops at 10,000 names; the rest is a stream:
+//!                        one getdents64 (8 KiB, at most 341 names) per chunk, in directory order
+//! ```
+//!
+//! The stream is asked for chunks on the loop's own thread, so it leaves out sizes and times: they
+//! would cost one stat(2) per name, each of which may wait. A thread per big listing was rejected:
+//! clients would then decide how many threads there are. Memory stays bounded either way; a sorted
+//! listing of a million names would need them all at once.
+//!
+//! Not listed is what would be answered 404: names with a leading dot, FIFOs, sockets, devices, and
+//! links that lead nowhere or outside.
+//!
+//! *References:* getdents64(2), stat(2), openat2(2).
+//!
+//! *Read next:* `listing/render.rs`, how it looks.
+
+mod render;
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, FileType, RawDir, Stat, statat};
+use rustix::io::Errno;
+
+use super::Job;
+use super::pages::error_response;
+use crate::http::{Body, Chunk, Chunks, HeaderBlock, Request, Response, Status, Wake};
+use render::Page;
+
+/// Up to so many entries a listing is sorted and has sizes and times.
+pub const SORTED_ENTRIES_MAX: usize = 10_000;
+
+/// What a request for the symbolic link of this name would open: `None` if it would be refused.
+pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
+
+/// What to list, and how.
+#[derive(Default)]
+pub struct ListingOptions {
+    /// Whether names with a leading dot are listed.
+    pub hidden: bool,
+    /// Whether this is the topmost directory that is served: no way up is shown.
+    pub at_root: bool,
+    /// In which form.
+    pub format: ListingFormat,
+    /// How links are resolved; without it none are listed. A link shows what it leads to, and only
+    /// if that would be served, so that a listing says nothing about files outside the root.
+    pub link_target: Option<LinkTarget>,
+}
+
+/// The form of a listing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ListingFormat {
+    /// A page for people.
+    #[default]
+    Html,
+    /// One array of objects, for programs.
+    Json,
+    /// One name per line, directories with a slash behind.
+    Plain,
+}
+
+impl ListingFormat {
+    /// The form a client asks for by name in `Accept`, the first one it names; a page for everybody
+    /// else. Weights are not compared: a client that names two of the three is a browser, which
+    /// puts HTML first.
+    pub fn of(request: &Request<'_>) -> Self {
+        Self::named_in(request.field_values("Accept"))
+    }
+
+    fn named_in<'v>(values: impl Iterator<Item = &'v [u8]>) -> Self {
+        values
+            .flat_map(|value| value.split(|&b| b == b','))
+            .find_map(|range| {
+                let name = range.split(|&b| b == b';').next().unwrap_or_default();
+                match name.trim_ascii().to_ascii_lowercase().as_slice() {
+                    b"text/html" => Some(Self::Html),
+                    b"application/json" => Some(Self::Json),
+                    b"text/plain" => Some(Self::Plain),
+                    _ => None,
+                }
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// [`listing`] as a job, for [`Reply::Later`](super::Reply::Later).
+pub fn listing_job(directory: OwnedFd, path: String, options: ListingOptions) -> Job {
+    Box::new(move || listing(directory, &path, options))
+}
+
+/// The answer that lists `directory`. May block: call it from a [`Job`].
+///
+/// `directory` must have been opened for reading (not `O_PATH`) and for this call alone, because
+/// reading moves its position. `path` is what is shown: decoded, lossily where it is not UTF-8,
+/// relative to where the root is mounted, with a slash at both ends. Links are relative, so a
+/// prefix in front does not matter.
+pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Response {
+    list(directory, path, options, SORTED_ENTRIES_MAX)
+}
+
+fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
+    let format = options.format;
+    let mut page = Page::new(format, path, options.at_root);
+    let directory = Directory {
+        fd: directory,
+        options,
+    };
+    let mut names = Vec::new();
+    let body = loop {
+        match directory.next_batch() {
+            Ok(Some(batch)) => names.extend(batch),
+            Ok(None) => break Body::Owned(page.whole(&directory.sorted(names))),
+            Err(error) => return refusal(error, format),
+        }
+        if names.len() > sorted_max {
+            break Body::Stream(Box::new(Unsorted::new(directory, page, names)));
+        }
+    };
+    Response {
+        fields: HeaderBlock::Static(render::fields(format)),
+        ..Response::new(Status::OK)
+    }
+    .body(body)
+}
+
+/// A directory that cannot be read after all: it was removed meanwhile, or the disk fails.
+fn refusal(error: Errno, format: ListingFormat) -> Response {
+    let status = match error {
+        Errno::NOENT => Status::NOT_FOUND,
+        Errno::ACCESS | Errno::PERM => Status::FORBIDDEN,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    };
+    error_response(status, format == ListingFormat::Html)
+}
+
+/// One line of a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Entry {
+    name: CString,
+    is_directory: bool,
+    is_link: bool,
+    meta: Option<Meta>,
+}
+
+/// What costs a stat(2) to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Meta {
+    /// Bytes, of a file.
+    size: u64,
+    /// Seconds since 1970, before it too.
+    modified: i64,
+}
+
+/// A name as getdents64 gives it, with the type that most file systems know for nothing.
+struct Name {
+    name: CString,
+    kind: FileType,
+}
+
+struct Directory {
+    fd: OwnedFd,
+    options: ListingOptions,
+}
+
+impl Directory {
+    /// The names of one getdents64(2) that may be listed; `None` at the end.
+    fn next_batch(&self) -> Result<Option<Vec<Name>>, Errno> {
+        let mut buffer = [MaybeUninit::uninit(); BATCH_BYTES];
+        let mut raw = RawDir::new(&self.fd, &mut buffer);
+        let mut names = None;
+        // PITFALL: what the kernel has put into the buffer is lost with it, so it is read empty.
+        while let Some(entry) = raw.next() {
+            let entry = entry?;
+            let names = names.get_or_insert_with(Vec::new);
+            let (name, kind) = (entry.file_name(), entry.file_type());
+            if self.may_list(name, kind) {
+                let name = name.to_owned();
+                names.push(Name { name, kind });
+            }
+            if raw.is_buffer_empty() {
+                break;
+            }
+        }
+        Ok(names)
+    }
+
+    fn may_list(&self, name: &CStr, kind: FileType) -> bool {
+        let name = name.to_bytes();
+        let hidden = name.starts_with(b".") && !self.options.hidden;
+        let special = !matches!(
+            kind,
+            FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Unknown
+        );
+        !(hidden || special || name == b"." || name == b"..")
+    }
+
+    /// All entries with size and time: directories first, then by name as people count.
+    fn sorted(&self, names: Vec<Name>) -> Vec<Entry> {
+        let stats = names.into_iter().filter_map(|Name { name, kind }| {
+            match statat(&self.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => self.entry(name, &stat),
+                // Readable but not searchable: the name is all there is.
+                Err(Errno::ACCESS) => bare_entry(name, kind),
+                Err(_) => None,
+            }
+        });
+        let mut entries: Vec<Entry> = stats.collect();
+        entries.sort_by_cached_key(|entry| {
+            let name = entry.name.to_bytes();
+            let shown = String::from_utf8_lossy(name);
+            (!entry.is_directory, natural_key(&shown), name.to_vec())
+        });
+        entries
+    }
+
+    /// The entry without size and time, and without a stat(2) where the file system told the type.
+    fn unsorted(&self, Name { name, kind }: Name) -> Option<Entry> {
+        if let FileType::RegularFile | FileType::Directory = kind {
+            return bare_entry(name, kind);
+        }
+        let stat = statat(&self.fd, &name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let entry = self.entry(name, &stat)?;
+        Some(Entry {
+            meta: None,
+            ..entry
+        })
+    }
+
+    fn entry(&self, name: CString, stat: &Stat) -> Option<Entry> {
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        let target = match &self.options.link_target {
+            Some(resolve) if is_link => resolve(&name)?,
+            _ => *stat,
+        };
+        let is_directory = match FileType::from_raw_mode(target.st_mode) {
+            FileType::Directory => true,
+            FileType::RegularFile => false,
+            _ => return None,
+        };
+        Some(Entry {
+            name,
+            is_directory,
+            is_link,
+            meta: Some(Meta {
+                size: u64::try_from(target.st_size).unwrap_or(0),
+                modified: target.st_mtime,
+            }),
+        })
+    }
+}
+
+fn bare_entry(name: CString, kind: FileType) -> Option<Entry> {
+    let is_directory = match kind {
+        FileType::Directory => true,
+        FileType::RegularFile => false,
+        _ => return None,
+    };
+    Some(Entry {
+        name,
+        is_directory,
+        is_link: false,
+        meta: None,
+    })
+}
+
+/// What sorts `img9` before `img10` and `a` beside `A`: lower case, and each run of digits led by
+/// its length, so that comparing characters compares numbers.
+fn natural_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len() + 8);
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        if c.is_ascii_digit() {
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let number = rest[..end].trim_start_matches('0');
+            // '0' in front keeps numbers where digits are among other characters. A name has at
+            // most 255 bytes, which fit into one character.
+            key.push('0');
+            key.push(char::from(u8::try_from(number.len()).unwrap_or(u8::MAX)));
+            key.push_str(number);
+            rest = &rest[end..];
+        } else {
+            key.extend(c.to_lowercase());
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    key
+}
+
+/// A big directory, made while it is sent: the page so far, then one batch per chunk.
+struct Unsorted {
+    directory: Directory,
+    page: Page,
+    /// What the job has made already, until the first chunk takes it.
+    first: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl Unsorted {
+    /// Still in the job: ten thousand rows are too many to make on the loop's thread.
+    fn new(directory: Directory, page: Page, names: Vec<Name>) -> Self {
+        let mut unsorted = Self {
+            directory,
+            page,
+            first: None,
+            ended: false,
+        };
+        let mut out = Vec::new();
+        unsorted.page.head(None, &mut out);
+        unsorted.rows(names, &mut out);
+        unsorted.first = Some(out);
+        unsorted
+    }
+
+    fn rows(&mut self, names: Vec<Name>, out: &mut Vec<u8>) {
+        for name in names {
+            if let Some(entry) = self.directory.unsorted(name) {
+                self.page.row(&entry, out);
+            }
+        }
+    }
+}
+
+impl Chunks for Unsorted {
+    fn next_chunk(&mut self, _: &Wake) -> Chunk {
+        if let Some(first) = self.first.take() {
+            return Chunk::Bytes(first);
+        }
+        if self.ended {
+            return Chunk::End;
+        }
+        let mut out = Vec::new();
+        match self.directory.next_batch() {
+            Ok(Some(names)) => self.rows(names, &mut out),
+            Ok(None) => {
+                self.ended = true;
+                self.page.tail(&mut out);
+            }
+            // Cut off, so that the client does not take it for the whole.
+            Err(_) => return Chunk::Failed,
+        }
+        Chunk::Bytes(out)
+    }
+}
+
+/// What one getdents64(2) may fill: at most 341 names of 24 bytes, usually some 250.
+const BATCH_BYTES: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open, statat};
+
+    use super::*;
+
+    fn opened(path: &Path) -> OwnedFd {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open(path, flags, Mode::empty()).unwrap()
+    }
+
+    fn bytes(response: Response) -> Vec<u8> {
+        assert_eq!(response.status, Status::OK);
+        match response.body {
+            Body::Owned(bytes) => bytes,
+            Body::Stream(mut chunks) => {
+                let mut all = Vec::new();
+                loop {
+                    match chunks.next_chunk(&Wake::noop()) {
+                        Chunk::Bytes(bytes) => all.extend(bytes),
+                        Chunk::End => return all,
+                        Chunk::Pending | Chunk::Failed => panic!("a listing ended early"),
+                    }
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn text(response: Response) -> String {
+        String::from_utf8(bytes(response)).unwrap()
+    }
+
+    fn plain() -> ListingOptions {
+        ListingOptions {
+            format: ListingFormat::Plain,
+            ..ListingOptions::default()
+        }
+    }
+
+    #[test]
+    fn directories_come_first_and_numbers_count() {
+        let root = tempfile::tempdir().unwrap();
+        for file in [
+            "img10.jpg",
+            "img9.jpg",
+            "IMG1.jpg",
+            "notes",
+            "b",
+            "A",
+            "img009.txt",
+        ] {
+            fs::write(root.path().join(file), "x").unwrap();
+        }
+        for directory in ["zoo", "Album"] {
+            fs::create_dir(root.path().join(directory)).unwrap();
+        }
+        assert_eq!(
+            text(listing(opened(root.path()), "/", plain())),
+            "Album/\nzoo/\nA\nb\nIMG1.jpg\nimg9.jpg\nimg009.txt\nimg10.jpg\nnotes\n"
+        );
+    }
+
+    #[test]
+    fn keys_compare_as_people_count() {
+        let check = |smaller: &str, larger: &str| {
+            assert!(
+                natural_key(smaller) < natural_key(larger),
+                "{smaller} < {larger}"
+            );
+        };
+        check("a2", "a10");
+        check("a2b", "a2c");
+        check("1.9", "1.10");
+        check("apple", "Banana");
+        check("9", "a");
+        check("a", "a0");
+        check("a0", "a1");
+        check("x99999999999999999999998", "x99999999999999999999999");
+        check("É1", "é2");
+        assert_eq!(natural_key("B07"), natural_key("b7"));
+    }
+
+    #[test]
+    fn what_would_be_404_is_not_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("seen"), "x").unwrap();
+        fs::write(at(".hidden"), "x").unwrap();
+        let fifo = (FileType::Fifo, Mode::from_raw_mode(0o600));
+        mknodat(CWD, at("fifo"), fifo.0, fifo.1, 0).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        symlink("seen", at("link")).unwrap();
+        symlink("sub", at("link-to-directory")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("fifo", at("link-to-fifo")).unwrap();
+
+        assert_eq!(
+            text(listing(opened(root.path()), "/", plain())),
+            "sub/\nseen\n"
+        );
+        let hidden = ListingOptions {
+            hidden: true,
+            ..plain()
+        };
+        assert_eq!(
+            text(listing(opened(root.path()), "/", hidden)),
+            "sub/\n.hidden\nseen\n"
+        );
+        for sorted_max in [SORTED_ENTRIES_MAX, 1] {
+            let base = opened(root.path());
+            let resolve = move |name: &CStr| statat(&base, name, AtFlags::empty()).ok();
+            let options = ListingOptions {
+                link_target: Some(Box::new(resolve)),
+                ..plain()
+            };
+            let listed = text(list(opened(root.path()), "/", options, sorted_max));
+            let mut lines: Vec<&str> = listed.lines().collect();
+            lines.sort_unstable();
+            assert_eq!(
+                lines,
+                ["link", "link-to-directory/", "seen", "sub/"],
+                "{sorted_max}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_is_text_and_never_markup() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [
+            &b"<img src=x onerror=alert(1)>&\"'"[..],
+            b"caf\xe9",
+            b"a:b",
+            b"x\x1b[2J\ny",
+        ] {
+            fs::write(root.path().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
+        }
+        let page = text(listing(
+            opened(root.path()),
+            "/<b>/",
+            ListingOptions::default(),
+        ));
+        assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("<title>Index of /&lt;b&gt;/</title>"));
+        assert!(page.contains("<bdi>&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;</bdi>"));
+        assert!(page.contains("<a href=\"caf%E9\"><bdi>caf\u{fffd}</bdi></a>"));
+        assert!(page.contains("<a href=\"a%3Ab\">"));
+        assert!(page.contains("<a href=\"x%1B%5B2J%0Ay\"><bdi>x\u{fffd}[2J\u{fffd}y</bdi></a>"));
+
+        let json = ListingOptions {
+            format: ListingFormat::Json,
+            ..ListingOptions::default()
+        };
+        let json = text(listing(opened(root.path()), "/", json));
+        assert!(
+            json.contains(r#""name":"<img src=x onerror=alert(1)>&\"'","href":"#),
+            "{json}"
+        );
+        assert!(
+            json.contains(r#""name":"x\u001b[2J\u000ay","href":"x%1B%5B2J%0Ay""#),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn a_big_directory_is_a_stream_with_every_name_once() {
+        let root = tempfile::tempdir().unwrap();
+        let mut expected: Vec<String> = (0..1_000).map(|n| format!("file-{n:04}")).collect();
+        for name in &expected {
+            fs::write(root.path().join(name), "").unwrap();
+        }
+        // At the limit still sorted, beyond it not: the names are the same.
+        let sorted = list(opened(root.path()), "/", plain(), 1_000);
+        assert!(matches!(sorted.body, Body::Owned(_)));
+        assert!(text(sorted).lines().eq(expected.iter()));
+        let streamed = list(opened(root.path()), "/", plain(), 999);
+        assert!(matches!(streamed.body, Body::Stream(_)));
+        let streamed = text(streamed);
+        let mut lines: Vec<&str> = streamed.lines().collect();
+        lines.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(lines, expected);
+
+        let page = text(list(
+            opened(root.path()),
+            "/",
+            ListingOptions::default(),
+            10,
+        ));
+        assert_eq!(page.matches("<tr><td>").count(), 1_000);
+        assert!(page.ends_with("</html>\n") && !page.contains("<time"));
+        let json = ListingOptions {
+            format: ListingFormat::Json,
+            ..ListingOptions::default()
+        };
+        let json = text(list(opened(root.path()), "/", json, 10));
+        assert_eq!(json.matches("},\n{").count(), 999);
+        assert!(json.starts_with("[\n{") && json.ends_with("}\n]\n"));
+    }
+
+    #[test]
+    fn a_chunk_is_bounded_by_one_batch() {
+        let root = tempfile::tempdir().unwrap();
+        for n in 0..1_000 {
+            fs::write(root.path().join(format!("{n}")), "").unwrap();
+        }
+        let Body::Stream(mut chunks) = list(opened(root.path()), "/", plain(), 1).body else {
+            panic!("not a stream");
+        };
+        // 24 bytes is the smallest record getdents64 makes.
+        let mut batches = 0;
+        while let Chunk::Bytes(bytes) = chunks.next_chunk(&Wake::noop()) {
+            batches += 1;
+            assert!(bytes.split(|&b| b == b'\n').count() <= BATCH_BYTES / 24 + 1);
+        }
+        assert!(batches >= 3, "{batches}");
+    }
+
+    #[test]
+    fn a_directory_removed_meanwhile_is_404() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("gone");
+        fs::create_dir(&path).unwrap();
+        let directory = opened(&path);
+        fs::remove_dir(&path).unwrap();
+        let response = listing(directory, "/gone/", plain());
+        assert_eq!(response.status, Status::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_form_is_the_first_that_is_named() {
+        let check = |accept: &str, expected: ListingFormat| {
+            let got = ListingFormat::named_in([accept.as_bytes()].into_iter());
+            assert_eq!(got, expected, "{accept}");
+        };
+        check("*/*", ListingFormat::Html);
+        check(
+            "text/html,application/xhtml+xml,*/*;q=0.8",
+            ListingFormat::Html,
+        );
+        check("application/json", ListingFormat::Json);
+        check("Application/JSON; q=0.9, */*", ListingFormat::Json);
+        check("text/plain", ListingFormat::Plain);
+        check("", ListingFormat::Html);
+    }
+}

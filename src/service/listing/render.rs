@@ -1,0 +1,566 @@
+//! How a listing looks: a page, a JSON array, or lines.
+//!
+//! *Floor 3.* Knows entries; does not know file systems. Rows are made one by one, so that the
+//! same code makes a whole page and a stream of pieces.
+//!
+//! The page works without its script, which only adds sorting and a filter; it loads nothing from
+//! anywhere, and its Content-Security-Policy permits exactly this style and this script by their
+//! hashes. A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left
+//! override cannot turn `gpj.exe` around beyond itself) and without control characters; linked it
+//! is the percent-encoded bytes, so that a name which is not UTF-8 still leads to its file.
+//!
+//! *References:* [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) §7 (JSON strings),
+//! RFC 3986 §4.2 (a relative reference's first segment holds no colon).
+//!
+//! *Read next:* `listing/page.js`, which the page can do without.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use super::{Entry, ListingFormat, SORTED_ENTRIES_MAX};
+use crate::http::target::encode_segment;
+use crate::service::pages::escape_html;
+
+/// The fields of a listing. `no-cache`: it has no validator, and is right only now.
+pub(super) const fn fields(format: ListingFormat) -> &'static [u8] {
+    match format {
+        ListingFormat::Html => HTML_FIELDS,
+        ListingFormat::Json => {
+            b"Content-Type: application/json\r\nCache-Control: no-cache\r\n\
+              Vary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+        }
+        ListingFormat::Plain => {
+            b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\n\
+              Vary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+        }
+    }
+}
+
+/// One listing while it is written.
+pub(super) struct Page {
+    format: ListingFormat,
+    path: String,
+    at_root: bool,
+    /// Whether a row has been written: JSON separates them.
+    begun: bool,
+}
+
+impl Page {
+    pub(super) fn new(format: ListingFormat, path: &str, at_root: bool) -> Self {
+        Self {
+            format,
+            path: shown(path).into_owned(),
+            at_root,
+            begun: false,
+        }
+    }
+
+    /// Head, rows and tail at once.
+    pub(super) fn whole(&mut self, entries: &[Entry]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(8 * 1024 + entries.len() * 192);
+        self.head(Some(entries), &mut out);
+        for entry in entries {
+            self.row(entry, &mut out);
+        }
+        self.tail(&mut out);
+        out
+    }
+
+    /// What stands before the rows; `entries` if they are known already.
+    pub(super) fn head(&mut self, entries: Option<&[Entry]>, out: &mut Vec<u8>) {
+        match self.format {
+            ListingFormat::Html => out.extend_from_slice(self.html_head(entries).as_bytes()),
+            ListingFormat::Json => out.push(b'['),
+            ListingFormat::Plain => {}
+        }
+    }
+
+    /// One entry.
+    pub(super) fn row(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        let bytes = entry.name.to_bytes();
+        let name = String::from_utf8_lossy(bytes);
+        let slash = if entry.is_directory { "/" } else { "" };
+        let row = match self.format {
+            ListingFormat::Html => html_row(entry, &shown(&name), slash),
+            ListingFormat::Json => {
+                let comma = if self.begun { "," } else { "" };
+                format!("{comma}\n{}", json_row(entry, &name, slash))
+            }
+            ListingFormat::Plain => format!("{}{slash}\n", shown(&name)),
+        };
+        self.begun = true;
+        out.extend_from_slice(row.as_bytes());
+    }
+
+    /// What stands behind the rows.
+    pub(super) fn tail(&self, out: &mut Vec<u8>) {
+        match self.format {
+            ListingFormat::Html => {
+                out.extend_from_slice(b"</tbody>\n</table>\n</main>\n<script>");
+                out.extend_from_slice(SCRIPT.as_bytes());
+                out.extend_from_slice(b"</script>\n</body>\n</html>\n");
+            }
+            ListingFormat::Json => out.extend_from_slice(b"\n]\n"),
+            ListingFormat::Plain => {}
+        }
+    }
+
+    fn html_head(&self, entries: Option<&[Entry]>) -> String {
+        let title = escape_html(&self.path);
+        let crumbs = self.crumbs();
+        let summary = summary(entries);
+        let (sort, sizes, span) = match entries {
+            Some(_) => (" aria-sort=\"ascending\"", META_COLUMNS, 3),
+            None => ("", "", 1),
+        };
+        let up = if self.at_root {
+            String::new()
+        } else {
+            up_row(span)
+        };
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <title>Index of {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <header>\n<h1>{crumbs}</h1>\n<p id=\"summary\" aria-live=\"polite\">{summary}</p>\n\
+             <input id=\"filter\" type=\"search\" placeholder=\"Filter\" \
+             aria-label=\"Filter by name\" autocomplete=\"off\" spellcheck=\"false\" hidden>\n\
+             </header>\n<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
+             {up}<tbody id=\"rows\">\n"
+        )
+    }
+
+    /// The way here, each step a relative link: `Home / photos / 2024`.
+    fn crumbs(&self) -> String {
+        let steps: Vec<&str> = self
+            .path
+            .split('/')
+            .filter(|step| !step.is_empty())
+            .collect();
+        let Some((here, above)) = steps.split_last().filter(|_| !self.at_root) else {
+            return format!("<bdi>{}</bdi>", escape_html(&self.path));
+        };
+        let mut crumbs = String::new();
+        for (index, step) in ["Home"].iter().chain(above).enumerate() {
+            let up = "../".repeat(steps.len() - index);
+            let step = escape_html(step);
+            // Writing to a String cannot fail.
+            let _ = write!(
+                crumbs,
+                "<a href=\"{up}\"><bdi>{step}</bdi></a><span>/</span>"
+            );
+        }
+        crumbs + "<bdi>" + &escape_html(here) + "</bdi>"
+    }
+}
+
+/// The way up, in a body of its own, so that it is neither sorted nor filtered.
+fn up_row(columns: u8) -> String {
+    format!(
+        "<tbody><tr><td class=\"up\" colspan=\"{columns}\"><a href=\"../\">Parent directory</a>\
+         </td></tr></tbody>\n"
+    )
+}
+
+fn summary(entries: Option<&[Entry]>) -> String {
+    let Some(entries) = entries else {
+        return format!(
+            "More than {} entries, in the order of the directory, without sizes and times.",
+            grouped(SORTED_ENTRIES_MAX as u64)
+        );
+    };
+    let directories = entries.iter().filter(|entry| entry.is_directory).count();
+    let files = entries.len() - directories;
+    let file_sizes = entries.iter().filter(|entry| !entry.is_directory);
+    let bytes = file_sizes
+        .filter_map(|entry| entry.meta)
+        .fold(0u64, |sum, meta| sum.saturating_add(meta.size));
+    let count = |n: usize, one: &str, many: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        n => Some(format!("{} {many}", grouped(n as u64))),
+    };
+    let parts = [
+        count(directories, "directory", "directories"),
+        count(files, "file", "files"),
+        (files > 0).then(|| readable(bytes)),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        return "Nothing here yet.".to_owned();
+    }
+    parts.join(", ")
+}
+
+fn html_row(entry: &Entry, shown: &str, slash: &str) -> String {
+    let href = encode_segment(entry.name.to_bytes());
+    let name = escape_html(shown);
+    let class = if entry.is_directory {
+        " class=\"d\""
+    } else {
+        ""
+    };
+    let link = if entry.is_link {
+        " <small>link</small>"
+    } else {
+        ""
+    };
+    let mut row =
+        format!("<tr><td{class}><a href=\"{href}{slash}\"><bdi>{name}</bdi>{slash}</a>{link}</td>");
+    if let Some(meta) = entry.meta {
+        let (day, time) = utc(meta.modified);
+        let size = match entry.is_directory {
+            true => "<td></td>".to_owned(),
+            false => format!(
+                "<td title=\"{} bytes\"><data value=\"{}\">{}</data></td>",
+                grouped(meta.size),
+                meta.size,
+                readable(meta.size)
+            ),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            row,
+            "{size}<td><time datetime=\"{day}T{time}Z\">{day} <span>{}</span></time></td>",
+            &time[..5]
+        );
+    }
+    row + "</tr>\n"
+}
+
+fn json_row(entry: &Entry, name: &str, slash: &str) -> String {
+    let mut row = format!(
+        "{{\"name\":{},\"href\":\"{}{slash}\",\"type\":\"{}\"",
+        json_string(name),
+        encode_segment(entry.name.to_bytes()),
+        if entry.is_directory {
+            "directory"
+        } else {
+            "file"
+        },
+    );
+    if let Some(meta) = entry.meta {
+        if !entry.is_directory {
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(row, ",\"size\":{}", meta.size);
+        }
+        let (day, time) = utc(meta.modified);
+        let _ = write!(row, ",\"modified\":\"{day}T{time}Z\"");
+    }
+    row + "}"
+}
+
+/// RFC 8259 §7: quotation mark, backslash and control characters are escaped, nothing else must.
+fn json_string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c < ' ' => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A name as it is shown: control characters, which could pretend to be something else, replaced.
+fn shown(name: &str) -> Cow<'_, str> {
+    if name.contains(char::is_control) {
+        return Cow::Owned(name.replace(char::is_control, "\u{fffd}"));
+    }
+    Cow::Borrowed(name)
+}
+
+/// A size as people read it: `999 B`, `1.5 KiB`, `20 MiB`.
+fn readable(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = 0;
+    let mut name = "";
+    for (power, unit) in (1u32..).zip(UNITS) {
+        let one = 1u128 << (10 * power);
+        tenths = (u128::from(bytes) * 10 + one / 2) / one;
+        name = unit;
+        // Rounded first: 1,048,575 bytes are 1.0 MiB, not 1024 KiB.
+        if tenths < 10_240 {
+            break;
+        }
+    }
+    if tenths < 100 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", (tenths + 5) / 10)
+    }
+}
+
+/// A number with a comma before every third digit.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Day and time of day in UTC: `2024-02-29` and `12:34:56`.
+///
+/// Not through `httpdate`, which ends at 1970 and 9999: an mtime may be any 64-bit number.
+fn utc(seconds: i64) -> (String, String) {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days since 1 March of year 0, in eras of 400 years (146,097 days), which all have the same
+    // leap years. A year that begins in March has its leap day last, where it disturbs nothing.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months from March: 31, 30, 31, 30, 31 days, and again; 153 days for each five.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (
+        format!("{year:04}-{month:02}-{day_of_month:02}"),
+        format!(
+            "{:02}:{:02}:{:02}",
+            second / 3_600,
+            second / 60 % 60,
+            second % 60
+        ),
+    )
+}
+
+const META_COLUMNS: &str =
+    "<th scope=\"col\">Size</th><th scope=\"col\">Modified<span> (UTC)</span></th>";
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
+    Cache-Control: no-cache\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n\
+    Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
+    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
+    script-src 'sha256-ERVE4pPJm5fnrfwiOsEvIBlmYbDvaFJ5xDbfVopmQ5Y='\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, is_directory: bool, size: u64) -> Entry {
+        Entry {
+            name: std::ffi::CString::new(name).unwrap(),
+            is_directory,
+            is_link: false,
+            meta: Some(super::super::Meta {
+                size,
+                modified: 1_709_210_096,
+            }),
+        }
+    }
+
+    fn page(path: &str, at_root: bool, entries: &[Entry]) -> String {
+        let bytes = Page::new(ListingFormat::Html, path, at_root).whole(entries);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_rounded_for_people() {
+        let check = |bytes: u64, expected: &str| assert_eq!(readable(bytes), expected, "{bytes}");
+        check(0, "0 B");
+        check(1_023, "1023 B");
+        check(1_024, "1.0 KiB");
+        check(1_536, "1.5 KiB");
+        check(10_189, "10 KiB");
+        check(1_048_575, "1.0 MiB");
+        check(20 << 20, "20 MiB");
+        check(3 << 30, "3.0 GiB");
+        check(u64::MAX, "16 EiB");
+    }
+
+    #[test]
+    fn times_are_right_on_both_sides_of_1970() {
+        let check = |seconds: i64, expected: &str| {
+            let (day, time) = utc(seconds);
+            assert_eq!(format!("{day} {time}"), expected);
+        };
+        // `date -u -d @SECONDS '+%F %T'`
+        check(0, "1970-01-01 00:00:00");
+        check(-1, "1969-12-31 23:59:59");
+        check(784_111_777, "1994-11-06 08:49:37");
+        check(951_825_600, "2000-02-29 12:00:00");
+        check(1_709_210_096, "2024-02-29 12:34:56");
+        check(4_107_542_399, "2100-02-28 23:59:59");
+        check(4_107_542_400, "2100-03-01 00:00:00");
+        check(253_402_300_800, "10000-01-01 00:00:00");
+        utc(i64::MIN);
+        utc(i64::MAX);
+    }
+
+    #[test]
+    fn a_row_has_the_exact_numbers_too() {
+        let row = html_row(&entry("a b.bin", false, 1_234_567), "a b.bin", "");
+        assert_eq!(
+            row,
+            "<tr><td><a href=\"a%20b.bin\"><bdi>a b.bin</bdi></a></td>\
+             <td title=\"1,234,567 bytes\"><data value=\"1234567\">1.2 MiB</data></td>\
+             <td><time datetime=\"2024-02-29T12:34:56Z\">2024-02-29 <span>12:34</span></time></td>\
+             </tr>\n"
+        );
+        let row = json_row(&entry("sub", true, 4_096), "sub", "/");
+        assert_eq!(
+            row,
+            r#"{"name":"sub","href":"sub/","type":"directory","modified":"2024-02-29T12:34:56Z"}"#
+        );
+    }
+
+    #[test]
+    fn every_step_of_the_way_is_a_relative_link() {
+        let deep = page("/a/b & c/d/", false, &[]);
+        for crumb in [
+            "<a href=\"../../../\"><bdi>Home</bdi></a>",
+            "<a href=\"../../\"><bdi>a</bdi></a>",
+            "<a href=\"../\"><bdi>b &amp; c</bdi></a>",
+            "<bdi>d</bdi></h1>",
+            &up_row(3),
+        ] {
+            assert!(deep.contains(crumb), "{crumb} in {deep}");
+        }
+        // The topmost directory leads nowhere above itself, behind a prefix neither.
+        for top in ["/", "/prefix/"] {
+            assert!(!page(top, true, &[]).contains("../"), "{top}");
+        }
+    }
+
+    #[test]
+    fn the_summary_counts() {
+        let check =
+            |entries: &[Entry], expected: &str| assert_eq!(summary(Some(entries)), expected);
+        check(&[], "Nothing here yet.");
+        check(&[entry("a", false, 10)], "1 file, 10 B");
+        check(
+            &[entry("a", true, 4_096), entry("b", true, 4_096)],
+            "2 directories",
+        );
+        check(
+            &[
+                entry("a", true, 0),
+                entry("b", false, 1_024),
+                entry("c", false, 1_024),
+            ],
+            "1 directory, 2 files, 2.0 KiB",
+        );
+    }
+
+    /// A changed style or script with a stale hash would be blocked by every browser, silently.
+    #[test]
+    fn the_policy_permits_this_style_and_this_script() {
+        assert_eq!(
+            base64(&sha256(b"abc")),
+            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+        ); // RFC 6234
+        let fields = std::str::from_utf8(HTML_FIELDS).unwrap();
+        for (directive, content) in [("style-src", STYLE), ("script-src", SCRIPT)] {
+            let expected = format!(
+                "{directive} 'sha256-{}'",
+                base64(&sha256(content.as_bytes()))
+            );
+            assert!(
+                fields.contains(&expected),
+                "the policy should say: {expected}"
+            );
+        }
+    }
+
+    /// FIPS 180-4, with the constants computed as they are defined: from roots of primes.
+    fn sha256(message: &[u8]) -> [u8; 32] {
+        let primes: Vec<u128> = (2..312).filter(|n| (2..*n).all(|d| n % d != 0)).collect();
+        // The first 32 bits of a root's fraction: the integer root of n * 2^(32 k), low half.
+        let root = |n: u128, k: u32| {
+            let target = n << (32 * k);
+            let (mut low, mut high) = (0u128, 1u128 << 40);
+            while high - low > 1 {
+                let middle = (low + high) / 2;
+                if middle.pow(k) <= target {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            u32::try_from(low & 0xffff_ffff).unwrap()
+        };
+        let mut state: Vec<u32> = primes[..8].iter().map(|&n| root(n, 2)).collect();
+        let constants: Vec<u32> = primes[..64].iter().map(|&n| root(n, 3)).collect();
+        let mut padded = message.to_vec();
+        padded.push(0x80);
+        padded.resize(padded.len().next_multiple_of(64), 0);
+        if padded.len() - message.len() < 9 {
+            padded.resize(padded.len() + 64, 0);
+        }
+        let end = padded.len() - 8;
+        padded[end..].copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+        for block in padded.chunks(64) {
+            let mut w: Vec<u32> = block
+                .chunks(4)
+                .map(|b| u32::from_be_bytes(b.try_into().unwrap()))
+                .collect();
+            for i in 16..64 {
+                let (a, b) = (w[i - 15], w[i - 2]);
+                let s0 = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);
+                let s1 = b.rotate_right(17) ^ b.rotate_right(19) ^ (b >> 10);
+                w.push(
+                    w[i - 16]
+                        .wrapping_add(s0)
+                        .wrapping_add(w[i - 7])
+                        .wrapping_add(s1),
+                );
+            }
+            let mut v = state.clone();
+            for i in 0..64 {
+                let s1 = v[4].rotate_right(6) ^ v[4].rotate_right(11) ^ v[4].rotate_right(25);
+                let choice = (v[4] & v[5]) ^ (!v[4] & v[6]);
+                let t1 = [s1, choice, constants[i], w[i]]
+                    .iter()
+                    .fold(v[7], |a, &b| a.wrapping_add(b));
+                let s0 = v[0].rotate_right(2) ^ v[0].rotate_right(13) ^ v[0].rotate_right(22);
+                let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+                v.rotate_right(1);
+                v[4] = v[4].wrapping_add(t1);
+                v[0] = t1.wrapping_add(s0).wrapping_add(majority);
+            }
+            for (s, v) in state.iter_mut().zip(v) {
+                *s = s.wrapping_add(v);
+            }
+        }
+        let bytes: Vec<u8> = state.iter().flat_map(|s| s.to_be_bytes()).collect();
+        bytes.try_into().unwrap()
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = String::new();
+        for group in bytes.chunks(3) {
+            let three = [group, &[0, 0]].concat();
+            let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+            for place in 0..4 {
+                let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+                out.push(if place <= group.len() {
+                    char::from(digit)
+                } else {
+                    '='
+                });
+            }
+        }
+        out
+    }
+}
