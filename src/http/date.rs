@@ -41,10 +41,11 @@ pub fn format(t: SystemTime) -> [u8; 29] {
 /// (RFC 9110 §13.1.3, §13.1.4): the client gets the content, never a wrong 304.
 pub fn parse(value: &[u8], now: SystemTime) -> Option<SystemTime> {
     let value = trim_ows(value);
-    if let Some(fixed) = expand_rfc850(value, now) {
-        return parse_exact(&fixed);
+    match value.len() {
+        // IMF-fixdate and asctime have one length each; RFC 850 dates have 30 to 33 bytes.
+        29 | 24 => parse_exact(value),
+        _ => parse_exact(&expand_rfc850(value, now)?),
     }
-    parse_exact(value)
 }
 
 fn parse_exact(value: &[u8]) -> Option<SystemTime> {
@@ -122,4 +123,201 @@ fn digit(b: u8) -> Option<u8> {
 fn number(digits: &[u8]) -> u16 {
     let value = |n: u16, &b: &u8| n * 10 + u16::from(b.wrapping_sub(b'0'));
     digits.iter().fold(0, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT, the date of every example in the RFC.
+    const RFC_EXAMPLE: u64 = 784_111_777;
+    /// Mon, 01 Jun 2026 00:00:00 GMT.
+    const MID_2026: u64 = 1_780_272_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn text(t: SystemTime) -> String {
+        String::from_utf8(format(t).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn dates_are_written_as_imf_fixdate() {
+        let year = Duration::from_secs(365 * 86_400);
+        let rows = [
+            (at(RFC_EXAMPLE), "Sun, 06 Nov 1994 08:49:37 GMT"), // RFC 9110 §5.6.7
+            (
+                at(RFC_EXAMPLE) + Duration::from_nanos(999_999_999),
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+            ),
+            (at(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (at(0), "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (at(SECONDS_MAX), "Fri, 31 Dec 9999 23:59:59 GMT"),
+            // Beyond what the format can say.
+            (
+                UNIX_EPOCH - Duration::from_nanos(1),
+                "Thu, 01 Jan 1970 00:00:00 GMT",
+            ),
+            (UNIX_EPOCH - year * 200, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (at(SECONDS_MAX + 1), "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (
+                at(SECONDS_MAX) + year * 100_000,
+                "Fri, 31 Dec 9999 23:59:59 GMT",
+            ),
+        ];
+        for (t, expected) in rows {
+            assert_eq!(text(t), expected, "{t:?}");
+        }
+    }
+
+    #[test]
+    fn all_three_formats_are_read() {
+        let rows: &[(&str, Option<u64>)] = &[
+            // RFC 9110 §5.6.7, its own examples.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(RFC_EXAMPLE)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(RFC_EXAMPLE)),
+            ("Sun Nov  6 08:49:37 1994", Some(RFC_EXAMPLE)),
+            (" \tSun, 06 Nov 1994 08:49:37 GMT ", Some(RFC_EXAMPLE)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Thursday, 01-Jan-70 00:00:00 GMT", None), // 2070 in 2026, and a Wednesday
+            ("Sun Nov 16 08:49:37 1994", None),         // a Wednesday
+            ("Wed Nov 16 08:49:37 1994", Some(RFC_EXAMPLE + 10 * 86_400)),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400)),
+            // Case matters, the zone is GMT, the shape is fixed.
+            ("sun, 06 nov 1994 08:49:37 gmt", None),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("Sun, 06 Nov 1994 08:49:37", None),
+            ("Sun, 6 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 94 08:49:37 GMT", None),
+            ("Sun, 06-Nov-94 08:49:37 GMT", None),
+            ("Sunday, 06-Nov-1994 08:49:37 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 UTC", None),
+            ("Sunday, 06-nov-94 08:49:37 GMT", None),
+            ("Someday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sunday, 06-Nov-9x 08:49:37 GMT", None),
+            ("Sunday, 0x-Nov-94 08:49:37 GMT", None),
+            // Days and times that never were.
+            ("Mon, 06 Nov 1994 08:49:37 GMT", None),
+            ("Wed, 29 Feb 2023 00:00:00 GMT", None),
+            ("Sun, 06 Nov 1994 24:00:00 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:60 GMT", None),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", None),
+            ("", None),
+            ("0", None),
+            ("784111777", None),
+            (
+                "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+                None,
+            ),
+        ];
+        for &(value, expected) in rows {
+            let parsed = parse(value.as_bytes(), at(MID_2026));
+            assert_eq!(parsed, expected.map(at), "{value:?}");
+        }
+    }
+
+    /// RFC 9110 §5.6.7: more than 50 years in the future means the past.
+    #[test]
+    fn the_century_of_two_digits_moves_with_the_clock() {
+        let rows = [
+            // 50 years ahead to the second are still the future; the weekday is of 2076.
+            (
+                MID_2026,
+                "Monday, 01-Jun-76 00:00:00 GMT",
+                Some("Mon, 01 Jun 2076 00:00:00 GMT"),
+            ),
+            (
+                MID_2026,
+                "Tuesday, 01-Jun-76 00:00:01 GMT",
+                Some("Tue, 01 Jun 1976 00:00:01 GMT"),
+            ),
+            (MID_2026, "Monday, 01-Jun-76 00:00:01 GMT", None),
+            (
+                MID_2026,
+                "Sunday, 31-May-76 23:59:59 GMT",
+                Some("Sun, 31 May 2076 23:59:59 GMT"),
+            ),
+            (MID_2026, "Thursday, 01-Jan-76 00:00:00 GMT", None), // a Thursday in 1976
+            (
+                MID_2026,
+                "Monday, 01-Jun-26 00:00:00 GMT",
+                Some("Mon, 01 Jun 2026 00:00:00 GMT"),
+            ),
+            (
+                MID_2026,
+                "Tuesday, 29-Feb-00 00:00:00 GMT",
+                Some("Tue, 29 Feb 2000 00:00:00 GMT"),
+            ),
+            // Where a fixed pivot of 1970 would say 2070 is wrong, and where 1994 is.
+            (
+                0,
+                "Thursday, 01-Jan-70 00:00:00 GMT",
+                Some("Thu, 01 Jan 1970 00:00:00 GMT"),
+            ),
+            (
+                3_786_912_000,
+                "Saturday, 06-Nov-94 08:49:37 GMT",
+                Some("Sat, 06 Nov 2094 08:49:37 GMT"),
+            ),
+            (3_786_912_000, "Monday, 06-Nov-10 08:49:37 GMT", None), // 2110 is a Thursday
+            (
+                3_786_912_000,
+                "Thursday, 06-Nov-10 08:49:37 GMT",
+                Some("Thu, 06 Nov 2110 08:49:37 GMT"),
+            ),
+            (
+                SECONDS_MAX,
+                "Sunday, 06-Nov-94 08:49:37 GMT",
+                Some("Sun, 06 Nov 9994 08:49:37 GMT"),
+            ),
+            (SECONDS_MAX, "Saturday, 06-Nov-10 08:49:37 GMT", None), // 10010
+        ];
+        for (now, value, expected) in rows {
+            let parsed = parse(value.as_bytes(), at(now)).map(text);
+            assert_eq!(parsed.as_deref(), expected, "{value} in {}", text(at(now)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(seconds in 0..=SECONDS_MAX, nanos in 0u32..1_000_000_000) {
+            let t = UNIX_EPOCH + Duration::new(seconds, nanos);
+            prop_assert_eq!(parse(&format(t), UNIX_EPOCH), Some(at(seconds)));
+        }
+
+        #[test]
+        fn any_two_digits_are_at_most_fifty_years_ahead(now in 0..=SECONDS_MAX, then in 0..=SECONDS_MAX) {
+            // The same moment of the year, its year cut to two digits, under each weekday's name.
+            let date = text(at(then));
+            let year = now / 31_556_952 + 1970;
+            for day in ["Mon", "Tues", "Wednes", "Thurs", "Fri", "Satur", "Sun"] {
+                let old = std::format!(
+                    "{day}day, {}-{}-{} {}", &date[5..7], &date[8..11], &date[14..16], &date[17..]
+                );
+                let Some(found) = parse(old.as_bytes(), at(now)) else { continue };
+                let found = text(found);
+                prop_assert_eq!(&found[14..16], &date[14..16]);
+                let found: u64 = found[12..16].parse().unwrap();
+                prop_assert!(found <= year + 51 && found + 51 >= year, "{} in {}", found, year);
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, at_byte: prop::sample::Index, b: u8, now in 0..=SECONDS_MAX) {
+            let now = at(now);
+            let _ = parse(&bytes, now);
+            for seed in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+                "Sun Nov  6 08:49:37 1994"] {
+                let mut seed = seed.as_bytes().to_vec();
+                let index = at_byte.index(seed.len());
+                seed[index] = b;
+                let _ = parse(&seed, now);
+                seed.truncate(index);
+                let _ = parse(&seed, now);
+            }
+        }
+    }
 }

@@ -209,3 +209,241 @@ fn weight(parameter: &[u8]) -> Option<u16> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Coding::{Br, Gzip, Identity, Zstd};
+    use super::*;
+
+    fn lines<'a>(field: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> {
+        field.iter().map(|line| line.as_bytes())
+    }
+
+    #[track_caller]
+    fn check(field: &[&str], available: &[Coding], expected: Coding) {
+        let choice = choose(lines(field), available);
+        assert_eq!(choice.coding, expected, "{field:?} of {available:?}");
+        assert!(choice.acceptable, "{field:?} of {available:?}");
+    }
+
+    /// RFC 9110 §12.5.3.
+    #[test]
+    fn the_client_decides_and_among_equals_we_do() {
+        let all = &Coding::ALL;
+        check(&[], all, Identity);
+        check(&[""], all, Identity);
+        check(&["compress, gzip"], all, Gzip);
+        check(&["*"], all, Br);
+        check(&["compress;q=0.5, gzip;q=1.0"], all, Gzip);
+        check(&["gzip;q=1.0, identity; q=0.5, *;q=0"], all, Gzip);
+        check(&["gzip, deflate, br, zstd"], all, Br); // browsers
+        check(&["gzip, deflate, br, zstd"], &[Gzip, Zstd], Zstd);
+        check(&["gzip, deflate, br, zstd"], &[], Identity);
+        check(&["gzip", "br"], all, Br);
+        check(&["deflate, compress"], all, Identity);
+        check(&["br;q=0.5, gzip;q=0.9"], all, Gzip);
+        check(&["br;q=0.999, zstd;q=1"], all, Zstd);
+        check(&["br;q=0.001"], all, Br);
+        check(&["br;q=0, *"], all, Zstd);
+        check(&["*;q=0.5, gzip"], all, Gzip);
+        check(&["*;q=0.5, gzip"], &[Br], Br);
+        check(&["GZIP"], all, Gzip);
+        check(&["x-gzip"], all, Gzip); // §8.4.1.3
+        check(&["X-GZip;Q=0.5"], all, Gzip);
+    }
+
+    /// §12.5.3: identity is acceptable unless excluded, and has a weight like the others.
+    #[test]
+    fn identity_can_be_preferred_and_refused() {
+        let all = &Coding::ALL;
+        check(&["identity"], all, Identity);
+        check(&["gzip;q=0.5, identity"], all, Identity);
+        check(&["gzip;q=0.5, identity;q=0.5"], all, Gzip);
+        check(&["gzip, *;q=0"], all, Gzip);
+        check(&["identity;q=0, gzip;q=0.1"], all, Gzip);
+        check(&["*;q=0, identity;q=0.1"], all, Identity);
+        check(&["gzip;q=0"], all, Identity);
+        check(&["gzip;q=0.5, *;q=0.8"], &[Gzip], Identity);
+        // Nothing is left: the plain file all the same, and the caller is told.
+        for refusal in [
+            "identity;q=0",
+            "*;q=0",
+            "identity;q=0, gzip;q=0",
+            "compress, *;q=0.000",
+        ] {
+            let choice = choose(lines(&[refusal]), &[]);
+            let expected = Choice {
+                coding: Identity,
+                acceptable: false,
+            };
+            assert_eq!(choice, expected, "{refusal}");
+        }
+    }
+
+    /// RFC 9110 §12.4.2: three decimals at most, 0 to 1; what is malformed is not there.
+    #[test]
+    fn malformed_members_are_ignored() {
+        for odd in [
+            "br;q=1.1",
+            "br;q=2",
+            "br;q=0.1234",
+            "br;q=.5",
+            "br;q=-1",
+            "br;q=",
+            "br;q",
+            "br;",
+            "br;q =1",
+            "br;q= 1",
+            "br;q=1;q=0",
+            "br;a=b",
+            "br q=1",
+            "br;q=1x",
+            "br;q=0,5",
+            "br;q=1.001",
+            "\"br\"",
+            "b r",
+            "br;q=\"1\"",
+        ] {
+            let rest: &[Coding] = &[Br];
+            assert_eq!(choose(lines(&[odd]), rest).coding, Identity, "{odd}");
+            let both = format!("{odd}, gzip;q=0.1");
+            assert_eq!(choose(lines(&[&both]), &[Br, Gzip]).coding, Gzip, "{odd}");
+        }
+        // Not malformed, though short: `"0" [ "." 0*3DIGIT ]`.
+        for (fine, expected) in [("br;q=0.", Identity), ("br;q=1.", Br), ("br ; q=0.5\t", Br)] {
+            check(&[fine], &[Br], expected);
+        }
+    }
+
+    #[test]
+    fn of_two_weights_the_smaller_counts() {
+        check(&["gzip, gzip;q=0"], &[Gzip], Identity);
+        check(&["gzip;q=0, x-gzip"], &[Gzip], Identity);
+        check(&["gzip;q=0.2", "gzip, br;q=0.5"], &[Br, Gzip], Br);
+    }
+
+    #[test]
+    fn a_sibling_is_looked_for_only_if_it_may_be_sent() {
+        let accepted = Accepted::parse(lines(&["gzip, br;q=0, identity;q=0"]));
+        let allowed: Vec<_> = Coding::ALL
+            .into_iter()
+            .filter(|&c| accepted.allows(c))
+            .collect();
+        assert_eq!(allowed, [Gzip]);
+        let absent = Accepted::parse(lines(&[]));
+        let allowed: Vec<_> = Coding::ALL
+            .into_iter()
+            .filter(|&c| absent.allows(c))
+            .collect();
+        assert_eq!(allowed, [Identity]);
+    }
+
+    #[test]
+    fn names_and_suffixes() {
+        let rows = Coding::ALL.map(|coding| (coding.name(), coding.suffix()));
+        let expected = [
+            ("br", ".br"),
+            ("zstd", ".zst"),
+            ("gzip", ".gz"),
+            ("identity", ""),
+        ];
+        assert_eq!(rows, expected);
+    }
+
+    /// RFC 9110 §12.5.1.
+    #[test]
+    fn html_must_be_named() {
+        let rows: &[(&[&str], bool)] = &[
+            // Browsers that navigate (Chromium, Firefox).
+            (
+                &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"],
+                true,
+            ),
+            (
+                &[
+                    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,\
+                image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+                ],
+                true,
+            ),
+            (&["application/xhtml+xml"], true),
+            (&["TEXT/HTML;Level=1"], true),
+            (&["*/*", "text/html;q=0.001"], true),
+            (&["text/html;charset=\"a,b\";q=0.5"], true),
+            // curl, fetch(), images, stylesheets, scripts.
+            (&[], false),
+            (&[""], false),
+            (&["*/*"], false),
+            (&["text/*"], false),
+            (
+                &["image/avif,image/webp,image/apng,image/*,*/*;q=0.8"],
+                false,
+            ),
+            (&["text/css,*/*;q=0.1"], false),
+            (&["application/json"], false),
+            // Refused, or not quite it.
+            (&["text/html;q=0"], false),
+            (&["text/html;level=1;q=0.000"], false),
+            (&["text/html;q=2"], false),
+            (&["text/html;q="], false),
+            (&["text/htmlx"], false),
+            (&["text/html x"], false),
+            (&["a/b;c=\"x, text/html, y\""], false),
+        ];
+        for (field, expected) in rows {
+            assert_eq!(accepts_html(lines(field)), *expected, "{field:?}");
+        }
+    }
+
+    /// §12.5.3 as it is written, over every candidate: explicit, else `*`, else the default.
+    fn model(named: &[(&str, u16)], available: &[Coding]) -> (Coding, bool) {
+        let q = |name: &str| {
+            let explicit = named
+                .iter()
+                .filter(|(n, _)| *n == name)
+                .map(|&(_, q)| f64::from(q))
+                .reduce(f64::min);
+            let star = named
+                .iter()
+                .filter(|(n, _)| *n == "*")
+                .map(|&(_, q)| f64::from(q))
+                .reduce(f64::min);
+            let default = if name == "identity" { 0.5 } else { 0.0 };
+            explicit.or(star).unwrap_or(default)
+        };
+        let mut candidates: Vec<Coding> = available.to_vec();
+        candidates.push(Identity);
+        candidates.retain(|c| q(c.name()) > 0.0);
+        candidates.sort_by(|a, b| q(b.name()).total_cmp(&q(a.name())).then(a.cmp(b)));
+        candidates.first().map_or((Identity, false), |&c| (c, true))
+    }
+
+    proptest! {
+        #[test]
+        fn choice_agrees_with_the_model(
+            named in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["br", "zstd", "gzip", "identity", "*", "deflate"]),
+                    prop::sample::select(vec![0u16, 1, 500, 999, 1000]),
+                ),
+                0..6,
+            ),
+            available in prop::sample::subsequence(Coding::ALL.to_vec(), 0..=4),
+        ) {
+            let texts: Vec<_> = named.iter()
+                .map(|(name, q)| format!("{name};q={}.{:03}", q / 1000, q % 1000))
+                .collect();
+            let field = texts.join(",");
+            let choice = choose([field.as_bytes()].into_iter(), &available);
+            prop_assert_eq!((choice.coding, choice.acceptable), model(&named, &available), "{}", field);
+        }
+
+        #[test]
+        fn no_bytes_panic(line: Vec<u8>) {
+            let _ = choose([&line[..]].into_iter(), &Coding::ALL);
+            let _ = accepts_html([&line[..]].into_iter());
+        }
+    }
+}

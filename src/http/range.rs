@@ -208,3 +208,356 @@ fn type_line(content_type: &str) -> (&'static str, &'static str) {
 fn digits(n: u64) -> u64 {
     u64::from(n.checked_ilog10().unwrap_or(0)) + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Ranges::{Unsatisfiable, Whole};
+    use super::*;
+
+    fn one(offset: u64, len: u64) -> Ranges {
+        Ranges::One { offset, len }
+    }
+
+    fn many(ranges: &[(u64, u64)]) -> Ranges {
+        Ranges::Many(ranges.to_vec())
+    }
+
+    #[track_caller]
+    fn check(field: &str, len: u64, expected: Ranges) {
+        assert_eq!(
+            evaluate(field.as_bytes(), len),
+            expected,
+            "{field:?} of {len}"
+        );
+    }
+
+    /// RFC 9110 §14.1.2, with its own examples of 10,000 bytes.
+    #[test]
+    fn one_range() {
+        check("bytes=0-499", 10_000, one(0, 500));
+        check("bytes=500-999", 10_000, one(500, 500));
+        check("bytes=-500", 10_000, one(9_500, 500));
+        check("bytes=9500-", 10_000, one(9_500, 500));
+        check("bytes=0-0", 10_000, one(0, 1));
+        check("bytes=9999-9999", 10_000, one(9_999, 1));
+        check("bytes=9999-10000", 10_000, one(9_999, 1));
+        check("bytes=0-", 10_000, one(0, 10_000));
+        check("bytes=0-99999", 10_000, one(0, 10_000));
+        // A suffix longer than the representation is all of it, and still 206.
+        check("bytes=-10000", 10_000, one(0, 10_000));
+        check("bytes=-10001", 10_000, one(0, 10_000));
+        check("bytes=-1", 1, one(0, 1));
+        check("bytes=007-0008", 10_000, one(7, 2));
+    }
+
+    /// RFC 9110 §14.1.2: satisfiable if it starts before the end, or is a suffix that is not 0.
+    #[test]
+    fn beyond_the_end_is_unsatisfiable() {
+        check("bytes=10000-", 10_000, Unsatisfiable);
+        check("bytes=10000-10001", 10_000, Unsatisfiable);
+        check("bytes=-0", 10_000, Unsatisfiable);
+        check("bytes=10000-,-0,20000-20001", 10_000, Unsatisfiable);
+        check("bytes=0-0", 0, Unsatisfiable);
+        check("bytes=0-", 0, Unsatisfiable);
+        check("bytes=-0", 0, Unsatisfiable);
+        // Satisfiable, but no Content-Range can say "no bytes of none".
+        check("bytes=-1", 0, Whole);
+        check("bytes=0-,-1", 0, Whole);
+    }
+
+    /// RFC 9110 §14.2: an unknown unit must be ignored; an invalid specifier may be.
+    #[test]
+    fn what_is_odd_is_ignored() {
+        for field in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "bytes= , ",
+            "=0-1",
+            "0-1",
+            "bytes:0-1",
+            "bytes 0-1",
+            "bytes =0-1",
+            "octets=0-1",
+            "lines=0-1",
+            "bytesx=0-1",
+            "items=1-2, bytes=0-1",
+            "bytes=-",
+            "bytes=--1",
+            "bytes=1",
+            "bytes=a-b",
+            "bytes=0-1x",
+            "bytes=0x0-1",
+            "bytes=+0-1",
+            "bytes=0-+1",
+            "bytes=0--1",
+            "bytes=-1-2",
+            "bytes=0 - 1",
+            "bytes=0- 1",
+            "bytes=0-1 2-3",
+            "bytes=0-1;2-3",
+            "bytes=0-1,2",
+            "bytes=2,0-1",
+            "bytes=0-1,bytes=2-3",
+            "bytes=1-0",
+            "bytes=0-1,9-8",
+            "bytes=20000-1",
+            "bytes=\u{664}-5",
+            "bytes=\"0-1\"",
+            "bytes=0-1,\"2-3",
+            "bytes==0-1",
+        ] {
+            check(field, 10_000, Whole);
+            check(field, 0, Whole);
+        }
+    }
+
+    /// RFC 9110 §14.1 (case), §5.6.1.2 (empty members and white space must be accepted).
+    #[test]
+    fn what_is_merely_untidy_is_read() {
+        check("BYTES=0-1", 10, one(0, 2));
+        check(" bytes=0-1 ", 10, one(0, 2));
+        check("bytes= 0-1", 10, one(0, 2));
+        check("bytes=,0-1,,", 10, one(0, 2));
+        check("bytes=0-1 ,\t4-5", 10, many(&[(0, 2), (4, 2)]));
+    }
+
+    /// Numbers are `1*DIGIT` without an end; beyond 64 bits is beyond every file.
+    #[test]
+    fn numbers_saturate() {
+        let beyond = "99999999999999999999999999";
+        check(&format!("bytes=5-{beyond}"), 10, one(5, 5));
+        check(&format!("bytes=-{beyond}"), 10, one(0, 10));
+        check(&format!("bytes={beyond}-"), 10, Unsatisfiable);
+        check(&format!("bytes={beyond}-"), u64::MAX, Unsatisfiable);
+        check(&format!("bytes={beyond}-{beyond}"), 10, Unsatisfiable);
+        check(&format!("bytes={beyond}-1"), 10, Whole);
+        check(
+            "bytes=18446744073709551614-",
+            u64::MAX,
+            one(u64::MAX - 1, 1),
+        );
+        check("bytes=0-18446744073709551615", u64::MAX, one(0, u64::MAX));
+        check(
+            "bytes=18446744073709551614-,0-0",
+            u64::MAX,
+            many(&[(u64::MAX - 1, 1), (0, 1)]),
+        );
+        check("bytes=1-,0-18446744073709551615", u64::MAX, Whole);
+    }
+
+    #[test]
+    fn several_ranges_keep_their_order() {
+        check("bytes=0-0,-1", 10_000, many(&[(0, 1), (9_999, 1)])); // §14.1.2
+        check(
+            "bytes=500-600,601-999",
+            10_000,
+            many(&[(500, 101), (601, 399)]),
+        );
+        check("bytes=8-9,4-5,0-1", 10, many(&[(8, 2), (4, 2), (0, 2)]));
+        check("bytes=4-5,0-1,8-9", 10, many(&[(4, 2), (0, 2), (8, 2)]));
+        // Members beyond the end are dropped; one that is left is not multipart.
+        check("bytes=0-0,20-,-1", 10, many(&[(0, 1), (9, 1)]));
+        check("bytes=20-,0-0", 10, one(0, 1));
+    }
+
+    #[test]
+    fn no_byte_is_sent_twice() {
+        check("bytes=0-0,0-0", 10, Whole);
+        check("bytes=500-700,601-999", 10_000, Whole); // §14.1.2, overlapping
+        check("bytes=5-9,0-5", 10, Whole);
+        check("bytes=0-,1-2", 10, Whole);
+        check("bytes=4-5,0-9", 10, Whole);
+        check("bytes=0-0,-1", 1, Whole);
+    }
+
+    #[test]
+    fn too_many_ranges_are_ignored() {
+        let list = |n: usize, step: usize| {
+            let members: Vec<_> = (0..n).map(|i| format!("{0}-{0}", i * step)).collect();
+            format!("bytes={}", members.join(","))
+        };
+        assert!(matches!(
+            evaluate(list(RANGES_MAX, 2).as_bytes(), 1000),
+            Ranges::Many(ranges) if ranges.len() == RANGES_MAX
+        ));
+        check(&list(RANGES_MAX + 1, 2), 1000, Whole);
+        check(&list(200, 0), 1000, Whole);
+        // Those beyond the end cost nothing and do not count.
+        let tail = ",5000-5001".repeat(100);
+        assert!(matches!(
+            evaluate(format!("{}{tail}", list(RANGES_MAX, 2)).as_bytes(), 1000),
+            Ranges::Many(_)
+        ));
+    }
+
+    /// RFC 9110 §14.6, its example with our delimiters.
+    #[test]
+    fn parts_are_framed() {
+        let boundary = "THIS_STRING_SEPARATES";
+        let head = part_head(boundary, "application/pdf", 500, 500, 8000);
+        let expected = "\r\n--THIS_STRING_SEPARATES\r\nContent-Type: application/pdf\r\n\
+                        Content-Range: bytes 500-999/8000\r\n\r\n";
+        assert_eq!(String::from_utf8(head).unwrap(), expected);
+        assert_eq!(part_tail(boundary), b"\r\n--THIS_STRING_SEPARATES--\r\n");
+        let bare = part_head("b", "", 0, 1, 1);
+        assert_eq!(bare, b"\r\n--b\r\nContent-Range: bytes 0-0/1\r\n\r\n");
+    }
+
+    /// RFC 9110 §14.4.
+    #[test]
+    fn content_range_says_first_last_and_all() {
+        assert_eq!(content_range(42, 1192, 1234), "bytes 42-1233/1234");
+        let largest = content_range(0, u64::MAX, u64::MAX);
+        assert_eq!(largest, "bytes 0-18446744073709551614/18446744073709551615");
+        assert_eq!(content_range_unsatisfied(1234), "bytes */1234");
+    }
+
+    #[test]
+    fn parts_that_cost_more_than_the_file_are_no_gain() {
+        let (boundary, kind) = (boundary(7), "text/plain");
+        let ranges = [(0, 1), (5, 1)];
+        let cost = multipart_len(&ranges, &boundary, kind, 100); // three digits, as itself
+        assert!(cost < 999);
+        assert!(multipart_is_smaller(&ranges, &boundary, kind, cost + 1));
+        assert!(!multipart_is_smaller(&ranges, &boundary, kind, cost));
+        assert!(!multipart_is_smaller(&ranges, &boundary, kind, 10));
+        assert_eq!(
+            multipart_len(&[(0, u64::MAX), (1, 5)], "b", "", u64::MAX),
+            u64::MAX
+        );
+    }
+
+    #[test]
+    fn a_boundary_is_a_token_of_fixed_length() {
+        assert_eq!(boundary(0x2a), format!("{}2a", "0".repeat(30)));
+        assert_eq!(boundary(u128::MAX), "f".repeat(32));
+    }
+
+    /// A member as it is meant, for the model.
+    #[derive(Clone, Debug)]
+    enum Spec {
+        Between(u64, u64),
+        From(u64),
+        Suffix(u64),
+    }
+
+    impl Spec {
+        fn text(&self) -> String {
+            match self {
+                Self::Between(first, last) => format!("{first}-{last}"),
+                Self::From(first) => format!("{first}-"),
+                Self::Suffix(n) => format!("-{n}"),
+            }
+        }
+
+        /// Which bytes it names, asked of each byte in turn.
+        fn bytes(&self, len: u64) -> Vec<u64> {
+            let names = |&i: &u64| match *self {
+                Self::Between(first, last) => first <= i && i <= last,
+                Self::From(first) => first <= i,
+                Self::Suffix(n) => i + n >= len,
+            };
+            (0..len).filter(names).collect()
+        }
+    }
+
+    fn spec() -> impl Strategy<Value = Spec> {
+        prop_oneof![
+            4 => (0u64..70, 0u64..6).prop_map(|(first, n)| Spec::Between(first, first + n)),
+            1 => (0u64..70, 0u64..70).prop_map(|(first, last)| Spec::Between(first, last)),
+            1 => (0u64..70).prop_map(Spec::From),
+            1 => (0u64..70).prop_map(Spec::Suffix),
+        ]
+    }
+
+    /// The rules over sets of bytes, with no arithmetic on ends.
+    fn model(specs: &[Spec], len: u64) -> Ranges {
+        let invalid = |spec: &Spec| matches!(spec, Spec::Between(first, last) if last < first);
+        let empty_suffix = |spec: &Spec| len == 0 && matches!(spec, Spec::Suffix(1..));
+        if specs.is_empty() || specs.iter().any(|s| invalid(s) || empty_suffix(s)) {
+            return Whole;
+        }
+        let sets: Vec<_> = specs.iter().map(|spec| spec.bytes(len)).collect();
+        let kept: Vec<_> = sets.into_iter().filter(|set| !set.is_empty()).collect();
+        let mut all: Vec<u64> = kept.concat();
+        let sent = all.len();
+        all.sort_unstable();
+        all.dedup();
+        if all.len() < sent || kept.len() > RANGES_MAX {
+            return Whole;
+        }
+        match &kept[..] {
+            [] => Unsatisfiable,
+            [set] => one(set[0], set.len() as u64),
+            sets => Ranges::Many(sets.iter().map(|set| (set[0], set.len() as u64)).collect()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_algebra_agrees_with_sets_of_bytes(
+            specs in prop::collection::vec(spec(), 0..6),
+            len in 0u64..64,
+        ) {
+            let texts: Vec<_> = specs.iter().map(Spec::text).collect();
+            let field = format!("bytes={}", texts.join(", "));
+            prop_assert_eq!(evaluate(field.as_bytes(), len), model(&specs, len), "{}", field);
+        }
+
+        #[test]
+        fn many_small_ranges_agree_too(
+            firsts in prop::sample::subsequence((0u64..64).collect::<Vec<_>>(), 0..20).prop_shuffle(),
+            len in 0u64..64,
+        ) {
+            let specs: Vec<_> = firsts.into_iter().map(|i| Spec::Between(i, i)).collect();
+            let texts: Vec<_> = specs.iter().map(Spec::text).collect();
+            let field = format!("bytes={}", texts.join(","));
+            prop_assert_eq!(evaluate(field.as_bytes(), len), model(&specs, len), "{}", field);
+        }
+
+        #[test]
+        fn whatever_is_written_stays_inside_and_is_never_more_than_the_file(
+            set in "[-0-9, \t\"]{0,40}",
+            len in prop_oneof![0u64..300, any::<u64>()],
+        ) {
+            let ranges = match evaluate(format!("bytes={set}").as_bytes(), len) {
+                Whole | Unsatisfiable => vec![],
+                Ranges::One { offset, len } => vec![(offset, len)],
+                Ranges::Many(ranges) => {
+                    prop_assert!((2..=RANGES_MAX).contains(&ranges.len()));
+                    ranges
+                }
+            };
+            let mut left = len;
+            for &(offset, n) in &ranges {
+                prop_assert!(n >= 1 && offset.checked_add(n).is_some_and(|end| end <= len));
+                prop_assert!(n <= left, "{:?}", ranges);
+                left -= n;
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(field: Vec<u8>, len: u64) {
+            let _ = evaluate(&field, len);
+        }
+
+        #[test]
+        fn the_length_is_that_of_what_is_built(
+            ranges in prop::collection::vec((0u64..1 << 40, 1u64..1 << 20), 2..16),
+            kind in prop_oneof![Just(""), Just("text/html; charset=utf-8")],
+            total in 1u64 << 41..1 << 50,
+            entropy: u128,
+        ) {
+            let boundary = boundary(entropy);
+            let mut built = part_tail(&boundary).len() as u64;
+            for &(offset, len) in &ranges {
+                built += part_head(&boundary, kind, offset, len, total).len() as u64 + len;
+            }
+            prop_assert_eq!(multipart_len(&ranges, &boundary, kind, total), built);
+        }
+    }
+}

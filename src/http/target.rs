@@ -233,3 +233,333 @@ fn check_lengths(relative: &[u8]) -> Result<(), TargetError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::TargetError::{
+        AboveRoot, BadEscape, EncodedSlash, NameTooLong, NotAPath, Nul, PathTooLong,
+    };
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: &[u8], directory: bool) {
+        let expected = PathOnDisk {
+            relative: expected.to_vec(),
+            directory,
+        };
+        assert_eq!(decode(path), Ok(expected), "{path:?}");
+    }
+
+    #[track_caller]
+    fn check_refused(path: &str, error: TargetError, status: u16) {
+        assert_eq!(decode(path), Err(error), "{path:?}");
+        assert_eq!(error.status().code(), status, "{path:?}");
+    }
+
+    #[test]
+    fn paths_become_names() {
+        check("/", b"", true);
+        check("/a", b"a", false);
+        check("/a/", b"a", true);
+        check("/a/b.html", b"a/b.html", false);
+        check("/.well-known/x", b".well-known/x", false);
+        check("/...", b"...", false);
+        check("/.a/..b/c..", b".a/..b/c..", false);
+        // RFC 3986 §2.1, §6.2.2.1: either case, and any byte.
+        check("/%41%6a%4A", b"AjJ", false);
+        check("/a%20b+c", b"a b+c", false);
+        check("/%F0%9F%A6%80", "🦀".as_bytes(), false);
+        check("/%ff%FE", b"\xff\xfe", false);
+        check("/100%25", b"100%", false);
+        check("/%2525", b"%25", false); // decoded once
+        check("/%252e%252e/a", b"%2e%2e/a", false);
+        check("/a%0ab", b"a\nb", false);
+        check("/a%3Fb%23c", b"a?b#c", false);
+    }
+
+    /// RFC 3986 §5.2.4 and its examples in §5.4, as far as they stay below the root.
+    #[test]
+    fn dot_segments_are_removed() {
+        check("/a/b/c/./../../g", b"a/g", false);
+        check("/b/c/.", b"b/c", true);
+        check("/b/c/./", b"b/c", true);
+        check("/b/c/..", b"b", true);
+        check("/b/c/../g", b"b/g", false);
+        check("/b/c/../..", b"", true);
+        check("/b/c/../../g", b"g", false);
+        check("/./g", b"g", false);
+        check("/b/c/./g/.", b"b/c/g", true);
+        check("/a/..", b"", true);
+        // §6.2.2.2: an encoded dot is a dot.
+        check("/a/%2e%2E/b", b"b", false);
+        check("/a/.%2e/b", b"b", false);
+        check("/a/%2e", b"a", true);
+    }
+
+    #[test]
+    fn empty_names_count_for_dots_and_then_go() {
+        check("//", b"", true);
+        check("//a", b"a", false);
+        check("/a//b///c", b"a/b/c", false);
+        check("/a//", b"a", true);
+        check("/a//..", b"a", true);
+        check("/a//../b", b"a/b", false);
+        check("//../a", b"a", false);
+    }
+
+    #[test]
+    fn what_only_looks_like_an_escape_is_a_name() {
+        check("/..\\..\\etc", b"..\\..\\etc", false);
+        check("/%5c..%5c", b"\\..\\", false);
+        check("/%c0%ae%c0%ae/a", b"\xc0\xae\xc0\xae/a", false); // overlong UTF-8
+        check("/%c0%af", b"\xc0\xaf", false);
+        check(
+            "/\u{2024}\u{2024}/a",
+            "\u{2024}\u{2024}/a".as_bytes(),
+            false,
+        ); // ONE DOT LEADER
+        check("/C:/x", b"C:/x", false);
+        check("/~root", b"~root", false);
+        check("/..;/a", b"..;/a", false);
+        check("/.. /a", b".. /a", false);
+        check("/..%20/a", b".. /a", false);
+    }
+
+    #[test]
+    fn nothing_above_the_root() {
+        for path in [
+            "/..",
+            "/../",
+            "/../etc/passwd",
+            "/%2e%2e",
+            "/%2e%2e/etc/passwd",
+            "/.%2E/x",
+            "/./..",
+            "/a/../..",
+            "/a/../../a",
+            "/a/b/../../../c",
+            "/a/%2e%2e/%2e%2e/etc",
+        ] {
+            check_refused(path, AboveRoot, 400);
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        for path in [
+            "/%", "/%0", "/%zz", "/%0g", "/%g0", "/a%", "/%%41", "/% 41", "/%2", "/%/41",
+            "/%u0041", "/%+1",
+        ] {
+            check_refused(path, BadEscape, 400);
+        }
+        for path in ["/%00", "/a%00.html", "/a/%00/..", "/\0"] {
+            check_refused(path, Nul, 400);
+        }
+        for path in [
+            "/%2f",
+            "/%2F",
+            "/a%2fb",
+            "/..%2f",
+            "/%2e%2e%2fetc",
+            "/a%2f..",
+        ] {
+            check_refused(path, EncodedSlash, 404);
+        }
+        for path in ["", "*", "a", "a/b", "http://h/", "..", "\\a", "%2fa"] {
+            check_refused(path, NotAPath, 400);
+        }
+    }
+
+    #[test]
+    fn lengths_are_those_of_names_not_of_urls() {
+        let name = "x".repeat(255);
+        let encoded = "%78".repeat(255);
+        check(&format!("/{name}"), name.as_bytes(), false);
+        check(&format!("/{encoded}/"), name.as_bytes(), true);
+        check_refused(&format!("/{name}x"), NameTooLong, 404);
+        check_refused(&format!("/{encoded}x"), NameTooLong, 404);
+        check_refused(&format!("/a/{name}x/b"), NameTooLong, 404);
+        // What `..` removes has no length.
+        check(&format!("/{name}x/../a"), b"a", false);
+        check(&format!("{}/b", "/a/..".repeat(2000)), b"b", false);
+
+        let longest = format!("/{}", vec![name.as_str(); 16].join("/")); // 16 * 255 + 15
+        assert_eq!(decode(&longest).unwrap().relative.len(), PATH_BYTES_MAX);
+        check_refused(&format!("{longest}/a"), PathTooLong, 414);
+        check_refused(&"/a".repeat(2049), PathTooLong, 414);
+    }
+
+    #[test]
+    fn the_callers_buffer_is_reused() {
+        let mut out = Vec::with_capacity(64);
+        let place = out.as_ptr();
+        for path in ["/first/file.txt", "/second%20file", "/a/../b/"] {
+            decode_into(path, &mut out).unwrap();
+            assert_eq!(out, decode(path).unwrap().relative);
+        }
+        assert!(decode_into("/%", &mut out).is_err());
+        decode_into("/", &mut out).unwrap();
+        assert!(out.is_empty());
+        assert_eq!(out.as_ptr(), place);
+    }
+
+    #[test]
+    fn names_become_links() {
+        let rows: &[(&[u8], &str)] = &[
+            (b"a.html", "a.html"),
+            (b"a b", "a%20b"),
+            (b"a:b", "a%3Ab"),
+            (b"<\"'&>", "%3C%22%27%26%3E"),
+            (b"100%", "100%25"),
+            (b"?#", "%3F%23"),
+            (b"\xff\n", "%FF%0A"),
+            (b"-._~", "-._~"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(encode_segment(name), *expected);
+        }
+    }
+
+    #[test]
+    fn a_directory_is_found_with_its_slash() {
+        let rows = [
+            ("/a", None, "./a/"),
+            ("/a/b", Some("c=d&e"), "./b/?c=d&e"),
+            ("/a", Some(""), "./a/?"),
+            ("/a", Some("u=/x/?y"), "./a/?u=/x/?y"),
+            // RFC 3986 §4.2: these would be a host or a scheme.
+            ("//evil", None, "./evil/"),
+            ("///evil.example", Some("q"), "./evil.example/?q"),
+            ("/javascript:x", None, "./javascript:x/"),
+            ("/\\evil", None, "./%5Cevil/"),
+            ("/a%20b", Some("%zz"), "./a%20b/?%zz"),
+            // What a URI may not hold is encoded; a field holds no new line.
+            (
+                "/é\"<>",
+                Some("é\r\nX: y#"),
+                "./%C3%A9%22%3C%3E/?%C3%A9%0D%0AX:%20y%23",
+            ),
+            // Not asked for these, and still nowhere else.
+            ("/", None, "./"),
+            ("/a//", None, "./"),
+        ];
+        for (path, query, expected) in rows {
+            assert_eq!(redirect_location(path, query), expected, "{path} {query:?}");
+        }
+    }
+
+    /// Pieces that matter, so that random paths are not random noise.
+    fn path() -> impl Strategy<Value = String> {
+        let pieces = vec![
+            "/", "/", "/", ".", "..", "a", "b:", "%2e", "%2E", "%61", "%c0%ae", "\\", "é", "//",
+            "/../", "/./", "%2f", "%00", "%", "%2", " ",
+        ];
+        prop::collection::vec(prop::sample::select(pieces), 0..12)
+            .prop_map(|pieces| format!("/{}", pieces.concat()))
+    }
+
+    /// RFC 3986 §5.2.4 to the letter (its steps A to E on two buffers), after decoding.
+    fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+        let (mut input, mut output) = (path.to_vec(), vec![]);
+        while !input.is_empty() {
+            if input.starts_with(b"/./") {
+                input.drain(..2); // B
+            } else if input == b"/." {
+                input = b"/".to_vec(); // B
+            } else if input.starts_with(b"/../") || input == b"/.." {
+                input = [b"/", input.get(4..).unwrap_or_default()].concat(); // C
+                while output.pop().is_some_and(|b| b != b'/') {}
+            } else {
+                let end = input[1..]
+                    .iter()
+                    .position(|&b| b == b'/')
+                    .map_or(input.len(), |i| i + 1);
+                output.extend(input.drain(..end)); // E
+            }
+        }
+        output
+    }
+
+    /// The rules one after the other, each over the whole path.
+    fn model(path: &str) -> Option<PathOnDisk> {
+        let mut decoded = vec![];
+        let mut depth = 0;
+        for segment in path.strip_prefix('/')?.split('/') {
+            for (i, _) in segment.match_indices('%') {
+                u8::from_str_radix(segment.get(i + 1..i + 3)?, 16).ok()?;
+            }
+            let name: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
+            if name.contains(&0) || name.contains(&b'/') {
+                return None;
+            }
+            depth += match &name[..] {
+                b".." => -1,
+                b"." => 0,
+                _ => 1,
+            };
+            if depth < 0 {
+                return None;
+            }
+            decoded.push(b'/');
+            decoded.extend(name);
+        }
+        let clean = remove_dot_segments(&decoded);
+        let names: Vec<&[u8]> = clean
+            .split(|&b| b == b'/')
+            .filter(|n| !n.is_empty())
+            .collect();
+        Some(PathOnDisk {
+            relative: names.join(&b'/'),
+            directory: clean.ends_with(b"/"),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_agrees_with_the_rfc_step_by_step(path in path()) {
+            prop_assert_eq!(decode(&path).ok(), model(&path), "{}", path);
+        }
+
+        #[test]
+        fn whatever_is_written_stays_beneath_the_root(path in prop_oneof![path(), "/[%./a0-9e\\\\]{0,20}", any::<String>()]) {
+            let Ok(found) = decode(&path) else { return Ok(()) };
+            prop_assert!(!found.relative.contains(&0));
+            if found.relative.is_empty() {
+                prop_assert!(found.directory);
+                return Ok(());
+            }
+            for name in found.relative.split(|&b| b == b'/') {
+                prop_assert!(!matches!(name, b"" | b"." | b".."), "{:?}", found);
+            }
+        }
+
+        #[test]
+        fn a_link_leads_back_to_its_name(
+            name in prop::collection::vec(any::<u8>().prop_filter("in names", |&b| b != 0 && b != b'/'), 1..=255)
+        ) {
+            prop_assume!(name != b"." && name != b"..");
+            let link = encode_segment(&name);
+            prop_assert!(link.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
+            let expected = PathOnDisk { relative: name, directory: false };
+            prop_assert_eq!(decode(&format!("/{link}")), Ok(expected));
+        }
+
+        /// Resolved as RFC 3986 §5.2 does it: the same directory of the same host.
+        #[test]
+        fn a_redirect_leads_to_the_same_directory(path in path(), query in proptest::option::of(".{0,8}")) {
+            let Ok(before) = decode(&path) else { return Ok(()) };
+            prop_assume!(!before.directory);
+            let location = redirect_location(&path, query.as_deref());
+            prop_assert!(location.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'), "{}", location);
+            prop_assert_eq!(location.contains('?'), query.is_some());
+            let reference = location.split('?').next().unwrap();
+            let relative = reference.strip_prefix("./").unwrap();
+            prop_assert!(!relative.starts_with('/'));
+            let base = &path[..=path.rfind('/').unwrap()];
+            let expected = PathOnDisk { directory: true, ..before };
+            prop_assert_eq!(decode(&format!("{base}{relative}")), Ok(expected), "{}", location);
+        }
+    }
+}

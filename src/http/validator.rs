@@ -202,3 +202,417 @@ fn whole_seconds(t: SystemTime) -> SystemTime {
     t.checked_sub(Duration::from_nanos(u64::from(fraction)))
         .unwrap_or(t)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Verdict::{Failed, NotModified, Proceed};
+    use super::*;
+
+    /// 1994-11-06 08:49:37, the date of the RFC's examples.
+    const THEN: u64 = 784_111_777;
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    const INVALID: &str = "Mon, 06 Nov 1994 08:49:38 GMT";
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// A file of tag `"a"`, modified within second `THEN`.
+    fn file() -> Validators<'static> {
+        Validators {
+            etag: Some("\"a\""),
+            modified: Some(at(THEN) + Duration::from_millis(400)),
+        }
+    }
+
+    fn verdict(method: &str, fields: &str, v: &Validators<'_>) -> Verdict {
+        let head = head(method, fields);
+        let request = Request::parse(head.as_bytes()).unwrap();
+        evaluate(&request, v, at(THEN + 1000))
+    }
+
+    /// `fields` is written with `|` between the lines.
+    fn head(method: &str, fields: &str) -> String {
+        let mut head = format!("{method} /f HTTP/1.1\r\nHost: a\r\n");
+        for line in fields.split('|').filter(|line| !line.is_empty()) {
+            head += line.trim();
+            head += "\r\n";
+        }
+        head + "\r\n"
+    }
+
+    #[track_caller]
+    fn check(method: &str, fields: &str, expected: Verdict) {
+        assert_eq!(
+            verdict(method, fields, &file()),
+            expected,
+            "{method} {fields}"
+        );
+    }
+
+    /// RFC 9110 §13.1.1: strong comparison, `*` for anything that exists.
+    #[test]
+    fn if_match() {
+        for method in ["GET", "HEAD", "PUT", "DELETE"] {
+            check(method, "", Proceed);
+            check(method, r#"If-Match: "a""#, Proceed);
+            check(method, r#"If-Match: "b", "a""#, Proceed);
+            check(method, r#"If-Match: "b"|If-Match: "a""#, Proceed);
+            check(method, "If-Match: *", Proceed);
+            check(method, r#"If-Match: "b""#, Failed);
+            check(method, r#"If-Match: W/"a""#, Failed);
+            check(method, "If-Match: a", Failed);
+            check(method, "If-Match:", Failed);
+        }
+    }
+
+    /// RFC 9110 §13.1.4: not modified since; ignored beside If-Match, and if no date.
+    #[test]
+    fn if_unmodified_since() {
+        for method in ["GET", "PUT"] {
+            let field = |date| format!("If-Unmodified-Since: {date}");
+            check(method, &field(SAME), Proceed);
+            check(method, &field(AFTER), Proceed);
+            check(method, &field(BEFORE), Failed);
+            check(method, &field("Sun Nov  6 08:49:36 1994"), Failed);
+            check(method, &field(INVALID), Proceed);
+            check(method, &field("yesterday"), Proceed);
+            check(method, &format!("{0}|{0}", field(BEFORE)), Proceed);
+            check(
+                method,
+                &format!("If-Match: \"a\"|{}", field(BEFORE)),
+                Proceed,
+            );
+            check(method, &format!("If-Match: \"b\"|{}", field(SAME)), Failed);
+        }
+    }
+
+    /// RFC 9110 §13.1.2: weak comparison; 304 for GET and HEAD, 412 for the rest.
+    #[test]
+    fn if_none_match() {
+        for (method, matched) in [
+            ("GET", NotModified),
+            ("HEAD", NotModified),
+            ("PUT", Failed),
+            ("POST", Failed),
+            ("DELETE", Failed),
+        ] {
+            check(method, r#"If-None-Match: "a""#, matched);
+            check(method, r#"If-None-Match: W/"a""#, matched);
+            check(method, r#"If-None-Match: "x,y", W/"z" ,, "a""#, matched);
+            check(method, r#"If-None-Match: "x"|If-None-Match: "a""#, matched);
+            check(method, "If-None-Match: *", matched);
+            check(method, r#"If-None-Match: "b", W/"c""#, Proceed);
+            check(method, r#"If-None-Match: "A""#, Proceed);
+            check(method, "If-None-Match:", Proceed);
+        }
+    }
+
+    /// RFC 9110 §13.1.3: GET and HEAD only, ignored beside If-None-Match, and if no date.
+    #[test]
+    fn if_modified_since() {
+        let field = |date| format!("If-Modified-Since: {date}");
+        for method in ["GET", "HEAD"] {
+            check(method, &field(SAME), NotModified);
+            check(method, &field(AFTER), NotModified);
+            check(
+                method,
+                &field("Sunday, 06-Nov-94 08:49:37 GMT"),
+                NotModified,
+            );
+            check(method, &field("Sun Nov  6 08:49:37 1994"), NotModified);
+            check(method, &field(BEFORE), Proceed);
+            check(method, &field(INVALID), Proceed);
+            check(method, &field("0"), Proceed);
+            check(method, &field(""), Proceed);
+            check(method, &format!("{0}|{0}", field(SAME)), Proceed);
+            check(
+                method,
+                &format!("If-None-Match: \"b\"|{}", field(SAME)),
+                Proceed,
+            );
+            check(
+                method,
+                &format!("If-None-Match: odd|{}", field(SAME)),
+                Proceed,
+            );
+            check(
+                method,
+                &format!("If-None-Match: \"a\"|{}", field(BEFORE)),
+                NotModified,
+            );
+        }
+        check("PUT", &field(SAME), Proceed);
+        check("POST", &field(SAME), Proceed);
+    }
+
+    /// RFC 9110 §13.2.2: If-Match or If-Unmodified-Since first, then the others.
+    #[test]
+    fn conditions_are_evaluated_in_order() {
+        check("GET", r#"If-None-Match: "a"|If-Match: "b""#, Failed);
+        check("GET", r#"If-None-Match: "a"|If-Match: "a""#, NotModified);
+        check(
+            "GET",
+            &format!("If-None-Match: \"a\"|If-Unmodified-Since: {BEFORE}"),
+            Failed,
+        );
+        check(
+            "GET",
+            &format!("If-Modified-Since: {SAME}|If-Unmodified-Since: {SAME}"),
+            NotModified,
+        );
+        check(
+            "GET",
+            &format!("If-Modified-Since: {SAME}|If-Match: \"b\""),
+            Failed,
+        );
+    }
+
+    /// RFC 9110 §13.2.1: no condition where no representation is selected.
+    #[test]
+    fn other_methods_have_no_conditions() {
+        check("OPTIONS", "If-Match: \"b\"", Proceed);
+        check("TRACE", "If-None-Match: *", Proceed);
+    }
+
+    #[test]
+    fn missing_validators_are_neither_equal_nor_old() {
+        let none = Validators::default();
+        let rows = [
+            (r#"If-Match: "a""#.to_owned(), Failed),
+            ("If-Match: *".to_owned(), Proceed),
+            (r#"If-None-Match: "a""#.to_owned(), Proceed),
+            ("If-None-Match: *".to_owned(), NotModified),
+            (format!("If-Modified-Since: {AFTER}"), Proceed), // §13.1.3
+            (format!("If-Unmodified-Since: {BEFORE}"), Proceed), // §13.1.4
+        ];
+        for (fields, expected) in rows {
+            assert_eq!(verdict("GET", &fields, &none), expected, "{fields}");
+        }
+    }
+
+    /// RFC 9110 §8.8.3.2, its table.
+    #[test]
+    fn tags_are_compared_strongly_or_weakly() {
+        let rows = [
+            (r#"W/"1""#, r#"W/"1""#, false, true),
+            (r#"W/"1""#, r#"W/"2""#, false, false),
+            (r#"W/"1""#, r#""1""#, false, true),
+            (r#""1""#, r#"W/"1""#, false, true),
+            (r#""1""#, r#""1""#, true, true),
+        ];
+        for (own, theirs, strong, weak) in rows {
+            for (comparison, expected) in [(Comparison::Strong, strong), (Comparison::Weak, weak)] {
+                let lines = [theirs.as_bytes()].into_iter();
+                let found = any_matches(lines, Some(own), comparison);
+                assert_eq!(found, Some(expected), "{own} {theirs} {comparison:?}");
+            }
+        }
+    }
+
+    /// RFC 9110 §8.8.3 and §13.1: what leaves the grammar anywhere matches nothing.
+    #[test]
+    fn odd_lists_match_nothing() {
+        let odd = [
+            "a",
+            "\"a",
+            "a\"",
+            "\"a\"\"",
+            "\"\"a\"",
+            "'a'",
+            "w/\"a\"",
+            "W/a",
+            "W/ \"a\"",
+            "W/\"a",
+            "W\"a\"",
+            "/\"a\"",
+            "\"a\" \"b\"",
+            "\"b\" \"a\"",
+            "\"a\";q=1",
+            "\"a\"x",
+            "\"a\", b",
+            "b, \"a\"",
+            "\"a\", *",
+            "*, \"a\"",
+            "**",
+            "*,",
+            "\"*\"",
+            "\"b, \"a\"",
+            "\"b\\\", \"a\", \"c\"x",
+            "\"b \", \"a\"",
+            "\"a\", \"b",
+            "\"a\", \"\t\"",
+            "\"a\", \"\x7f\"",
+        ];
+        for value in odd {
+            for comparison in [Comparison::Strong, Comparison::Weak] {
+                let found = any_matches([value.as_bytes()].into_iter(), Some("\"a\""), comparison);
+                assert_eq!(found, Some(false), "{value}");
+            }
+        }
+        for lines in [
+            ["*", "\"a\""],
+            ["\"a\"", "*"],
+            ["*", "*"],
+            ["\"a", "\""],
+            ["\"a\"", "a"],
+        ] {
+            let found = any_matches(
+                lines.iter().map(|l| l.as_bytes()),
+                Some("\"a\""),
+                Comparison::Weak,
+            );
+            assert_eq!(found, Some(false), "{lines:?}");
+        }
+        // Odd only to the eye: commas, backslashes and bytes above ASCII are etagc.
+        for tag in [
+            "\"\"", "\"a,b\"", "\"a\\\"", "\"é\"", "\"W/\"", "\"!#~\"", "\"*\"",
+        ] {
+            let line = format!("\"x\", {tag} ,\"y\"");
+            let found = any_matches([line.as_bytes()].into_iter(), Some(tag), Comparison::Strong);
+            assert_eq!(found, Some(true), "{tag}");
+        }
+        // Nor does a tag of our own that is none.
+        let found = any_matches(
+            [b"\"a\"".as_slice()].into_iter(),
+            Some("a"),
+            Comparison::Weak,
+        );
+        assert_eq!(found, Some(false));
+    }
+
+    /// RFC 9110 §13.1.5.
+    #[test]
+    fn if_range() {
+        let weak = Validators {
+            etag: Some("W/\"a\""),
+            ..file()
+        };
+        let none = Validators::default();
+        let rows = [
+            ("", file(), true),
+            ("", none, true),
+            ("If-Range: \"a\"", file(), true),
+            ("If-Range: \"b\"", file(), false),
+            ("If-Range: W/\"a\"", file(), false),
+            ("If-Range: \"a\"", weak, false),
+            ("If-Range: W/\"a\"", weak, false),
+            ("If-Range: \"a\"", none, false),
+            ("If-Range: \"a\", \"b\"", file(), false),
+            ("If-Range: \"a\"|If-Range: \"a\"", file(), false),
+            ("If-Range: *", file(), false),
+            ("If-Range: a", file(), false),
+            ("If-Range:", file(), false),
+            (&format!("If-Range: {SAME}"), file(), true),
+            ("If-Range: Sunday, 06-Nov-94 08:49:37 GMT", file(), true),
+            // Exactly, not "since".
+            (&format!("If-Range: {AFTER}"), file(), false),
+            (&format!("If-Range: {BEFORE}"), file(), false),
+            (&format!("If-Range: {INVALID}"), file(), false),
+            (&format!("If-Range: {SAME}"), none, false),
+        ];
+        for (fields, v, expected) in rows {
+            let head = head("GET", fields);
+            let request = Request::parse(head.as_bytes()).unwrap();
+            let holds = if_range_holds(&request, &v, at(THEN + 1000));
+            assert_eq!(holds, expected, "{fields} {v:?}");
+        }
+    }
+
+    /// RFC 9110 §8.8.2.2: a date is strong only when its second is over.
+    #[test]
+    fn a_date_of_this_very_second_is_no_strong_validator() {
+        let half = Duration::from_millis(500);
+        for (now, expected) in [
+            (at(THEN), false),
+            (at(THEN) + half, false),
+            (at(THEN + 1), true),
+            (at(THEN + 1) + half, true),
+            (at(THEN - 5), false), // modified in the future
+        ] {
+            assert_eq!(
+                same_bytes(SAME.as_bytes(), &file(), now),
+                expected,
+                "{now:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn fractions_are_cut_towards_the_past() {
+        let ms = Duration::from_millis;
+        let rows = [
+            (at(5) + ms(999), at(5)),
+            (at(5), at(5)),
+            (UNIX_EPOCH, UNIX_EPOCH),
+            (UNIX_EPOCH - ms(1), UNIX_EPOCH - ms(1000)),
+            (UNIX_EPOCH - ms(1000), UNIX_EPOCH - ms(1000)),
+            (UNIX_EPOCH - ms(1001), UNIX_EPOCH - ms(2000)),
+        ];
+        for (t, expected) in rows {
+            assert_eq!(whole_seconds(t), expected, "{t:?}");
+        }
+    }
+
+    /// A file from before 1970 is sent with the clamped date, and revalidates by it.
+    #[test]
+    fn odd_times_never_panic_and_never_lie() {
+        let year = Duration::from_secs(31_556_952);
+        let epoch = "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT";
+        for (modified, expected) in [
+            (UNIX_EPOCH - year * 100, NotModified),
+            (UNIX_EPOCH, NotModified),
+            (at(1), Proceed),
+            (UNIX_EPOCH + year * 100_000, Proceed),
+        ] {
+            let v = Validators {
+                etag: None,
+                modified: Some(modified),
+            };
+            assert_eq!(verdict("GET", epoch, &v), expected, "{modified:?}");
+        }
+    }
+
+    /// `[ OWS tag-or-nothing OWS ] *( "," ... )`, one byte at a time: `None` if it is no list.
+    fn tags_of(line: &str) -> Option<Vec<String>> {
+        let mut tags = vec![];
+        let mut rest = line;
+        loop {
+            rest = rest.trim_start_matches([' ', '\t']);
+            if rest.starts_with(['"', 'W']) {
+                let start = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
+                let (opaque, after) = start.split_once('"')?;
+                if opaque.contains([' ', '\t']) {
+                    return None;
+                }
+                tags.push(format!("\"{opaque}\""));
+                rest = after.trim_start_matches([' ', '\t']);
+            }
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => return rest.is_empty().then_some(tags),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lists_agree_with_the_grammar(line in r#"("a"|W/"a"|"b"|, |,|"|W/|a|\*| |\\){0,8}"#) {
+            prop_assume!(line.trim() != "*");
+            let found = any_matches([line.as_bytes()].into_iter(), Some("\"a\""), Comparison::Weak);
+            let expected = tags_of(&line).is_some_and(|tags| tags.iter().any(|tag| tag == "\"a\""));
+            prop_assert_eq!(found, Some(expected), "{}", line);
+        }
+
+        #[test]
+        fn no_bytes_panic(line: Vec<u8>, own: String) {
+            let _ = any_matches([&line[..]].into_iter(), Some(&own), Comparison::Weak);
+            let v = Validators { etag: Some(&own), modified: Some(UNIX_EPOCH) };
+            let _ = same_bytes(&line, &v, UNIX_EPOCH);
+        }
+    }
+}
