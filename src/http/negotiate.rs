@@ -437,7 +437,8 @@ mod tests {
                 .collect();
             let field = texts.join(",");
             let choice = choose([field.as_bytes()].into_iter(), &available);
-            prop_assert_eq!((choice.coding, choice.acceptable), model(&named, &available), "{}", field);
+            let found = (choice.coding, choice.acceptable);
+            prop_assert_eq!(found, model(&named, &available), "{}", field);
         }
 
         #[test]

@@ -510,7 +510,8 @@ mod tests {
 
         #[test]
         fn many_small_ranges_agree_too(
-            firsts in prop::sample::subsequence((0u64..64).collect::<Vec<_>>(), 0..20).prop_shuffle(),
+            firsts in prop::sample::subsequence((0u64..64).collect::<Vec<_>>(), 0..20)
+                .prop_shuffle(),
             len in 0u64..64,
         ) {
             let specs: Vec<_> = firsts.into_iter().map(|i| Spec::Between(i, i)).collect();

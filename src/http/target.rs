@@ -158,12 +158,13 @@ pub fn redirect_location(path: &str, query: Option<&str>) -> String {
 
 /// Whether there is nothing to decode, to remove or to refuse. Segments that merely start with a
 /// dot are left to the slow way.
+///
+/// Every byte is looked at with the one before it, and none ends the search early: without a branch
+/// per byte the compiler takes many at a time.
 fn is_plain(path: &[u8]) -> bool {
-    let mut previous = 0;
-    path.iter().all(|&b| {
-        let odd = b == b'%' || b == 0 || (previous == b'/' && matches!(b, b'/' | b'.'));
-        previous = b;
-        !odd
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
+    !pairs.fold(false, |odd, (&before, &b)| {
+        odd | (b == b'%') | (b == 0) | ((before == b'/') & ((b == b'/') | (b == b'.')))
     })
 }
 
@@ -387,7 +388,13 @@ mod tests {
 
         let longest = format!("/{}", vec![name.as_str(); 16].join("/")); // 16 * 255 + 15
         assert_eq!(decode(&longest).unwrap().relative.len(), PATH_BYTES_MAX);
-        check_refused(&format!("{longest}/a"), PathTooLong, 414);
+        let one_more = format!(
+            "/{}/{}/ab",
+            vec![name.as_str(); 15].join("/"),
+            "x".repeat(253)
+        );
+        assert_eq!(one_more.len() - 1, PATH_BYTES_MAX + 1);
+        check_refused(&one_more, PathTooLong, 414);
         check_refused(&"/a".repeat(2049), PathTooLong, 414);
     }
 
@@ -523,7 +530,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_written_stays_beneath_the_root(path in prop_oneof![path(), "/[%./a0-9e\\\\]{0,20}", any::<String>()]) {
+        fn whatever_is_written_stays_beneath_the_root(
+            path in prop_oneof![path(), "/[%./a0-9e\\\\]{0,20}", any::<String>()],
+        ) {
             let Ok(found) = decode(&path) else { return Ok(()) };
             prop_assert!(!found.relative.contains(&0));
             if found.relative.is_empty() {
@@ -537,7 +546,10 @@ mod tests {
 
         #[test]
         fn a_link_leads_back_to_its_name(
-            name in prop::collection::vec(any::<u8>().prop_filter("in names", |&b| b != 0 && b != b'/'), 1..=255)
+            name in prop::collection::vec(
+                any::<u8>().prop_filter("in names", |&b| b != 0 && b != b'/'),
+                1..=255,
+            ),
         ) {
             prop_assume!(name != b"." && name != b"..");
             let link = encode_segment(&name);
@@ -548,11 +560,15 @@ mod tests {
 
         /// Resolved as RFC 3986 §5.2 does it: the same directory of the same host.
         #[test]
-        fn a_redirect_leads_to_the_same_directory(path in path(), query in proptest::option::of(".{0,8}")) {
+        fn a_redirect_leads_to_the_same_directory(
+            path in path(),
+            query in proptest::option::of(".{0,8}"),
+        ) {
             let Ok(before) = decode(&path) else { return Ok(()) };
             prop_assume!(!before.directory);
             let location = redirect_location(&path, query.as_deref());
-            prop_assert!(location.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'), "{}", location);
+            let harmless = |b: u8| b.is_ascii_graphic() && b != b'\\';
+            prop_assert!(location.bytes().all(harmless), "{}", location);
             prop_assert_eq!(location.contains('?'), query.is_some());
             let reference = location.split('?').next().unwrap();
             let relative = reference.strip_prefix("./").unwrap();
