@@ -9,7 +9,10 @@ const KEPT_MAX: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Pool {
-    #[expect(clippy::vec_box, reason = "a connection holds a pointer, not a set of buffers")]
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection holds a pointer, not a set of buffers"
+    )]
     free: Vec<Box<Buffers>>,
 }
 

@@ -5,9 +5,14 @@
 //!
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
+mod hello;
 pub mod listing;
 mod options;
 pub mod pages;
+mod router;
+
+pub use hello::hello;
+pub use router::Router;
 
 pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 

@@ -76,13 +76,21 @@ impl Router {
     pub fn route(mut self, method: Method, path: &str, service: impl Service) -> Self {
         let is_prefix = path.ends_with('*');
         let path = path.strip_suffix('*').unwrap_or(path);
-        let known = self.routes.iter_mut().find(|r| r.path == path && r.is_prefix == is_prefix);
+        let known = self
+            .routes
+            .iter_mut()
+            .find(|r| r.path == path && r.is_prefix == is_prefix);
         match known {
             Some(route) => route.methods.push((method, Box::new(service))),
             None => {
                 let methods: Vec<(Method, Box<dyn Service>)> = vec![(method, Box::new(service))];
-                self.routes.push(Route { path: path.to_owned(), is_prefix, methods });
-                self.routes.sort_by_key(|r| (r.is_prefix, std::cmp::Reverse(r.path.len())));
+                self.routes.push(Route {
+                    path: path.to_owned(),
+                    is_prefix,
+                    methods,
+                });
+                self.routes
+                    .sort_by_key(|r| (r.is_prefix, std::cmp::Reverse(r.path.len())));
             }
         }
         self
@@ -127,7 +135,9 @@ impl Service for Router {
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
 fn about_the_server() -> Reply {
-    Response::new(Status::NO_CONTENT).field("Allow", "GET, HEAD, OPTIONS").into()
+    Response::new(Status::NO_CONTENT)
+        .field("Allow", "GET, HEAD, OPTIONS")
+        .into()
 }
 
 /// A path that exists, but not for this method.
@@ -147,9 +157,8 @@ mod tests {
 
     #[test]
     fn the_most_specific_route_answers_and_others_are_refused() {
-        let say = |text: &'static str| {
-            move |_: &Request<'_>, _: &Tick| Reply::Now(Response::text(text))
-        };
+        let say =
+            |text: &'static str| move |_: &Request<'_>, _: &Tick| Reply::Now(Response::text(text));
         let mut router = Router::new()
             .get("/a/*", say("prefix"))
             .get("/a/b", say("exact"))
@@ -158,7 +167,9 @@ mod tests {
         let mut check = |line: &str, status: u16, body: &str, allow: Option<&str>| {
             let head = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
             let request = Request::parse(head.as_bytes()).unwrap();
-            let Reply::Now(response) = router.call(&request, &Tick::for_tests()) else { panic!() };
+            let Reply::Now(response) = router.call(&request, &Tick::for_tests()) else {
+                panic!()
+            };
             assert_eq!(response.status.code(), status, "{line}");
             let fields = String::from_utf8_lossy(response.fields.as_bytes()).into_owned();
             let found = fields.lines().find_map(|l| l.strip_prefix("Allow: "));
