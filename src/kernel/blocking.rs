@@ -193,7 +193,7 @@ impl Acceptor {
         }
     }
 
-    /// Waits so long, or for the server to stop, whoever may be at the door.
+    /// Waits for `time`, or for the server to stop, whoever may be at the door.
     ///
     /// # Errors
     /// Of ppoll(2).
@@ -220,4 +220,156 @@ fn ppoll(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bo
 
 fn is_ready(entry: &PollFd<'_>) -> bool {
     !entry.revents().is_empty()
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a client connects")]
+mod tests {
+    use super::*;
+    use crate::kernel::{ListenAddr, bind};
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::net::UnixStream;
+
+    fn stream_and_peer(stop: &Stop) -> (BlockingStream, UnixStream) {
+        let (own, peer) = UnixStream::pair().unwrap();
+        own.set_nonblocking(true).unwrap();
+        (
+            BlockingStream::new(Socket::new(own.into()), stop.clone()),
+            peer,
+        )
+    }
+
+    #[test]
+    fn a_wait_ends_by_its_deadline_or_by_the_socket() {
+        let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
+        let deadline = clock::instant() + Duration::from_micros(900);
+        assert_eq!(
+            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            Waited::TimedOut
+        );
+        assert!(clock::instant() >= deadline, "not before");
+        assert_eq!(
+            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            Waited::TimedOut
+        );
+        assert_eq!(stream.wait(Interest::BOTH, None).unwrap(), Waited::Ready);
+        peer.write_all(b"x").unwrap();
+        assert_eq!(
+            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            Waited::Ready
+        );
+        assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(
+            stream.read(&mut [0; 8]).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+    }
+
+    #[test]
+    fn a_stop_is_told_to_each_stream_once() {
+        let stop = Stop::new().unwrap();
+        let (mut first, _peer) = stream_and_peer(&stop);
+        let (mut second, _other_peer) = stream_and_peer(&stop);
+        stop.stop();
+        for stream in [&mut first, &mut second] {
+            assert_eq!(stream.wait(Interest::BOTH, None).unwrap(), Waited::Stopping);
+            assert_eq!(stream.wait(Interest::WRITE, None).unwrap(), Waited::Ready);
+            let deadline = Some(clock::instant());
+            assert_eq!(
+                stream.wait(Interest::NONE, deadline).unwrap(),
+                Waited::TimedOut
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_streams_share_a_turn() {
+        let stop = Stop::new().unwrap();
+        let (mut first, _peer) = stream_and_peer(&stop);
+        let (mut second, _other_peer) = stream_and_peer(&stop);
+        let turns = [first.now().turn, second.now().turn, first.now().turn];
+        assert!(turns[0] < turns[1] && turns[1] < turns[2], "{turns:?}");
+    }
+
+    #[test]
+    fn a_thread_may_wait_for_a_disk() {
+        struct Cold;
+        impl Source for Cold {
+            fn len(&self) -> u64 {
+                4
+            }
+            fn read_at(&self, into: &mut [u8], _: u64) -> io::Result<usize> {
+                into[..4].copy_from_slice(b"cold");
+                Ok(4)
+            }
+            fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+                None
+            }
+            fn is_resident(&self, _: u64, _: usize) -> bool {
+                false
+            }
+        }
+        let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
+        assert_eq!(stream.send_file(&Cold, 0, 4).unwrap(), Sent::Bytes(4));
+        let mut taken = [0; 4];
+        peer.read_exact(&mut taken).unwrap();
+        assert_eq!(&taken, b"cold");
+    }
+
+    #[test]
+    fn sendfile_sends_a_file_and_notices_its_end() {
+        struct Open(std::fs::File);
+        impl Source for Open {
+            fn len(&self) -> u64 {
+                10
+            }
+            fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+                panic!("sendfile(2) reads for us")
+            }
+            fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+                Some(std::os::fd::AsFd::as_fd(&self.0))
+            }
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let file = Open(file);
+        let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
+        assert_eq!(stream.send_file(&file, 6, 4).unwrap(), Sent::Bytes(4));
+        let mut taken = [0; 4];
+        peer.read_exact(&mut taken).unwrap();
+        assert_eq!(&taken, b"6789");
+        file.0.set_len(6).unwrap();
+        assert_eq!(stream.send_file(&file, 6, 4).unwrap(), Sent::SourceEnd);
+        drop(peer);
+        let kind = stream.send_file(&file, 0, 4).unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_acceptor_waits_for_clients_deadlines_and_the_stop() {
+        let address = || ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let bound = bind(&[address()], 0, 1, false, 16).unwrap();
+        let ListenAddr::Tcp(address) = bound.addresses[0] else {
+            panic!("TCP was asked for");
+        };
+        let stop = Stop::new().unwrap();
+        let mut acceptor =
+            Acceptor::new(bound.workers.into_iter().flatten().collect(), stop.clone());
+        let now = Some(clock::instant());
+        assert!(matches!(acceptor.accept(now).unwrap(), Arrival::TimedOut));
+        let mut client = TcpStream::connect(address).unwrap();
+        let Arrival::Client(mut stream, peer) = acceptor.accept(None).unwrap() else {
+            panic!("a client waits");
+        };
+        assert_eq!(peer, Peer::Ip(Ipv4Addr::LOCALHOST.into()));
+        client.write_all(b"hi").unwrap();
+        assert_eq!(stream.wait(Interest::READ, None).unwrap(), Waited::Ready);
+        assert_eq!(acceptor.rest(Duration::ZERO).unwrap(), Waited::TimedOut);
+        stop.stop();
+        assert!(matches!(acceptor.accept(None).unwrap(), Arrival::Stopping));
+        let minute = Duration::from_secs(60);
+        assert_eq!(acceptor.rest(minute).unwrap(), Waited::Stopping);
+    }
 }

@@ -8,7 +8,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::Tick;
+use crate::http::{Tick, date};
 
 /// Makes ticks, and formats the `Date` field only when its second has changed: formatting costs
 /// 300 instructions, which every request of a busy turn would pay.
@@ -24,7 +24,7 @@ impl Clock {
         Self {
             turn: 0,
             second: 0,
-            http_date: http_date(UNIX_EPOCH),
+            http_date: date::format(UNIX_EPOCH),
         }
     }
 
@@ -38,7 +38,7 @@ impl Clock {
         let second = wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         if second != self.second {
             self.second = second;
-            self.http_date = http_date(wall);
+            self.http_date = date::format(wall);
         }
         self.turn += 1;
         Tick {
@@ -48,17 +48,6 @@ impl Clock {
             http_date: self.http_date,
         }
     }
-}
-
-/// IMF-fixdate (RFC 9110 §5.6.7). Times that have no such form say 1970.
-fn http_date(wall: SystemTime) -> [u8; 29] {
-    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    let seconds = wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    if (1..253_402_300_800).contains(&seconds) {
-        let formatted = httpdate::fmt_http_date(wall);
-        text.copy_from_slice(formatted.as_bytes());
-    }
-    text
 }
 
 /// Monotonic time, for a wait with a deadline.

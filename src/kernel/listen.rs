@@ -309,3 +309,262 @@ fn explain_unix(path: &Path, error: &io::Error) -> StartError {
     let message = format!("cannot listen on {}: {error}", path.display());
     StartError::new(message, advice)
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "clients connect")]
+mod tests {
+    use super::*;
+    use crate::kernel::{Kernel, Linux, Peer};
+    use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector, Token};
+    use rustix::event::{PollFd, PollFlags};
+    use std::net::TcpStream;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    fn localhost(port: u16) -> ListenAddr {
+        ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    fn bind_localhost(port: u16, workers: usize, reuse_port: bool) -> Result<Bound, StartError> {
+        bind(&[localhost(port)], 0, workers, reuse_port, 64)
+    }
+
+    fn bind_unix(path: &Path, workers: usize) -> Result<Bound, StartError> {
+        bind(&[ListenAddr::Unix(path.to_owned())], 0, workers, false, 64)
+    }
+
+    fn port_of(address: &ListenAddr) -> u16 {
+        match address {
+            ListenAddr::Tcp(address) => address.port(),
+            ListenAddr::Unix(path) => panic!("{} has no port", path.display()),
+        }
+    }
+
+    fn assert_says(result: Result<Bound, StartError>, parts: &[&str]) {
+        let text = result.expect_err("not bound").to_string();
+        for part in parts {
+            assert!(text.contains(part), "{text:?} does not say {part:?}");
+        }
+        assert!(!text.contains('\n'), "{text:?} is more than a line");
+    }
+
+    /// Accepts `n` clients, who may still be on their way, and says by which listener.
+    fn accept(listeners: &[&Listener], n: usize) -> Vec<(usize, crate::kernel::Socket, Peer)> {
+        let five_seconds = std::time::Duration::from_secs(5).try_into().unwrap();
+        let mut accepted = Vec::new();
+        while accepted.len() < n {
+            let fds = listeners.iter().map(|l| PollFd::new(*l, PollFlags::IN));
+            let mut fds: Vec<_> = fds.collect();
+            assert_ne!(
+                rustix::event::poll(&mut fds, Some(&five_seconds)),
+                Ok(0),
+                "nobody came"
+            );
+            for (at, listener) in listeners.iter().enumerate() {
+                accepted.extend(
+                    listener
+                        .accept()
+                        .ok()
+                        .map(|(socket, peer)| (at, socket, peer)),
+                );
+            }
+        }
+        accepted
+    }
+
+    #[test]
+    fn a_taken_port_is_an_error_with_two_workers() {
+        for workers in [1, 2] {
+            let bound = bind_localhost(0, workers, false).unwrap();
+            let port = port_of(&bound.addresses[0]);
+            let taken = format!("port {port} is taken by another process");
+            for (workers, reuse_port) in [(1, false), (2, false), (1, true), (2, true)] {
+                // Who came first may share; here it did only because it has two workers, and
+                // only with somebody who asks for it.
+                let may_share = bound.workers.len() > 1 && reuse_port;
+                let again = bind_localhost(port, workers, reuse_port);
+                if may_share {
+                    again.unwrap();
+                } else {
+                    assert_says(again, &[&taken, "--listen 127.0.0.1:0"]);
+                }
+            }
+            assert_says(bind(&[], port, 2, false, 64), &[&taken, "--port 0"]);
+        }
+    }
+
+    #[test]
+    fn reuse_port_shares_on_purpose() {
+        let first = bind_localhost(0, 1, true).unwrap();
+        bind_localhost(port_of(&first.addresses[0]), 2, true).unwrap();
+    }
+
+    #[test]
+    fn workers_share_a_port() {
+        let bound = bind_localhost(0, 2, false).unwrap();
+        let address = ("127.0.0.1", port_of(&bound.addresses[0]));
+        let clients: Vec<_> = (0..40)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        let listeners: Vec<_> = bound.workers.iter().map(|own| &own[0]).collect();
+        let accepted = accept(&listeners, clients.len());
+        for worker in 0..2 {
+            assert!(
+                accepted.iter().any(|(at, ..)| *at == worker),
+                "2^-39 by chance"
+            );
+        }
+    }
+
+    #[test]
+    fn port_0_is_one_port_for_all() {
+        let bound = bind(&[], 0, 3, false, 64).unwrap();
+        let port = port_of(&bound.addresses[0]);
+        assert_ne!(port, 0);
+        assert!(
+            bound
+                .addresses
+                .iter()
+                .all(|address| port_of(address) == port)
+        );
+        assert_eq!(bound.workers.len(), 3);
+        for own in &bound.workers {
+            assert_eq!(own.len(), bound.addresses.len());
+            assert!(own.iter().all(|listener| !listener.is_shared()));
+        }
+    }
+
+    #[test]
+    fn an_accepted_socket_inherits_what_the_listener_was_told() {
+        let bound = bind_localhost(0, 1, false).unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", port_of(&bound.addresses[0]))).unwrap();
+        let (_, socket, peer) = accept(&[&bound.workers[0][0]], 1).remove(0);
+        assert_eq!(peer, Peer::Ip(Ipv4Addr::LOCALHOST.into()));
+        assert!(sockopt::tcp_nodelay(&socket).unwrap());
+    }
+
+    #[test]
+    fn every_refusal_has_advice() {
+        let check = |is_default, address: &str, errno, expected: &str| {
+            let (addresses, workers) = (&[][..], 1);
+            let (reuse_port, backlog) = (false, 1);
+            let binding = Binding {
+                addresses,
+                is_default,
+                workers,
+                reuse_port,
+                backlog,
+            };
+            let text = binding.explain(address.parse().unwrap(), errno).to_string();
+            assert_eq!(text, expected);
+        };
+        let in_use = "port 80 is taken by another process (at ::1); try --port 0 for a free one";
+        check(true, "[::1]:80", Errno::ADDRINUSE, in_use);
+        let privileged = "port 80 needs root or CAP_NET_BIND_SERVICE; try --port 8080";
+        check(true, "127.0.0.1:80", Errno::ACCESS, privileged);
+        let named = "port 80 needs root or CAP_NET_BIND_SERVICE; try --listen 0.0.0.0:8080";
+        check(false, "0.0.0.0:80", Errno::ACCESS, named);
+        // TEST-NET-1, RFC 5737: nobody's address.
+        let elsewhere = bind(
+            &["192.0.2.1:0".parse().map(ListenAddr::Tcp).unwrap()],
+            0,
+            1,
+            false,
+            1,
+        );
+        assert_says(
+            elsewhere,
+            &["192.0.2.1 is not an address of this machine", "0.0.0.0"],
+        );
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_and_removed_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let bound = bind_unix(&path, 2).unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+        let mut workers = bound.workers.into_iter();
+        let (first, last) = (workers.next().unwrap(), workers.next().unwrap());
+        assert!(first[0].is_shared());
+        assert_eq!(accept(&[&first[0]], 1).remove(0).2, Peer::Unix);
+        drop(first);
+        UnixStream::connect(&path).expect("the other worker listens on");
+        drop(last);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_file_that_is_not_ours_any_more_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let bound = bind_unix(&path, 1).unwrap();
+        fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(bound);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_used_is_one_clear_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let in_directory = |name: &str| directory.path().join(name);
+        let live = in_directory("live");
+        let _other = UnixListener::bind(&live).unwrap();
+        assert_says(
+            bind_unix(&live, 1),
+            &["another server listens on", "stop it"],
+        );
+        assert!(live.exists());
+        fs::write(in_directory("file"), "").unwrap();
+        assert_says(
+            bind_unix(&in_directory("file"), 1),
+            &["is not a socket", "remove it"],
+        );
+        assert_says(
+            bind_unix(&in_directory("no/socket"), 1),
+            &["create its directory"],
+        );
+        assert_says(
+            bind_unix(&in_directory(&"x".repeat(108)), 1),
+            &["at most 107 bytes"],
+        );
+    }
+
+    #[test]
+    fn nothing_stays_bound_after_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let other = bind_localhost(0, 1, false).unwrap();
+        let addresses = [ListenAddr::Unix(path.clone()), other.addresses[0].clone()];
+        assert_says(bind(&addresses, 0, 1, false, 64), &["is taken"]);
+        assert!(!path.exists());
+    }
+
+    /// `EPOLLEXCLUSIVE` cannot be combined with every flag, and forbids epoll_ctl's MOD.
+    #[test]
+    fn a_shared_listener_can_be_watched_by_every_selector() {
+        fn check<S: Selector>() {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("socket");
+            let bound = bind_unix(&path, 2).unwrap();
+            let token = Token::new(5, 0);
+            let mut kernel = Linux::<S>::new().unwrap();
+            let mut events = Vec::new();
+            let now = Some(std::time::Duration::ZERO);
+            let _client = UnixStream::connect(&path).unwrap();
+            for _ in 0..2 {
+                kernel.watch(&bound.workers[1][0], token, true).unwrap();
+                kernel.wait(&mut events, now).unwrap();
+                assert_eq!(events.iter().map(|e| e.token).collect::<Vec<_>>(), [token]);
+                kernel.watch(&bound.workers[1][0], token, false).unwrap();
+                kernel.wait(&mut events, now).unwrap();
+                assert_eq!(events, []);
+            }
+        }
+        check::<EpollEdge>();
+        check::<EpollLevel>();
+        check::<PollArray>();
+        check::<SelectSets>();
+    }
+}

@@ -75,9 +75,9 @@ pub trait Kernel {
     /// Whether closing a socket is enough to stop watching it, see
     /// [`Selector::FORGETS_CLOSED`](crate::readiness::Selector::FORGETS_CLOSED).
     const FORGETS_CLOSED: bool = false;
-    /// A connected socket. Dropping it closes it.
+    /// A connected socket. Dropping it closes it; [`Kernel::deregister`] comes first.
     type Socket;
-    /// A listening socket. Dropping it closes it.
+    /// A listening socket. Dropping it closes it; switch [`Kernel::watch`] off first.
     type Listener;
 
     /// accept4(2).

@@ -465,3 +465,129 @@ const ERRNO_NAMES: &[(Errno, &str)] = &[
     (Errno::PIPE, "EPIPE"),
     (Errno::TIMEDOUT, "ETIMEDOUT"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{BlockingStream, Linux, Socket, Stop};
+    use crate::readiness::{EpollLevel, SelectSets, Selector};
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Mutex;
+
+    type Lines = Arc<Mutex<Vec<String>>>;
+
+    fn sink() -> (TraceSink, Lines) {
+        let lines = Lines::default();
+        let kept = Arc::clone(&lines);
+        (
+            Box::new(move |line| kept.lock().unwrap().push(line.into())),
+            lines,
+        )
+    }
+
+    fn socket_and_peer() -> (Socket, UnixStream) {
+        let (own, peer) = UnixStream::pair().unwrap();
+        own.set_nonblocking(true).unwrap();
+        (Socket::new(own.into()), peer)
+    }
+
+    fn transcript<S: Selector>() -> (String, Calls, i32) {
+        let (sink, lines) = sink();
+        let mut kernel = Traced::printing(Linux::<S>::new().unwrap(), sink);
+        let (mut socket, mut peer) = socket_and_peer();
+        let (id, token) = (kernel.id(&socket), Token::new(3, 1));
+        let (mut events, now) = (Vec::new(), Some(Duration::ZERO));
+        let knock = kernel.notifier(Token::new(9, 9)).unwrap();
+        kernel.register(&socket, token, Interest::READ).unwrap();
+        kernel.wait(&mut events, now).unwrap();
+        peer.write_all(b"GET").unwrap();
+        kernel.wait(&mut events, now).unwrap();
+        assert_eq!(kernel.read(&mut socket, &mut [0; 64]).unwrap(), 3);
+        kernel.read(&mut socket, &mut [0; 64]).unwrap_err();
+        kernel
+            .write(&mut socket, &[IoSlice::new(b"head")], true)
+            .unwrap();
+        let slices = [IoSlice::new(b"ad"), IoSlice::new(b"body")];
+        kernel.write(&mut socket, &slices, false).unwrap();
+        kernel.reregister(&socket, token, Interest::BOTH).unwrap();
+        knock.notify(0);
+        kernel.deregister(&socket).unwrap();
+        kernel.wait(&mut events, now).unwrap();
+        kernel.quiet();
+        drop(peer);
+        kernel.write(&mut socket, &slices, false).unwrap_err();
+        let text = lines.lock().unwrap().join("\n");
+        (text, *kernel.calls(), id)
+    }
+
+    #[test]
+    fn a_transcript_reads_like_strace() {
+        let (text, calls, id) = transcript::<EpollLevel>();
+        let expected = format!(
+            "  register({id}, IN, slot 3 gen 1) = 0
+#1 wait -> timed out
+#2 wait -> 1 ready [slot 3 gen 1 IN]
+  read({id}) = 3
+  read({id}) = EAGAIN
+  write({id}, more) = 4
+  writev({id}) = 6
+  reregister({id}, IN|OUT) = 0
+  deregister({id}) = 0
+#3 wait -> 1 ready [waker IN]
+  quiet()
+  writev({id}) = EPIPE"
+        );
+        assert_eq!(text, expected);
+        let count = |calls, would_block, failed| Count {
+            calls,
+            would_block,
+            failed,
+        };
+        assert_eq!(calls.wait, count(3, 0, 0));
+        assert_eq!(calls.read, count(2, 1, 0));
+        assert_eq!(calls.write, count(3, 0, 1));
+        assert_eq!(calls.reregister, count(1, 0, 0));
+    }
+
+    #[test]
+    fn select_cannot_tell_an_end() {
+        let (text, ..) = transcript::<SelectSets>();
+        assert!(
+            text.contains("#2 wait -> 1 ready [slot 3 gen 1 IN end?]"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_stream_is_traced_too() {
+        let (sink, lines) = sink();
+        let (socket, mut peer) = socket_and_peer();
+        let stream = BlockingStream::new(socket, Stop::new().unwrap());
+        let mut stream = Traced::printing(stream, sink);
+        let id = stream.id();
+        peer.write_all(b"GET").unwrap();
+        stream.wait(Interest::READ, None).unwrap();
+        stream.read(&mut [0; 64]).unwrap();
+        stream.shutdown_write().unwrap();
+        let text = lines.lock().unwrap().join("\n");
+        let expected =
+            format!("#1 wait -> {id} ready for IN\n  read({id}) = 3\n  shutdown({id}) = 0");
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn times_are_shown_when_asked_for() {
+        let (sink, lines) = sink();
+        let kernel = Linux::<EpollLevel>::new().unwrap();
+        let mut kernel = Traced::printing(kernel, sink).with_times();
+        kernel
+            .wait(&mut Vec::new(), Some(Duration::from_millis(1)))
+            .unwrap();
+        let line = lines.lock().unwrap().remove(0);
+        assert!(
+            line.starts_with("#1 wait ") && line.ends_with(" ms -> timed out"),
+            "{line}"
+        );
+    }
+}

@@ -112,6 +112,7 @@ fn entry(fd: BorrowedFd<'_>, interest: Interest) -> PollFd<'static> {
 
 fn event_from_poll((entry, token): (&PollFd<'_>, &Token)) -> Event {
     let flags = entry.revents();
+    debug_assert!(!flags.contains(PollFlags::NVAL), "closed before deregister");
     let failed = flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
     let read_closed = flags.contains(PollFlags::RDHUP) || failed;
     Event {
