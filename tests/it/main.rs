@@ -1,1 +1,9 @@
-fn main() {}
+//! The one integration test crate: everything that needs more than one floor.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod conformance;
