@@ -1,0 +1,836 @@
+//! Conversations with the connection automaton, byte for byte and without a socket.
+//!
+//! [`converse`] plays the driver and the client at once: it feeds a request in pieces, lets a
+//! small service answer, collects what is sent, and reads the answers with a reader that shares
+//! no code with the one under test. The tests here are the conversations whose point is their
+//! exact bytes or their order in time; tables of requests and statuses are in `cases.rs`.
+
+use std::sync::Arc;
+
+use httpoll::conn::{CloseReason, Connection, Limits, Step, Transmit};
+use httpoll::http::{Body, Chunk, Chunks, Method, Request, Response, Status, Tick, Wake};
+use httpoll::service::{Flow, Reply, Sink};
+
+/// How a request is cut up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Feed {
+    /// As it is, in what one read(2) takes at most.
+    Whole,
+    /// In pieces of so many bytes.
+    Pieces(usize),
+    /// In two.
+    SplitAt(usize),
+}
+
+/// What a connection is left in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Ready for a next request.
+    Ready,
+    /// In the middle of a request.
+    Waiting,
+    /// Closed, or about to be.
+    Over,
+}
+
+/// What came of a conversation.
+pub(crate) struct Talk {
+    /// All that was sent, interim answers apart: whether those are needed depends on timing.
+    pub(crate) output: Vec<u8>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) state: State,
+    /// A rule for all answers that was broken.
+    pub(crate) fault: Option<String>,
+}
+
+impl Talk {
+    /// Statuses and state in the notation of `cases.rs`.
+    pub(crate) fn outcome(&self) -> String {
+        let end = match self.state {
+            State::Ready => None,
+            State::Waiting => Some("~".to_owned()),
+            State::Over => Some("x".to_owned()),
+        };
+        let statuses = self.answers.iter().map(|answer| answer.status.to_string());
+        statuses.chain(end).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Feeds `sent`, then a probe, then the end of file.
+pub(crate) fn converse(sent: &[u8], feed: Feed) -> Talk {
+    let mut peer = Peer::new(Limits::default());
+    match feed {
+        Feed::Whole => peer.feed(sent),
+        Feed::Pieces(len) => sent.chunks(len).for_each(|piece| peer.feed(piece)),
+        Feed::SplitAt(at) => {
+            peer.feed(&sent[..at]);
+            peer.feed(&sent[at..]);
+        }
+    }
+    let raw = std::mem::take(&mut peer.output);
+    let heads = peer.heads.len();
+    let over = peer.is_over();
+    peer.feed(b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n");
+    let probed = peer.probed;
+    let late = std::mem::take(&mut peer.output);
+    peer.finish();
+    let state = match (over, probed) {
+        (true, _) => State::Over,
+        (false, true) => State::Ready,
+        (false, false) => State::Waiting,
+    };
+    let mut fault = (over && !late.is_empty()).then(|| "sent something after the end".to_owned());
+    if peer.closed.is_none() {
+        fault = Some("end of file did not end the connection".to_owned());
+    }
+    let output = without_interim(&raw);
+    let heads = &peer.heads[..heads];
+    let (answers, broken) = match read_answers(&output, heads, state == State::Over) {
+        Ok(answers) => (answers, None),
+        Err(broken) => (Vec::new(), Some(broken)),
+    };
+    Talk {
+        output,
+        answers,
+        state,
+        fault: broken.or(fault),
+    }
+}
+
+fn without_interim(raw: &[u8]) -> Vec<u8> {
+    const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut kept = raw.to_vec();
+    while let Some(at) = memchr::memmem::find(&kept, INTERIM) {
+        kept.drain(at..at + INTERIM.len());
+    }
+    kept
+}
+
+// ---------------------------------------------------------------------- the driver's part
+
+/// A connection with a driver, a service and a client that reads everything at once.
+struct Peer {
+    conn: Connection,
+    now: Tick,
+    sink: Option<Box<dyn Sink>>,
+    output: Vec<u8>,
+    /// Of each request served, whether it was HEAD.
+    heads: Vec<bool>,
+    /// Whether the last request served was the probe, whole.
+    probed: bool,
+    /// How often something was given to the socket.
+    writes: usize,
+    /// Whether the client takes what is sent.
+    reads: bool,
+    shut: bool,
+    closed: Option<CloseReason>,
+}
+
+impl Peer {
+    fn new(limits: Limits) -> Self {
+        let now = Tick::for_tests();
+        Self {
+            conn: Connection::new(Arc::new(limits), &now),
+            now,
+            sink: None,
+            output: Vec::new(),
+            heads: Vec::new(),
+            probed: false,
+            writes: 0,
+            reads: true,
+            shut: false,
+            closed: None,
+        }
+    }
+
+    /// Delivers `bytes` as far as they are wanted, at most a read's worth at once.
+    fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(READ_BYTES_MAX) {
+            self.turn();
+            if self.closed.is_some() || !self.conn.wants_read() {
+                return;
+            }
+            self.conn.on_bytes(piece, &self.now);
+        }
+        self.turn();
+    }
+
+    /// The client closes its sending half, and in the end reads ours.
+    fn finish(&mut self) {
+        self.conn.on_eof(&self.now);
+        self.turn();
+    }
+
+    /// Whether no further request will be answered.
+    fn is_over(&self) -> bool {
+        self.closed.is_some() || self.shut
+    }
+
+    /// Serves until nothing moves.
+    fn turn(&mut self) {
+        loop {
+            let mut stepped = false;
+            while self.step() {
+                stepped = true;
+            }
+            let sent = self.send();
+            if self.closed.is_some() || !(stepped || sent) {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let reply = match self.conn.next_step(&self.now) {
+            Step::NeedBytes | Step::Paused => return false,
+            Step::Close(reason) => {
+                self.closed = Some(reason);
+                return false;
+            }
+            Step::Request(request) => {
+                self.heads.push(request.method() == Method::Head);
+                self.probed = request.method() == Method::Get && request.path() == "/probe";
+                answer(&request)
+            }
+            Step::Body(content) => {
+                let Some(sink) = self.sink.as_mut() else {
+                    panic!("content without a sink");
+                };
+                match sink.write(content, &Wake::noop()) {
+                    Ok(Flow::Taken(n)) => {
+                        self.conn.on_body_taken(n);
+                        return true;
+                    }
+                    Ok(Flow::Busy) => panic!("this sink is never busy"),
+                    Err(refusal) => Reply::Now(refusal),
+                }
+            }
+            Step::BodyEnd => match self.sink.take() {
+                Some(sink) => sink.finish(),
+                None => panic!("an end without a sink"),
+            },
+        };
+        match reply {
+            Reply::Now(response) => self.conn.respond(response, &self.now),
+            Reply::Later(job) => {
+                self.conn.respond_later();
+                self.conn.respond(job(), &self.now);
+            }
+            Reply::Receive(sink) => {
+                self.sink = Some(sink);
+                self.conn.receive(&self.now);
+            }
+        }
+        true
+    }
+
+    fn send(&mut self) -> bool {
+        let mut any = false;
+        while self.reads {
+            if self.conn.wants_pull() {
+                self.conn.pull(&Wake::noop());
+            }
+            let n = match self.conn.next_transmit() {
+                None => return any,
+                Some(Transmit::File { .. }) => panic!("no file is served here"),
+                Some(Transmit::Shutdown) => {
+                    self.shut = true;
+                    self.conn.on_shutdown_sent(&self.now);
+                    continue;
+                }
+                Some(Transmit::Bytes { slices, .. }) => {
+                    // A short write, so that every position of the output is once a beginning.
+                    let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
+                    let n = all.len().min(WRITE_BYTES_MAX);
+                    self.output.extend_from_slice(&all[..n]);
+                    n
+                }
+            };
+            self.conn.on_sent(n, &self.now);
+            self.writes += 1;
+            any = true;
+        }
+        any
+    }
+}
+
+/// What one read(2) takes.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// What one write(2) takes: odd, so that it meets the ends of heads and bodies.
+const WRITE_BYTES_MAX: usize = 10_007;
+
+// ---------------------------------------------------------------------- the service
+
+/// More than is copied behind a head, and more than one write takes.
+const LARGE: &[u8] = &[b'L'; 30_000];
+
+/// A service with one resource of each kind.
+fn answer(request: &Request<'_>) -> Reply {
+    use Method::{Connect, Get, Head, Options, Other, Trace};
+    const ALLOW: &str = "GET, HEAD, POST, OPTIONS";
+    let response = match (request.method(), request.path()) {
+        (Other, _) => Response::plain(Status::NOT_IMPLEMENTED),
+        (Connect | Trace, _) => Response::plain(Status::METHOD_NOT_ALLOWED).field("Allow", ALLOW),
+        (Options, _) => Response::new(Status::NO_CONTENT).field("Allow", ALLOW),
+        (Get | Head, "/") => Response::text("Hello, World!"),
+        (Get | Head, "/probe") => Response::text("still here"),
+        (Get | Head, "/where") => Response::text(format!(
+            "{} {} {:?} 1.{}",
+            request.host(),
+            request.path(),
+            request.query(),
+            request.minor_version(),
+        )),
+        (Get | Head, "/large") => Response::new(Status::OK).body(Body::Static(LARGE)),
+        (Get | Head, "/stream") => {
+            Response::new(Status::OK).body(Body::Stream(Box::new(Countdown(3))))
+        }
+        (Get | Head, "/broken") => {
+            Response::new(Status::OK).body(Body::Stream(Box::new(Broken(true))))
+        }
+        (Get | Head, "/none") => Response::new(Status::NO_CONTENT),
+        (Get | Head, "/unchanged") => {
+            Response::new(Status::NOT_MODIFIED).body(Body::Static(b"must not be sent"))
+        }
+        (_, "/echo") => return Reply::Receive(Box::new(Echo::default())),
+        (_, "/picky") => return Reply::Receive(Box::new(Picky)),
+        (_, "/refuse") => Response::plain(Status::FORBIDDEN),
+        _ => Response::plain(Status::NOT_FOUND),
+    };
+    Reply::Now(response)
+}
+
+/// Sends an upload back. It takes a few bytes at a time, so that content is offered again.
+#[derive(Default)]
+struct Echo(Vec<u8>);
+
+impl Sink for Echo {
+    fn write(&mut self, chunk: &[u8], _: &Wake) -> Result<Flow, Response> {
+        let n = chunk.len().min(4_001);
+        self.0.extend_from_slice(&chunk[..n]);
+        Ok(Flow::Taken(n))
+    }
+
+    fn finish(self: Box<Self>) -> Reply {
+        Response::new(Status::OK).body(Body::Owned(self.0)).into()
+    }
+}
+
+/// Refuses an upload at its first byte.
+struct Picky;
+
+impl Sink for Picky {
+    fn write(&mut self, _: &[u8], _: &Wake) -> Result<Flow, Response> {
+        Err(Response::plain(Status::UNSUPPORTED_MEDIA_TYPE))
+    }
+
+    fn finish(self: Box<Self>) -> Reply {
+        Response::plain(Status::CREATED).into()
+    }
+}
+
+/// Three lines, two, one. An empty piece stands between: it must not end the body.
+struct Countdown(u8);
+
+impl Chunks for Countdown {
+    fn next_chunk(&mut self, _: &Wake) -> Chunk {
+        let n = self.0;
+        self.0 = n.wrapping_sub(1);
+        match n {
+            1..=3 => Chunk::Bytes(format!("{n}\n").into_bytes()),
+            0 => Chunk::Bytes(Vec::new()),
+            _ => Chunk::End,
+        }
+    }
+}
+
+/// A line, and then no more.
+struct Broken(bool);
+
+impl Chunks for Broken {
+    fn next_chunk(&mut self, _: &Wake) -> Chunk {
+        if std::mem::take(&mut self.0) {
+            Chunk::Bytes(b"so far".to_vec())
+        } else {
+            Chunk::Failed
+        }
+    }
+}
+
+// ---------------------------------------------------------------------- the client's part
+
+/// What [`Tick::for_tests`] says.
+const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+/// One answer as a client reads it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Answer {
+    fn values(&self, name: &str) -> Vec<&str> {
+        let field = |line: &'_ str| -> Option<(usize, usize)> {
+            let (found, _) = line.split_once(':')?;
+            found
+                .eq_ignore_ascii_case(name)
+                .then_some((found.len() + 1, line.len()))
+        };
+        let lines = self.head.split("\r\n").skip(1);
+        lines
+            .filter_map(|line| field(line).map(|(from, to)| line[from..to].trim()))
+            .collect()
+    }
+}
+
+/// Takes the output apart and holds each answer against what is true of all. `heads` says of the
+/// first answers whether they are to HEAD; later ones are refusals.
+fn read_answers(mut rest: &[u8], heads: &[bool], over: bool) -> Result<Vec<Answer>, String> {
+    let mut answers = Vec::new();
+    while !rest.is_empty() {
+        let end = rest
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .ok_or("an unfinished head")?;
+        let head =
+            String::from_utf8(rest[..end].to_vec()).map_err(|_| "a head that is not text")?;
+        rest = &rest[end + 4..];
+        let status = head
+            .get(9..12)
+            .and_then(|code| code.parse().ok())
+            .ok_or("no status")?;
+        let mut answer = Answer {
+            status,
+            head,
+            content: Vec::new(),
+        };
+        let to_head = heads.get(answers.len()).copied();
+        check_head(&answer)?;
+        let used = match content(&answer, rest, to_head)? {
+            Some((content, used)) => {
+                answer.content = content;
+                used
+            }
+            None => {
+                answer.content = rest.to_vec();
+                rest.len()
+            }
+        };
+        rest = &rest[used..];
+        let says_close = answer.values("Connection").contains(&"close");
+        answers.push(answer);
+        if says_close != (over && rest.is_empty()) {
+            return Err(format!(
+                "Connection: close is {says_close}, and over is {over}"
+            ));
+        }
+    }
+    if answers.is_empty() && over {
+        return Err("it ended without a word".to_owned());
+    }
+    Ok(answers)
+}
+
+/// What is true of every head.
+fn check_head(answer: &Answer) -> Result<(), String> {
+    let fail = |what: &str| Err(format!("{what}: {:?}", answer.head));
+    let bodiless = matches!(answer.status, 204 | 304);
+    let lengths = answer.values("Content-Length");
+    let codings = answer.values("Transfer-Encoding");
+    if !answer.head.starts_with("HTTP/1.1 ") {
+        return fail("another version");
+    }
+    if answer.values("Date") != [DATE] {
+        return fail("not one Date (RFC 9110 §6.6.1)");
+    }
+    if answer
+        .head
+        .split("\r\n")
+        .skip(1)
+        .any(|line| !line.contains(':'))
+    {
+        return fail("a line that is no field");
+    }
+    if lengths.len() > 1 || codings.len() > 1 || lengths.len() + codings.len() > 1 {
+        return fail("two lengths (RFC 9112 §6.2)");
+    }
+    if bodiless && !(lengths.is_empty() && codings.is_empty()) {
+        return fail("a length of nothing (RFC 9110 §8.6)");
+    }
+    if answer.status == 405 && answer.values("Allow").is_empty() {
+        return fail("405 without Allow (RFC 9110 §15.5.6)");
+    }
+    Ok(())
+}
+
+/// The content behind a head and what it used of `rest`; `None` if only the close tells its end.
+fn content(
+    answer: &Answer,
+    rest: &[u8],
+    to_head: Option<bool>,
+) -> Result<Option<(Vec<u8>, usize)>, String> {
+    if to_head == Some(true) || matches!(answer.status, 204 | 304) {
+        return Ok(Some((Vec::new(), 0)));
+    }
+    if answer.values("Transfer-Encoding") == ["chunked"] {
+        return unchunk(rest).map(Some);
+    }
+    let Some(length) = answer
+        .values("Content-Length")
+        .first()
+        .map(|n| n.parse::<usize>())
+    else {
+        return Ok(None);
+    };
+    let length = length.map_err(|_| "a length that is no number")?;
+    if rest.is_empty() && to_head.is_none() {
+        // A refusal of a HEAD request.
+        return Ok(Some((Vec::new(), 0)));
+    }
+    let content = rest
+        .get(..length)
+        .ok_or("content shorter than its length")?;
+    Ok(Some((content.to_vec(), length)))
+}
+
+/// The naive reader of a chunked body without extensions and trailers, which we never send.
+fn unchunk(rest: &[u8]) -> Result<(Vec<u8>, usize), String> {
+    let mut content = Vec::new();
+    let mut at = 0;
+    loop {
+        let line = rest[at..]
+            .windows(2)
+            .position(|w| w == b"\r\n")
+            .ok_or("no size line")?;
+        let size = std::str::from_utf8(&rest[at..at + line]).map_err(|_| "a size of no text")?;
+        let size = usize::from_str_radix(size, 16).map_err(|_| format!("size {size:?}"))?;
+        at += line + 2;
+        content.extend_from_slice(rest.get(at..at + size).ok_or("a short chunk")?);
+        at += size;
+        if rest.get(at..at + 2) != Some(b"\r\n") {
+            return Err("a chunk without its end".to_owned());
+        }
+        at += 2;
+        if size == 0 {
+            return Ok((content, at));
+        }
+    }
+}
+
+// ---------------------------------------------------------------------- conversations
+
+/// The output for one request, interim answers included.
+fn said(sent: &[u8]) -> String {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(sent);
+    String::from_utf8_lossy(&peer.output).into_owned()
+}
+
+fn request(line: &str) -> Vec<u8> {
+    format!("{line}\r\nHost: a\r\n\r\n").into_bytes()
+}
+
+#[test]
+fn an_answer_to_the_byte() {
+    let hello = "HTTP/1.1 200 OK\r\n\
+        Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+        Content-Type: text/plain; charset=utf-8\r\n\
+        Content-Length: 13\r\n\r\n\
+        Hello, World!";
+    assert_eq!(said(&request("GET / HTTP/1.1")), hello);
+}
+
+#[test]
+fn head_is_get_without_content() {
+    for path in [
+        "/",
+        "/large",
+        "/stream",
+        "/none",
+        "/unchanged",
+        "/where?a",
+        "/nowhere",
+    ] {
+        let get = said(&request(&format!("GET {path} HTTP/1.1")));
+        let head = said(&request(&format!("HEAD {path} HTTP/1.1")));
+        let end = get.find("\r\n\r\n").expect("a head") + 4;
+        assert_eq!(head, get[..end], "{path}");
+    }
+}
+
+#[test]
+fn a_stream_is_chunked_for_http_1_1_and_ends_with_the_connection_for_http_1_0() {
+    let new = said(&request("GET /stream HTTP/1.1"));
+    assert!(new.contains("\r\nTransfer-Encoding: chunked\r\n"), "{new}");
+    assert!(
+        new.ends_with("\r\n\r\n2\r\n3\n\r\n2\r\n2\n\r\n2\r\n1\n\r\n0\r\n\r\n"),
+        "{new}"
+    );
+
+    let old = said(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert!(
+        !old.contains("Transfer-Encoding") && !old.contains("Content-Length"),
+        "{old}"
+    );
+    assert!(old.contains("\r\nConnection: close\r\n"), "{old}");
+    assert!(old.ends_with("\r\n\r\n3\n2\n1\n"), "{old}");
+}
+
+/// RFC 9112 §8: a body that is cut short must look cut short.
+#[test]
+fn a_stream_that_fails_has_no_last_chunk() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(&request("GET /broken HTTP/1.1"));
+    let output = String::from_utf8_lossy(&peer.output).into_owned();
+    assert!(
+        output.ends_with("6\r\nso far\r\n") || !output.contains("so far"),
+        "{output}"
+    );
+    assert!(peer.closed.is_some());
+}
+
+#[test]
+fn an_unchanged_answer_has_neither_content_nor_length() {
+    let output = said(&request("GET /unchanged HTTP/1.1"));
+    assert!(
+        output.starts_with("HTTP/1.1 304 ") && output.ends_with("\r\n\r\n"),
+        "{output}"
+    );
+    assert!(!output.contains("Content-Length"), "{output}");
+}
+
+/// Who is asked for what (RFC 9112 §3.2, §3.3).
+#[test]
+fn targets_are_reduced_to_host_path_and_query() {
+    let table = [
+        ("GET /where HTTP/1.1", "a /where None 1.1"),
+        ("GET /where? HTTP/1.1", "a /where Some(\"\") 1.1"),
+        ("GET /where?b=c?d HTTP/1.1", "a /where Some(\"b=c?d\") 1.1"),
+        ("GET http://b/where HTTP/1.1", "b /where None 1.1"),
+        (
+            "GET http://b:80/where?c HTTP/1.1",
+            "b:80 /where Some(\"c\") 1.1",
+        ),
+        (
+            "GET HTTPS://[::1]:8443/where HTTP/1.1",
+            "[::1]:8443 /where None 1.1",
+        ),
+        ("GET /where HTTP/1.7", "a /where None 1.1"),
+        ("GET /where HTTP/1.0", "a /where None 1.0"),
+    ];
+    for (line, expected) in table {
+        let output = said(&request(line));
+        assert_eq!(output.split("\r\n\r\n").nth(1), Some(expected), "{line}");
+    }
+}
+
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// RFC 9110 §10.1.1.
+#[test]
+fn continue_is_said_once_and_before_the_content() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    assert_eq!(peer.output, CONTINUE.as_bytes());
+    peer.feed(b"he");
+    peer.feed(b"llo");
+    let output = String::from_utf8_lossy(&peer.output).into_owned();
+    assert_eq!(output.matches("HTTP/1.1 ").count(), 2, "{output}");
+    assert!(output.ends_with("hello"), "{output}");
+    assert!(!peer.is_over());
+}
+
+#[test]
+fn continue_is_not_said_where_nobody_waits_for_it() {
+    let table: [(&str, &[u8]); 5] = [
+        ("content came with the head", b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"),
+        ("no content", b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"),
+        ("no length", b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"),
+        ("HTTP/1.0", b"POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+        ("too much content", b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n"),
+    ];
+    for (name, sent) in table {
+        assert!(!said(sent).contains("100 Continue"), "{name}");
+    }
+}
+
+/// The client may now send the content or not, so nothing behind it can be told apart.
+#[test]
+fn a_final_answer_instead_of_continue_ends_the_connection() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(
+        b"POST /refuse HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    let output = String::from_utf8_lossy(&peer.output).into_owned();
+    assert!(output.starts_with("HTTP/1.1 403 "), "{output}");
+    assert!(output.contains("\r\nConnection: close\r\n"), "{output}");
+    assert!(peer.is_over());
+}
+
+#[test]
+fn large_content_nobody_wants_is_refused_before_it_comes() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    assert!(peer.output.starts_with(b"HTTP/1.1 403 "));
+    assert!(peer.is_over());
+    // It may be on its way all the same: it is read and dropped, so that the answer is not lost
+    // to a reset (RFC 9112 §9.6).
+    assert!(peer.conn.wants_read());
+    assert!(peer.closed.is_none());
+    peer.finish();
+    assert!(peer.closed.is_some());
+}
+
+#[test]
+fn a_sink_may_refuse_in_the_middle() {
+    for (length, over) in [(5, false), (900_000, true)] {
+        let mut peer = Peer::new(Limits::default());
+        let head = format!("POST /picky HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nh");
+        peer.feed(head.as_bytes());
+        peer.feed(b"ello");
+        assert!(peer.output.starts_with(b"HTTP/1.1 415 "), "{length}");
+        assert_eq!(peer.is_over(), over, "{length}");
+    }
+}
+
+#[test]
+fn a_half_closed_client_gets_its_answers() {
+    for path in ["/", "/large", "/stream"] {
+        let mut peer = Peer::new(Limits::default());
+        peer.reads = false;
+        peer.feed(&request(&format!("GET {path} HTTP/1.1")));
+        peer.finish();
+        assert!(peer.closed.is_none(), "{path}");
+        peer.reads = true;
+        peer.turn();
+        let answers = read_answers(&peer.output, &[false], false);
+        assert_eq!(answers.expect(path).len(), 1, "{path}");
+        assert!(peer.closed.is_some(), "{path}");
+    }
+}
+
+/// What an end of file cuts off is refused if anything of it had come (RFC 9112 §8).
+#[test]
+fn an_end_of_file_inside_a_request() {
+    let table: [(&[u8], &[u8]); 7] = [
+        (b"", b""),
+        (b"\r\n", b""),
+        (b"G", b"HTTP/1.1 400 "),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.1 400 "),
+        (
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhello",
+            b"HTTP/1.1 400 ",
+        ),
+        (
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            b"HTTP/1.1 400 ",
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nhello",
+            b"HTTP/1.1 400 ",
+        ),
+    ];
+    for (sent, start) in table {
+        let mut peer = Peer::new(Limits::default());
+        peer.feed(sent);
+        peer.finish();
+        let shown = peer.output.escape_ascii().to_string();
+        assert!(
+            peer.output.starts_with(start),
+            "{}: {shown}",
+            sent.escape_ascii()
+        );
+        assert_eq!(
+            peer.output.is_empty(),
+            start.is_empty(),
+            "{}: {shown}",
+            sent.escape_ascii()
+        );
+        assert!(peer.closed.is_some(), "{}", sent.escape_ascii());
+    }
+}
+
+#[test]
+fn a_pipelined_batch_of_small_answers_is_one_write() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(&request("GET / HTTP/1.1").repeat(50));
+    assert_eq!(peer.heads.len(), 50);
+    assert_eq!(peer.writes, 1);
+}
+
+/// A client that asks and does not read must not make us keep its answers without end.
+#[test]
+fn a_client_that_does_not_read_is_not_served_for_ever() {
+    let limits = Limits::default();
+    let bound = limits.outbox_bytes_max / 100 + 1;
+    let mut peer = Peer::new(limits);
+    peer.reads = false;
+    let batch = request("GET / HTTP/1.1").repeat(1_000);
+    for _ in 0..100 {
+        peer.feed(&batch);
+    }
+    assert!(
+        peer.heads.len() <= bound,
+        "{} answers are kept",
+        peer.heads.len()
+    );
+    assert!(!peer.conn.wants_read());
+    let before = peer.heads.len();
+    peer.reads = true;
+    peer.turn();
+    assert!(
+        peer.heads.len() > before,
+        "it goes on once the client reads"
+    );
+}
+
+#[test]
+fn http_1_0_is_told_that_the_connection_stays() {
+    let output = said(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
+    assert!(
+        output.contains("\r\nConnection: keep-alive\r\n"),
+        "{output}"
+    );
+    let output = said(&request("GET / HTTP/1.1"));
+    assert!(!output.contains("Connection"), "{output}");
+}
+
+/// The reader of these tests is held to what it must refuse.
+#[test]
+fn the_naive_reader_reads() {
+    let answer = |fields: &str, content: &str| {
+        format!("HTTP/1.1 200 OK\r\nDate: {DATE}\r\n{fields}\r\n{content}").into_bytes()
+    };
+    let good = [
+        answer("Content-Length: 2\r\n", "ab"),
+        answer("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n0\r\n\r\n"),
+    ];
+    for output in good {
+        let answers = read_answers(&output, &[false], false).expect("a good answer");
+        assert_eq!(answers[0].content, b"ab");
+    }
+    let bad = [
+        answer("Content-Length: 3\r\n", "ab"),
+        answer("Content-Length: 1\r\n", "ab"),
+        answer(
+            "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+            "2\r\nab\r\n0\r\n\r\n",
+        ),
+        answer("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n"),
+        answer("Transfer-Encoding: chunked\r\n", "3\r\nab\r\n0\r\n\r\n"),
+        answer("Content-Length: 2\r\nConnection: close\r\n", "ab"),
+        answer("Content-Length: 2\r\nno colon\r\n", "ab"),
+    ];
+    for output in bad {
+        assert!(
+            read_answers(&output, &[false], false).is_err(),
+            "{}",
+            output.escape_ascii()
+        );
+    }
+}
