@@ -6,5 +6,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod cases;
 mod conformance;
 mod wire;
