@@ -168,7 +168,7 @@ impl Connection {
             return self.over(reason);
         };
         if self.phase == Phase::AwaitHead {
-            let line = buffers.inbox.line_of_refused();
+            let line = buffers.inbox.line_of_refused(buffers.refusable);
             let is_head = line.starts_with(b"HEAD ");
             buffers.head.method = if is_head { Method::Head } else { Method::Get };
             if self.limits.report_finished {

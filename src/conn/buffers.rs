@@ -23,6 +23,8 @@ const LOGGED_LINE_MAX: usize = 256;
 pub struct Buffers {
     pub(super) inbox: Inbox,
     pub(super) scan: HeadScan,
+    /// Length of a head just taken from the inbox and not yet accepted.
+    pub(super) refusable: usize,
     pub(super) head: Head,
     pub(super) body: BodyReader,
     pub(super) outbox: Outbox,
@@ -42,6 +44,7 @@ impl Buffers {
             self.inbox.bytes = Vec::new();
         }
         self.scan = HeadScan::default();
+        self.refusable = 0;
         self.body = BodyReader::default();
         self.outbox.discard();
         self.outbox.shrink(KEPT_CAPACITY_MAX);
@@ -96,9 +99,9 @@ impl Inbox {
     }
 
     /// The first line of a head that was refused: either still unread, or taken but not answered.
-    pub(super) fn line_of_refused(&self) -> &[u8] {
-        let whole = if self.is_empty() {
-            &self.bytes[..]
+    pub(super) fn line_of_refused(&self, taken: usize) -> &[u8] {
+        let whole = if taken > 0 {
+            self.taken_last(taken)
         } else {
             self.unread()
         };

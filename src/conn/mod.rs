@@ -244,6 +244,7 @@ impl Connection {
             Ok(Some((start, end))) => {
                 buffers.inbox.take(end);
                 buffers.scan = HeadScan::default();
+                buffers.refusable = end - start;
                 let raw = buffers.inbox.taken_last(end - start);
                 match request::parse(raw, &limits) {
                     Ok(head) => return self.on_head(head, end - start, now),
@@ -292,6 +293,7 @@ impl Connection {
             self.refuse(ProtocolError::ContentTooLong, now);
             return None;
         }
+        buffers.refusable = 0;
         self.phase.change(Cause::Head, Phase::AwaitReply);
         Some(Next::Request { len })
     }

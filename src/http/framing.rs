@@ -173,9 +173,13 @@ impl ChunkDecoder {
         }
     }
 
-    /// Content still to come in the current chunk: what the client has announced.
+    /// Content still to come in the current chunk: what the client has announced. Nothing before
+    /// the size line is whole, because half a size may turn out to be none.
     pub const fn announced(&self) -> u64 {
-        self.left
+        match self.state {
+            State::Data => self.left,
+            _ => 0,
+        }
     }
 
     /// The state after one byte of framing.

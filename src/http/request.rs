@@ -61,6 +61,8 @@ impl HeadScan {
         let from = self.scanned;
         for at in memchr_iter(b'\n', &buf[from..]) {
             let lf = from + at;
+            // Whether it comes whole or in pieces, the first fault is the one that is named.
+            self.refuse_early(&buf[..lf], limits)?;
             if lf == self.line || buf[lf - 1] != b'\r' {
                 return Err(ProtocolError::BareLineFeed);
             }

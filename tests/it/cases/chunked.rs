@@ -70,6 +70,11 @@ const BAD: &[(Rule, &str, &[u8], &str)] = &[
     (must("9112 §7.1"), "a space inside", b"0 5\r\nhello\r\n0\r\n\r\n", "400 x"),
     (must("9112 §7.1"), "a word behind", b"5 a\r\nhello\r\n0\r\n\r\n", "400 x"),
     (must("9112 §7.1"), "NUL behind", b"5\x00\r\nhello\r\n0\r\n\r\n", "400 x"),
+    (must("9112 §7.1"), "2^64", b"10000000000000000\r\nhello\r\n0\r\n\r\n", "400 x"),
+    (must("9112 §7.1"), "2^64 + 5, which wraps to 5", b"10000000000000005\r\nhello\r\n0\r\n\r\n", "400 x"),
+    (must("9112 §7.1"), "seventeen digits", b"f0000000000000005\r\nhello\r\n0\r\n\r\n", "400 x"),
+    (must("9112 §7.1"), "2^68 - 16", b"FFFFFFFFFFFFFFFF0\r\nhello\r\n0\r\n\r\n", "400 x"),
+    (must("9112 §7.1"), "forty digits", b"9999999999999999999999999999999999999999\r\nhello\r\n0\r\n\r\n", "400 x"),
     (ours("64 bits have 16"), "zeros before the size, seventeen digits", b"00000000000000005\r\nhello\r\n0\r\n\r\n", "400 x"),
     (must("9112 §7.1"), "a size of a later chunk", b"5\r\nhello\r\nx\r\n", "400 x"),
 

@@ -89,6 +89,9 @@ const SEQUENCES: &[(Rule, &str, &[&[u8]], &str)] = &[
     (must("9112 §9.3"), "HTTP/1.0 with keep-alive, then HTTP/1.1", &[OLD_KEPT, HELLO, CLOSE], "200 200 200 x"),
     (must("9112 §9.3"), "an HTTP/1.0 stream ends with the connection", &[OLD_STREAM, HELLO], "200 x"),
     (must("9112 §2.2"), "answers are sent before a refusal", &[HELLO, LARGE, b"bad\r\n\r\n", HELLO], "200 200 400 x"),
+    (must("9110 §9.3.2"), "a refusal behind HEAD has content", &[HEAD, b"POST * HTTP/1.1\r\nHost: a\r\n\r\n"], "200 400 x"),
+    (must("9110 §9.3.2"), "too much content behind HEAD", &[HEAD, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n"], "200 413 x"),
+    (must("9110 §9.3.2"), "a refusal of HEAD has none", &[HELLO, b"HEAD * HTTP/1.1\r\nHost: a\r\n\r\n", HELLO], "200 400 x"),
     (must("9112 §2.2"), "nothing is answered behind a refusal", &[b"bad\r\n\r\n", HELLO, HELLO], "400 x"),
     (must("9112 §2.3"), "nothing is answered behind another version", &[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HELLO], "505 x"),
     (must("9112 §9.3.2"), "a head is not there yet", &[HELLO, b"GET / HTTP/1.1\r\nHost: a\r\n"], "200 ~"),
@@ -110,12 +113,15 @@ pub(super) fn sequences() -> Vec<Case> {
 /// Empty lines are a courtesy with an end: they count as bytes of the head they stand before.
 pub(super) fn empty_lines() -> Vec<Case> {
     let lines = |count: usize| ["\r\n".repeat(count).as_bytes(), HELLO].concat();
-    vec![Case::new(
-        ours("9112 §2.2: at least one"),
-        "a hundred empty lines",
-        lines(100),
-        "200",
-    )]
+    vec![
+        Case::new(
+            ours("9112 §2.2: at least one"),
+            "a hundred empty lines",
+            lines(100),
+            "200",
+        ),
+        Case::new(ours("16 KiB"), "20,000 empty lines", lines(20_000), "431 x"),
+    ]
 }
 
 #[rustfmt::skip]

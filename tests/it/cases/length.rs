@@ -194,6 +194,7 @@ const WITHOUT: &[(Rule, &str, &[u8], &str)] = &[
     (must("9110 §9.3.1"), "GET with a chunked body", b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "200"),
     (must("9112 §6.3"), "GET with a body that is a request", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\nGET /where HTTP/1.1\r\nHost: evil\r\n\r\n", "200"),
     (must("9112 §6.3"), "GET with two lengths", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", "400 x"),
+    (must("9112 §6.3"), "HEAD with two lengths", b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", "400 x"),
     (must("9112 §6.3"), "HTTP/1.0 with two lengths", b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", "400 x"),
     (must("9112 §6.3"), "HTTP/1.0 with a length", b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello", "200 x"),
     (must("9112 §6.1"), "HTTP/1.0 knows no Transfer-Encoding", b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "400 x"),

@@ -20,6 +20,7 @@ const LINES: &[(Rule, &str, &[u8], &str)] = &[
     (must("9112 §3"), "a space before the method", b" GET / HTTP/1.1", "400 x"),
     (must("9112 §3"), "a tab before the method", b"\tGET / HTTP/1.1", "400 x"),
     (must("9112 §3"), "a line of spaces before the request line", b"   \r\nGET / HTTP/1.1", "400 x"),
+    (must("9112 §3"), "two faults: a control, then a bare LF", b"\x01GET / HTTP/1.1\nX: y", "400 x"),
     (must("9112 §3"), "a byte order mark before the method", b"\xef\xbb\xbfGET / HTTP/1.1", "400 x"),
 
     // Separators. The grammar has single spaces; leniency is a MAY that a server in a chain regrets.
@@ -146,6 +147,7 @@ const LINES: &[(Rule, &str, &[u8], &str)] = &[
     (must("9112 §3.2.4"), "OPTIONS *", b"OPTIONS * HTTP/1.1", "204"),
     (must("9112 §3.2.4"), "OPTIONS of an authority without a path", b"OPTIONS http://a HTTP/1.1", "204"),
     (must("9112 §3.2.4"), "GET *", b"GET * HTTP/1.1", "400 x"),
+    (must("9112 §3.2.4"), "HEAD *", b"HEAD * HTTP/1.1", "400 x"),
     (must("9112 §3.2.4"), "POST *", b"POST * HTTP/1.1", "400 x"),
     (must("9112 §3.2.4"), "an unknown method with *", b"NOTIFY * HTTP/1.1", "400 x"),
     (must("9112 §3.2.4"), "OPTIONS with more than *", b"OPTIONS */a HTTP/1.1", "400 x"),
@@ -279,6 +281,12 @@ pub(super) fn lengths() -> Vec<Case> {
         ),
         Case::new(
             ours("8 KiB"),
+            "a target over the head's limit",
+            long(b"GET /", b'a', 20_000, b" HTTP/1.1"),
+            "414 x",
+        ),
+        Case::new(
+            ours("8 KiB"),
             "a target far over",
             long(b"GET /", b'a', 100_000, b" HTTP/1.1"),
             "414 x",
@@ -294,6 +302,12 @@ pub(super) fn lengths() -> Vec<Case> {
             "a method of 60",
             long(b"", b'A', 60, b" / HTTP/1.1"),
             "501",
+        ),
+        Case::new(
+            ours("no method is so long"),
+            "a method over the head's limit",
+            long(b"", b'A', 20_000, b" / HTTP/1.1"),
+            "400 x",
         ),
         Case::new(
             ours("no method is so long"),
