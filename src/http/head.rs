@@ -312,6 +312,36 @@ impl<'c> Request<'c> {
     }
 }
 
+impl Request<'_> {
+    /// A copy that needs no connection: for work that outlives the call.
+    pub fn detached(&self) -> OwnedRequest {
+        OwnedRequest {
+            raw: self.raw.into(),
+            head: self.head,
+            peer: self.peer,
+        }
+    }
+}
+
+/// A request head that owns its bytes; see [`Request::detached`].
+#[derive(Clone)]
+pub struct OwnedRequest {
+    raw: Box<[u8]>,
+    head: Head,
+    peer: Option<IpAddr>,
+}
+
+impl OwnedRequest {
+    /// The request, as it was.
+    pub const fn borrow(&self) -> Request<'_> {
+        Request {
+            raw: &self.raw,
+            head: self.head,
+            peer: self.peer,
+        }
+    }
+}
+
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.line().escape_ascii())

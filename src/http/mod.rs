@@ -25,7 +25,7 @@ pub mod validator;
 pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
 pub use error::ProtocolError;
 pub(crate) use head::Head;
-pub use head::{Method, Request};
+pub use head::{Method, OwnedRequest, Request};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;
 
