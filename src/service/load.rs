@@ -1,0 +1,207 @@
+//! From an open descriptor to content: small files into memory, large ones kept open.
+//!
+//! *Floor 3.* Knows pread(2) and what it costs to wait; does not know names or HTTP.
+//!
+//! The idea: status, length, entity tag and bytes of an answer come from *one* descriptor. A small
+//! file is read whole between two looks at its identity, so what is kept is one version of it; a
+//! large one is promised by its length and read while it is sent.
+//!
+//! *References:* preadv2(2) `RWF_NOWAIT`, fstatfs(2).
+//!
+//! *Read next:* `variant.rs`.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
+use sha2::{Digest, Sha256};
+
+use super::meta::{Identity, Medium};
+use super::open::{Refusal, Wait};
+use super::options::EtagMode;
+use crate::http::{Source, Status};
+
+/// Up to so many bytes a file is kept in memory and leaves with its head in one write; beyond,
+/// sendfile(2) costs less than the copy.
+pub(super) const SMALL_BYTES_MAX: u64 = 128 * 1024;
+
+/// A file's bytes.
+#[derive(Clone)]
+pub(super) enum Content {
+    /// In memory.
+    Small(Arc<[u8]>),
+    /// On disk, open.
+    Large(Arc<FileSource>),
+}
+
+impl Content {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Small(bytes) => bytes.len() as u64,
+            Self::Large(source) => source.len,
+        }
+    }
+}
+
+/// An open file, as long as it was when it was opened.
+pub(super) struct FileSource {
+    fd: OwnedFd,
+    len: u64,
+    /// Whether the file system can say that a read would wait.
+    can_ask: bool,
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(pread(&self.fd, into, offset)?)
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
+    }
+
+    /// Asks for one byte. It tells of the first page only, but the kernel reads ahead in stretches
+    /// far longer than that, and the next call asks again.
+    fn is_resident(&self, offset: u64, _: usize) -> bool {
+        !self.can_ask
+            || offset >= self.len
+            || read_some(&self.fd, &mut [0], offset, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
+    }
+}
+
+/// One version of a file.
+pub(super) struct Loaded {
+    pub(super) identity: Identity,
+    pub(super) content: Content,
+    /// Of the bytes, if entity tags are made from content.
+    pub(super) digest: Option<[u8; 32]>,
+    /// Whether the file was the same before and after it was read.
+    pub(super) whole: bool,
+}
+
+/// Reads a regular file, or keeps it open.
+///
+/// A file that changes whenever one looks (a log) is served as it was read the last time: length
+/// and bytes agree, but `whole` is false, so it is neither cached nor tagged as strong.
+pub(super) fn load(
+    fd: OwnedFd,
+    identity: Identity,
+    medium: Medium,
+    etag: EtagMode,
+    wait: Wait,
+) -> Result<Loaded, Refusal> {
+    debug_assert_eq!(identity.kind, FileType::RegularFile);
+    let can_ask = medium == Medium::Disk;
+    if wait == Wait::Never && medium == Medium::Remote {
+        return Err(Refusal::WouldBlock);
+    }
+    if identity.size > SMALL_BYTES_MAX {
+        return keep_open(fd, identity, can_ask, etag, wait);
+    }
+    let flags = match (wait, medium) {
+        (Wait::Never, Medium::Disk) => ReadWriteFlags::NOWAIT,
+        _ => ReadWriteFlags::empty(),
+    };
+    let mut before = identity;
+    for attempt in 0.. {
+        let bytes = read_whole(&fd, before.size, flags)?;
+        let after = Identity::of(fd.as_fd())?;
+        let whole = before == after && bytes.len() as u64 == after.size;
+        if whole || attempt == 2 || after.size > SMALL_BYTES_MAX {
+            return Ok(Loaded {
+                identity: after,
+                digest: (etag == EtagMode::Content).then(|| Sha256::digest(&bytes).into()),
+                content: Content::Small(bytes),
+                whole,
+            });
+        }
+        before = after;
+    }
+    unreachable!("the loop ends with its third attempt")
+}
+
+fn keep_open(
+    fd: OwnedFd,
+    identity: Identity,
+    can_ask: bool,
+    etag: EtagMode,
+    wait: Wait,
+) -> Result<Loaded, Refusal> {
+    let digest = match (etag, wait) {
+        (EtagMode::Stat, _) => None,
+        (EtagMode::Content, Wait::Never) => return Err(Refusal::WouldBlock),
+        (EtagMode::Content, Wait::Allowed) => Some(digest(&fd, identity.size)?),
+    };
+    let whole = digest.is_none() || Identity::of(fd.as_fd())? == identity;
+    let source = FileSource {
+        fd,
+        len: identity.size,
+        can_ask,
+    };
+    Ok(Loaded {
+        identity,
+        content: Content::Large(Arc::new(source)),
+        digest,
+        whole,
+    })
+}
+
+/// Up to `size` bytes from the beginning, in one allocation that the cache can share.
+fn read_whole(fd: &OwnedFd, size: u64, flags: ReadWriteFlags) -> Result<Arc<[u8]>, Refusal> {
+    let size = usize::try_from(size).map_err(|_| Refusal::Status(Status::SERVICE_UNAVAILABLE))?;
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
+    let mut filled = 0;
+    if let Some(into) = Arc::get_mut(&mut bytes) {
+        while filled < size {
+            match read_some(fd, &mut into[filled..], filled as u64, flags) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(Errno::INTR) => {}
+                // PITFALL: overlayfs and others cannot say whether a read would wait. Reading
+                // anyway would stop every connection of the loop for a disk's latency.
+                Err(Errno::OPNOTSUPP) => return Err(Refusal::WouldBlock),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+    if filled < size {
+        bytes = Arc::from(&bytes[..filled]);
+    }
+    Ok(bytes)
+}
+
+fn read_some(
+    fd: &OwnedFd,
+    into: &mut [u8],
+    offset: u64,
+    flags: ReadWriteFlags,
+) -> rustix::io::Result<usize> {
+    if flags.is_empty() {
+        return pread(fd, into, offset);
+    }
+    preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
+}
+
+fn digest(fd: &OwnedFd, size: u64) -> Result<[u8; 32], Refusal> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut offset = 0;
+    while offset < size {
+        match pread(fd, &mut buffer[..], offset) {
+            Ok(0) => break,
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                offset += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(hash.finalize().into())
+}

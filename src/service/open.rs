@@ -1,0 +1,290 @@
+//! Opening a name beneath the root, so that nothing outside of it is ever opened.
+//!
+//! *Floor 3.* Knows openat2(2) and links; does not know HTTP beyond the status a failure earns.
+//!
+//! The idea: the kernel checks each step of the resolution while it opens (`RESOLVE_BENEATH`).
+//! Comparing strings or realpath(3) first and opening later can be raced: whoever swaps a
+//! directory for a link between the two reads any file. Here there is no "later".
+//!
+//! `RESOLVE_CACHED` makes the first attempt on the loop's thread one that never waits for a disk:
+//! it succeeds from the dentry cache or fails with EAGAIN, and then a job tries again without it.
+//!
+//! Where openat2 is missing (before 5.6) or forbidden (EPERM under some seccomp filters), the walk
+//! below does the same by hand: one component at a time, each opened with `O_NOFOLLOW`, links read
+//! and resolved on a stack of open directories, so `..` pops the stack and cannot leave it.
+//!
+//! *References:* openat2(2), open(2) `O_PATH`, path_resolution(7), symlink(7).
+//!
+//! *Read next:* `load.rs`, what is done with the descriptor.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::io::Errno;
+
+use super::meta::Identity;
+use super::options::Symlinks;
+use crate::http::Status;
+
+/// Whether the caller's thread may wait for a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    /// No: it carries other connections.
+    Never,
+    /// Yes: it is a job's.
+    Allowed,
+}
+
+/// Why there is no descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    /// It may take a while: try again where waiting is allowed.
+    WouldBlock,
+    /// This is the answer.
+    Status(Status),
+}
+
+impl From<Errno> for Refusal {
+    /// What a client can provoke is 404, 403 or 503; 500 is left for a disk that fails.
+    fn from(errno: Errno) -> Self {
+        let status = match errno {
+            Errno::AGAIN => return Self::WouldBlock,
+            Errno::ACCESS | Errno::PERM => Status::FORBIDDEN,
+            // Out of descriptors or memory: not the client's fault, and it passes.
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => {
+                Status::SERVICE_UNAVAILABLE
+            }
+            Errno::IO => Status::INTERNAL_SERVER_ERROR,
+            // ENOENT and ENOTDIR; ELOOP and EXDEV (a link that is refused: what is outside does
+            // not exist); ENAMETOOLONG, EINVAL and EILSEQ (a name this file system cannot hold);
+            // ENXIO and ENODEV (a socket, a device without a driver).
+            _ => Status::NOT_FOUND,
+        };
+        Self::Status(status)
+    }
+}
+
+/// The directory below which everything lies, opened once.
+#[derive(Debug)]
+pub(super) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+    identity: Identity,
+    symlinks: Symlinks,
+    kernel: Support,
+}
+
+/// What this kernel, as it is filtered, can do for us. Found out once, at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Support {
+    /// openat2 with RESOLVE_CACHED (5.12).
+    Cached,
+    /// openat2 (5.6).
+    Beneath,
+    /// Neither: the walk.
+    Missing,
+}
+
+impl Root {
+    /// Opens a directory. Needs no permission to read it, only to search it.
+    pub(super) fn open(path: &Path, symlinks: Symlinks) -> rustix::io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(CWD, path, flags, Mode::empty())?;
+        Ok(Self {
+            identity: Identity::of(fd.as_fd())?,
+            kernel: Support::probe(fd.as_fd()),
+            fd,
+            path: path.to_owned(),
+            symlinks,
+        })
+    }
+
+    /// The same, as if the kernel had no openat2(2): for tests and benches of the fallback.
+    pub(super) fn without_openat2(mut self) -> Self {
+        self.kernel = Support::Missing;
+        self
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) const fn symlinks(&self) -> Symlinks {
+        self.symlinks
+    }
+
+    /// The root's path once more, if it now leads elsewhere; a path that leads nowhere for a
+    /// moment leaves the root as it was.
+    pub(super) fn reopened(&self) -> Option<Self> {
+        let fresh = Self::open(&self.path, self.symlinks).ok()?;
+        Some(Self {
+            kernel: self.kernel,
+            ..fresh
+        })
+    }
+
+    /// Whether the root's path still leads to this directory: one statx(2).
+    pub(super) fn is_current(&self) -> bool {
+        let there = rustix::fs::statx(
+            CWD,
+            &self.path,
+            rustix::fs::AtFlags::NO_AUTOMOUNT,
+            rustix::fs::StatxFlags::INO,
+        );
+        let same =
+            |there: Identity| (there.dev, there.ino) == (self.identity.dev, self.identity.ino);
+        there.is_err() || there.is_ok_and(|stat| same(stat.into()))
+    }
+
+    /// What a name leads to now; see [`Identity::at`] for what this may be used for.
+    pub(super) fn identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
+        Identity::at(self.fd.as_fd(), path)
+    }
+
+    /// Opens a file or directory for reading. A FIFO does not wait for a writer (`O_NONBLOCK`),
+    /// a terminal does not become ours (`O_NOCTTY`).
+    pub(super) fn read(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+        self.resolve(path, READ, wait)
+    }
+
+    /// Opens a directory for listing.
+    pub(super) fn directory(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+        self.resolve(path, READ | OFlags::DIRECTORY, wait)
+    }
+
+    /// Opens a name only to look at it: works without permission to read.
+    pub(super) fn look(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+        self.resolve(path, OFlags::PATH | OFlags::CLOEXEC, wait)
+    }
+
+    fn resolve(&self, path: &CStr, flags: OFlags, wait: Wait) -> Result<OwnedFd, Refusal> {
+        let cached = match (wait, self.kernel) {
+            (Wait::Allowed, _) => ResolveFlags::empty(),
+            (Wait::Never, Support::Cached) => ResolveFlags::CACHED,
+            (Wait::Never, _) => return Err(Refusal::WouldBlock),
+        };
+        for _ in 0..RACES_MAX {
+            let opened = match (self.kernel, self.symlinks) {
+                (Support::Missing, Symlinks::Follow) => {
+                    openat(&self.fd, path, flags, Mode::empty())
+                }
+                (Support::Missing, symlinks) => walk(self.fd.as_fd(), path, flags, symlinks),
+                (_, symlinks) => {
+                    let resolve = resolve_flags(symlinks) | cached;
+                    openat2(&self.fd, path, flags, Mode::empty(), resolve)
+                }
+            };
+            match opened {
+                // Without RESOLVE_CACHED this is a rename that raced with a `..` in a link.
+                Err(Errno::AGAIN) if wait == Wait::Allowed => {}
+                Err(Errno::INTR | Errno::STALE) => {}
+                other => return other.map_err(Refusal::from),
+            }
+        }
+        Err(Refusal::Status(Status::SERVICE_UNAVAILABLE))
+    }
+}
+
+impl Support {
+    fn probe(root: BorrowedFd<'_>) -> Self {
+        let works = |resolve| {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            match openat2(
+                root,
+                c".",
+                flags,
+                Mode::empty(),
+                ResolveFlags::BENEATH | resolve,
+            ) {
+                Ok(_) | Err(Errno::AGAIN) => true,
+                Err(_) => false,
+            }
+        };
+        if works(ResolveFlags::CACHED) {
+            Self::Cached
+        } else if works(ResolveFlags::empty()) {
+            Self::Beneath
+        } else {
+            Self::Missing
+        }
+    }
+}
+
+const fn resolve_flags(symlinks: Symlinks) -> ResolveFlags {
+    let inside = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+    match symlinks {
+        Symlinks::Inside => inside,
+        Symlinks::Follow => ResolveFlags::NO_MAGICLINKS,
+        Symlinks::Deny => inside.union(ResolveFlags::NO_SYMLINKS),
+    }
+}
+
+/// `RESOLVE_BENEATH` by hand.
+///
+/// PITFALL: `last` must be opened again by name for reading, because an `O_PATH` descriptor cannot
+/// be read. `O_NOFOLLOW` there makes a swap for a link fail; a swap for another file is still a
+/// file of the same, already opened, directory.
+fn walk(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlags,
+    symlinks: Symlinks,
+) -> rustix::io::Result<OwnedFd> {
+    let mut stack: Vec<OwnedFd> = Vec::new();
+    let mut todo = Vec::new();
+    push_names(&mut todo, path)?;
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        match name.to_bytes() {
+            b"" | b"." => continue,
+            b".." => {
+                stack.pop().ok_or(Errno::XDEV)?;
+                continue;
+            }
+            _ => {}
+        }
+        let dir = stack.last().map_or(root, AsFd::as_fd);
+        let step = openat(dir, &*name, STEP, Mode::empty())?;
+        match Identity::of(step.as_fd())?.kind {
+            FileType::Directory => stack.push(step),
+            FileType::Symlink => {
+                links += 1;
+                if symlinks == Symlinks::Deny || links > LINKS_MAX {
+                    return Err(Errno::LOOP);
+                }
+                push_names(&mut todo, &readlinkat(&step, c"", Vec::new())?)?;
+            }
+            _ if !todo.is_empty() => return Err(Errno::NOTDIR),
+            _ => return openat(dir, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
+        }
+    }
+    let dir = stack.last().map_or(root, AsFd::as_fd);
+    openat(dir, c".", flags | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Puts a path's names on the stack of names still to do, the first one on top.
+fn push_names(todo: &mut Vec<CString>, path: &CStr) -> rustix::io::Result<()> {
+    let bytes = path.to_bytes();
+    match bytes {
+        // Absolute, so by definition from outside: what RESOLVE_BENEATH says to it.
+        [b'/', ..] => return Err(Errno::XDEV),
+        [] => return Err(Errno::NOENT),
+        _ => {}
+    }
+    for name in bytes.split(|&b| b == b'/').rev() {
+        todo.push(CString::new(name).map_err(|_| Errno::INVAL)?);
+    }
+    Ok(())
+}
+
+/// How often a resolution that raced with a rename is tried again.
+const RACES_MAX: usize = 64;
+/// As the kernel's MAXSYMLINKS (path_resolution(7)).
+const LINKS_MAX: usize = 40;
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
