@@ -1,0 +1,366 @@
+//! What was asked for, compiled: patterns parsed, fixed fields encoded, wishes refused early.
+//!
+//! *Floor 3.* Knows paths, globs and fields; opens nothing. Shared by all loops and their jobs.
+//!
+//! *References:* RFC 9110 §5.1, §5.5 (what a field may hold); RFC 8246 (immutable); RFC 8615
+//! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
+//!
+//! *Read next:* `variant.rs`, where the fields of one file are put together.
+
+use std::io;
+use std::time::Duration;
+
+use glob::{MatchOptions, Pattern};
+
+use super::mime;
+use super::options::{EtagMode, FilesConfig, HeaderRule};
+use crate::http::response::is_framing_field;
+use crate::http::{HeaderBlock, Request, Response, negotiate};
+
+/// A [`FilesConfig`], ready for use.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) index: Vec<String>,
+    pub(super) listing: bool,
+    pub(super) hidden: bool,
+    pub(super) precompressed: bool,
+    pub(super) cache_valid: Option<Duration>,
+    pub(super) etag: EtagMode,
+    pub(super) prefix: String,
+    /// The only name there is, if one file is served.
+    pub(super) single: Option<Vec<u8>>,
+    pub(super) spa: Option<Vec<u8>>,
+    pub(super) not_found: Option<Vec<u8>>,
+    pub(super) cors: bool,
+    cross_origin_isolated: bool,
+    nosniff: bool,
+    charset: bool,
+    cache_control: String,
+    immutable: Vec<Glob>,
+    rules: Vec<Rule>,
+    mime: Vec<(String, String)>,
+}
+
+impl Policy {
+    /// Checks and compiles a description.
+    ///
+    /// # Errors
+    /// `InvalidInput` with one line that names the option and what is wrong with it.
+    pub(super) fn new(config: &FilesConfig, single: Option<Vec<u8>>) -> io::Result<Self> {
+        let max_age = config.max_age.map(|secs| format!("max-age={secs}"));
+        check_prefix(&config.prefix)?;
+        for (extension, value) in &config.mime {
+            check_value(&format!("the type of .{extension}"), value)?;
+        }
+        Ok(Self {
+            index: config.index.clone(),
+            // One file has no siblings that it could be listed with or replaced by.
+            listing: config.listing && single.is_none(),
+            precompressed: config.precompressed && single.is_none(),
+            spa: config
+                .spa
+                .as_deref()
+                .map(key_of)
+                .filter(|_| single.is_none()),
+            not_found: config
+                .not_found
+                .as_deref()
+                .map(key_of)
+                .filter(|_| single.is_none()),
+            hidden: config.hidden || single.is_some(),
+            cache_valid: config.cache_valid,
+            etag: config.etag,
+            prefix: config.prefix.clone(),
+            single,
+            cors: config.cors,
+            cross_origin_isolated: config.cross_origin_isolated,
+            nosniff: config.nosniff,
+            charset: config.charset,
+            cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
+            immutable: config
+                .immutable
+                .iter()
+                .map(|glob| Glob::new(glob))
+                .collect::<Result<_, _>>()?,
+            rules: config
+                .headers
+                .iter()
+                .map(Rule::new)
+                .collect::<Result<_, _>>()?,
+            mime: config.mime.clone(),
+        })
+    }
+
+    /// The target's path below the prefix. `None`: it is not below it.
+    pub(super) fn below_prefix<'c>(&self, path: &'c str) -> Option<&'c str> {
+        let rest = path.strip_prefix(self.prefix.as_str())?;
+        // PITFALL: with `/app` as prefix, `/apple` is not below it.
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    /// Whether a path has a name that starts with a dot and is not to be seen. What is hidden
+    /// is 404 like what does not exist, so that nothing can be learned.
+    pub(super) fn hides(&self, key: &[u8]) -> bool {
+        let dotted = |name: &[u8]| name.starts_with(b".") && name != b".well-known";
+        !self.hidden && key.split(|&b| b == b'/').any(dotted)
+    }
+
+    /// Whether a missing path is one that a single-page application shows itself.
+    ///
+    /// Only what a browser asks for to show a page: it names HTML in Accept, does not say by
+    /// Sec-Fetch-Mode that it is loading something else, and the last segment has no dot. A
+    /// missing script answered with a page is an hour of somebody's life.
+    pub(super) fn is_navigation(&self, key: &[u8], request: &Request<'_>) -> bool {
+        let last = key.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let navigates = |mode: &[u8]| mode == b"navigate";
+        !last.contains(&b'.')
+            && request.field("sec-fetch-mode").is_none_or(navigates)
+            && negotiate::accepts_html(request.field_values("accept"))
+    }
+
+    /// The type of the file at `path`: a user's Content-Type rule, else by its name.
+    pub(super) fn content_type(&self, path: &[u8]) -> String {
+        let text = String::from_utf8_lossy(path);
+        match self.rules_for(&text).find(|rule| rule.is("content-type")) {
+            Some(rule) => rule.value.clone(),
+            None => mime::content_type(path, &self.mime, self.charset),
+        }
+    }
+
+    /// How long the file at `path` may be kept. `immutable` needs no `public`: without
+    /// credentials any cache may store it (RFC 9111 §3).
+    pub(super) fn cache_control(&self, path: &[u8]) -> &str {
+        let text = String::from_utf8_lossy(path);
+        if self.immutable.iter().any(|glob| glob.matches(&text)) {
+            return "max-age=31536000, immutable";
+        }
+        &self.cache_control
+    }
+
+    /// Begins the fields of an answer about `path`, a path without its leading slash.
+    pub(super) fn fields(&self, path: &[u8]) -> Fields<'_> {
+        let text = String::from_utf8_lossy(path);
+        Fields {
+            bytes: Vec::with_capacity(320),
+            rules: self.rules_for(&text).collect(),
+        }
+    }
+
+    /// The fields that stand on every answer, errors too: a browser must be allowed to see an
+    /// error before a script can report it.
+    pub(super) fn put_common(&self, fields: &mut Fields<'_>) {
+        if self.nosniff {
+            fields.put("X-Content-Type-Options", "nosniff");
+        }
+        if self.cors {
+            fields.put("Access-Control-Allow-Origin", "*");
+            fields.put("Access-Control-Expose-Headers", "*");
+        }
+        if self.cross_origin_isolated {
+            fields.put("Cross-Origin-Opener-Policy", "same-origin");
+            fields.put("Cross-Origin-Embedder-Policy", "require-corp");
+            let sharing = if self.cors {
+                "cross-origin"
+            } else {
+                "same-origin"
+            };
+            fields.put("Cross-Origin-Resource-Policy", sharing);
+        }
+    }
+
+    /// Adds the same to an answer that was made elsewhere: an error, a redirect, a listing.
+    pub(super) fn decorate(&self, mut response: Response, key: &[u8]) -> Response {
+        let path = key.strip_prefix(b"/").unwrap_or(key);
+        if self.rules.is_empty() && !self.cors && !self.cross_origin_isolated {
+            return response;
+        }
+        let mut fields = self.fields(path);
+        self.put_common(&mut fields);
+        for line in lines(response.fields.as_bytes()) {
+            if !fields.stands_for(line) {
+                fields.bytes.extend_from_slice(line);
+            }
+        }
+        response.fields = HeaderBlock::Owned(fields.finish(|rule| !rule.is_content_type()));
+        response
+    }
+
+    fn rules_for<'p>(&'p self, path: &str) -> impl Iterator<Item = &'p Rule> {
+        self.rules
+            .iter()
+            .filter(move |rule| rule.glob.as_ref().is_none_or(|glob| glob.matches(path)))
+    }
+}
+
+/// Fields in the making: ours, unless a user's rule of the same name stands instead.
+pub(super) struct Fields<'p> {
+    pub(super) bytes: Vec<u8>,
+    rules: Vec<&'p Rule>,
+}
+
+impl Fields<'_> {
+    pub(super) fn put(&mut self, name: &str, value: &str) {
+        if !self.rules.iter().any(|rule| rule.replaces(name)) {
+            put_line(&mut self.bytes, name, value);
+        }
+    }
+
+    /// Like [`Self::put`], whatever the rules say.
+    pub(super) fn put_always(&mut self, name: &str, value: &str) {
+        put_line(&mut self.bytes, name, value);
+    }
+
+    /// Ends with the user's rules, those that `wanted` lets pass.
+    pub(super) fn finish(mut self, wanted: impl Fn(&Rule) -> bool) -> Vec<u8> {
+        for rule in self.rules.iter().filter(|rule| wanted(rule)) {
+            put_line(&mut self.bytes, &rule.name, &rule.value);
+        }
+        self.bytes
+    }
+
+    /// Whether a line of an answer made elsewhere is said by us, or by a rule, already. Only the
+    /// type stays what it was: a rule means the files it matches, not the page of an error.
+    fn stands_for(&self, line: &[u8]) -> bool {
+        let ruled =
+            |rule: &&Rule| !rule.is_content_type() && !rule.adds_up() && names(line, &rule.name);
+        self.rules.iter().any(ruled) || lines(&self.bytes).any(|said| same_name(said, line))
+    }
+}
+
+/// The lines of an encoded block, each with its CRLF.
+pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    block.split_inclusive(|&b| b == b'\n')
+}
+
+/// Whether a line is the field `name`.
+pub(super) fn names(line: &[u8], name: &str) -> bool {
+    line.split_at_checked(name.len())
+        .is_some_and(|(start, rest)| {
+            start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":")
+        })
+}
+
+fn same_name(a: &[u8], b: &[u8]) -> bool {
+    let name =
+        |line: &[u8]| memchr::memchr(b':', line).map(|colon| line[..colon].to_ascii_lowercase());
+    name(a) == name(b)
+}
+
+fn put_line(bytes: &mut Vec<u8>, name: &str, value: &str) {
+    for piece in [name, ": ", value, "\r\n"] {
+        bytes.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// A user's field.
+#[derive(Debug)]
+pub(super) struct Rule {
+    name: String,
+    value: String,
+    glob: Option<Glob>,
+}
+
+impl Rule {
+    fn new(rule: &HeaderRule) -> io::Result<Self> {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if rule.name.is_empty() || !rule.name.bytes().all(is_token) {
+            return Err(invalid(format!("{:?} is not a field name", rule.name)));
+        }
+        check_value(&rule.name, &rule.value)?;
+        let ours = ["etag", "last-modified", "content-range", "accept-ranges"];
+        if is_framing_field(&rule.name)
+            || ours.iter().any(|name| rule.name.eq_ignore_ascii_case(name))
+        {
+            return Err(invalid(format!(
+                "the server itself decides on {}",
+                rule.name
+            )));
+        }
+        Ok(Self {
+            name: rule.name.clone(),
+            value: rule.value.trim().to_owned(),
+            glob: rule.glob.as_deref().map(Glob::new).transpose()?,
+        })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Vary, Set-Cookie and Link add up; any other field of a user stands instead of ours.
+    fn replaces(&self, name: &str) -> bool {
+        self.is(name) && !self.adds_up()
+    }
+
+    fn adds_up(&self) -> bool {
+        self.is("vary") || self.is("set-cookie") || self.is("link")
+    }
+
+    /// Whether it describes the representation, which a 304 does not repeat (RFC 9110 §15.4.5).
+    pub(super) fn is_about_content(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        name.starts_with("content-") && !name.starts_with("content-security-policy")
+    }
+
+    pub(super) fn is_content_type(&self) -> bool {
+        self.is("content-type")
+    }
+}
+
+/// A pattern for paths; see [`FilesConfig::immutable`].
+#[derive(Debug)]
+struct Glob {
+    pattern: Pattern,
+    whole: bool,
+}
+
+impl Glob {
+    fn new(text: &str) -> io::Result<Self> {
+        let whole = text.contains('/');
+        let pattern = Pattern::new(text.strip_prefix('/').unwrap_or(text))
+            .map_err(|error| invalid(format!("{text:?} is not a pattern: {error}")))?;
+        Ok(Self { pattern, whole })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let subject = if self.whole { path } else { last };
+        let options = MatchOptions {
+            require_literal_separator: true,
+            ..MatchOptions::new()
+        };
+        self.pattern.matches_with(subject, options)
+    }
+}
+
+/// The cache key of a file given relative to the root.
+fn key_of(file: &str) -> Vec<u8> {
+    format!("/{}", file.trim_matches('/')).into_bytes()
+}
+
+fn check_prefix(prefix: &str) -> io::Result<()> {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"%?#\\".contains(&b);
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    if !prefix.starts_with('/') || prefix.ends_with('/') || !prefix.bytes().all(plain) {
+        return Err(invalid(format!(
+            "the prefix {prefix:?} is not like /this or /this/one"
+        )));
+    }
+    Ok(())
+}
+
+/// RFC 9110 §5.5: no control characters, or it would begin another line.
+fn check_value(what: &str, value: &str) -> io::Result<()> {
+    if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+        return Err(invalid(format!(
+            "the value of {what} holds a control character"
+        )));
+    }
+    Ok(())
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}

@@ -1,0 +1,278 @@
+//! From a path to what it names: a file with its siblings, a directory, nothing.
+//!
+//! *Floor 3.* Knows index files and the meaning of a slash at the end; does not know the cache.
+//! The same steps are taken on a loop's thread, where the first call that would wait ends them,
+//! and by a job, which may wait.
+//!
+//! *Read next:* `cache.rs`, where a resource is kept; `files.rs`, who asks.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::SystemTime;
+
+use rustix::fs::FileType;
+
+use super::load::{Loaded, load};
+use super::meta::{Identity, Medium};
+use super::open::{Refusal, Root, Wait};
+use super::policy::Policy;
+use super::precompressed::{Found, Siblings};
+use super::variant::{About, Role, Variant};
+use crate::http::negotiate::Coding;
+use crate::http::{Request, Response, Status};
+
+/// What a path names.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, and only when nothing was cached"
+)]
+pub(super) enum Named {
+    File(Resource),
+    /// A directory without an index, open for listing.
+    Listing(OwnedFd),
+    /// A directory that was asked for without its slash.
+    NeedsSlash,
+}
+
+/// A file that can be served, and how to find out whether it is still the same.
+pub(super) struct Resource {
+    path: CString,
+    identity: Identity,
+    /// Whether the next change certainly shows in the identity.
+    settled: bool,
+    /// Whether looking may wait for another machine.
+    pub(super) remote: bool,
+    /// Index names that would be preferred to this one if they existed.
+    preferred: Box<[CString]>,
+    plain: Variant,
+    siblings: Siblings,
+}
+
+impl Resource {
+    /// The answer from the variant the client likes best.
+    pub(super) fn answer(
+        &self,
+        role: Role,
+        request: &Request<'_>,
+        now: SystemTime,
+        policy: &Policy,
+    ) -> Response {
+        let chosen = self.siblings.choose(request).unwrap_or(&self.plain);
+        let response = chosen.answer(role, request, now);
+        // The one answer about a file that is an error page and has none of the file's fields.
+        if response.status == Status::RANGE_NOT_SATISFIABLE {
+            return policy.decorate(response, self.path.to_bytes());
+        }
+        response
+    }
+
+    /// Whether its name still leads to the same version of the same file.
+    ///
+    /// One statx(2) of the name, not of a descriptor, so that a file put in its place by rename(2)
+    /// is noticed too.
+    pub(super) fn is_current(&self, root: &Root) -> bool {
+        let is_file = |path: &CString| {
+            root.identity_at(path)
+                .is_ok_and(|identity| identity.kind == FileType::RegularFile)
+        };
+        self.settled
+            && root.identity_at(&self.path) == Ok(self.identity)
+            && !self.preferred.iter().any(is_file)
+    }
+
+    pub(super) fn siblings_are_current(&self, root: &Root) -> bool {
+        self.siblings.are_current(root, &self.path)
+    }
+
+    fn variants(&self) -> impl Iterator<Item = &Variant> {
+        std::iter::once(&self.plain).chain(self.siblings.variants())
+    }
+
+    /// Bytes of memory it holds.
+    pub(super) fn cost(&self) -> usize {
+        let names: usize = self
+            .preferred
+            .iter()
+            .map(|name| name.as_bytes().len() + 32)
+            .sum();
+        let variants: usize = self.variants().map(Variant::cost).sum();
+        size_of::<Self>() + self.path.as_bytes().len() + names + variants
+    }
+
+    /// Descriptors it holds.
+    pub(super) fn descriptors(&self) -> usize {
+        self.variants().map(Variant::descriptors).sum()
+    }
+}
+
+/// A regular file, open.
+pub(super) struct Opened {
+    fd: OwnedFd,
+    pub(super) identity: Identity,
+    medium: Medium,
+}
+
+/// The means of one resolution.
+pub(super) struct Resolver<'a> {
+    pub(super) root: &'a Root,
+    pub(super) policy: &'a Policy,
+    pub(super) media: &'a mut Media,
+    pub(super) wait: Wait,
+    pub(super) now: SystemTime,
+}
+
+impl Resolver<'_> {
+    /// What a key names: a decoded path that starts with a slash, and ends with one if only a
+    /// directory will do.
+    pub(super) fn resolve(&mut self, key: &[u8]) -> Result<Named, Refusal> {
+        if let Some(name) = &self.policy.single {
+            let asked = key.strip_prefix(b"/").unwrap_or(key);
+            if !asked.is_empty() && asked != name.as_slice() {
+                return Err(Refusal::Status(Status::NOT_FOUND));
+            }
+            return self.file_or_slash(&path_of(name)?);
+        }
+        let relative = key.strip_prefix(b"/").unwrap_or(key);
+        match relative.strip_suffix(b"/") {
+            Some(directory) => self.directory(directory),
+            None if relative.is_empty() => self.directory(relative),
+            None => self.file_or_slash(&path_of(relative)?),
+        }
+    }
+
+    fn file_or_slash(&mut self, path: &CStr) -> Result<Named, Refusal> {
+        let fd = match self.root.read(path, self.wait) {
+            // A directory that may be entered but not read has names in it all the same.
+            Err(Refusal::Status(Status::FORBIDDEN)) => {
+                let looked = self.root.look(path, self.wait)?;
+                return match Identity::of(looked.as_fd())?.kind {
+                    FileType::Directory => Ok(Named::NeedsSlash),
+                    FileType::RegularFile => Err(Refusal::Status(Status::FORBIDDEN)),
+                    _ => Err(Refusal::Status(Status::NOT_FOUND)),
+                };
+            }
+            other => other?,
+        };
+        let identity = Identity::of(fd.as_fd())?;
+        match identity.kind {
+            FileType::RegularFile => {
+                let opened = self.opened(fd, identity);
+                self.resource(path, opened, &[])
+            }
+            FileType::Directory => Ok(Named::NeedsSlash),
+            // FIFO, socket, device: nothing that has a length.
+            _ => Err(Refusal::Status(Status::NOT_FOUND)),
+        }
+    }
+
+    /// The index of a directory, or the directory itself.
+    fn directory(&mut self, relative: &[u8]) -> Result<Named, Refusal> {
+        let policy = self.policy;
+        let mut missing = Vec::new();
+        for index in &policy.index {
+            let path = path_of(&[relative, b"/", index.as_bytes()].concat())?;
+            match self.open_file(&path) {
+                Ok(Some(opened)) => return self.resource(&path, opened, &missing),
+                Ok(None) | Err(Refusal::Status(Status::NOT_FOUND)) => missing.push(path),
+                Err(other) => return Err(other),
+            }
+        }
+        if !policy.listing {
+            return Err(Refusal::Status(Status::NOT_FOUND));
+        }
+        Ok(Named::Listing(
+            self.root.directory(&path_of(relative)?, self.wait)?,
+        ))
+    }
+
+    /// Opens `path` if it is a regular file; `None` if it is something else.
+    pub(super) fn open_file(&mut self, path: &CStr) -> Result<Option<Opened>, Refusal> {
+        let fd = self.root.read(path, self.wait)?;
+        let identity = Identity::of(fd.as_fd())?;
+        let regular = identity.kind == FileType::RegularFile;
+        Ok(regular.then(|| self.opened(fd, identity)))
+    }
+
+    pub(super) fn load(&self, opened: Opened) -> Result<Loaded, Refusal> {
+        load(
+            opened.fd,
+            opened.identity,
+            opened.medium,
+            self.policy.etag,
+            self.wait,
+        )
+    }
+
+    fn opened(&mut self, fd: OwnedFd, identity: Identity) -> Opened {
+        let medium = self.media.of(&fd, identity.dev);
+        Opened {
+            fd,
+            identity,
+            medium,
+        }
+    }
+
+    fn resource(
+        &mut self,
+        path: &CStr,
+        opened: Opened,
+        missing: &[CString],
+    ) -> Result<Named, Refusal> {
+        let remote = opened.medium == Medium::Remote;
+        let loaded = self.load(opened)?;
+        let identity = loaded.identity;
+        let settled = loaded.whole && identity.is_settled(self.now);
+        let found = if self.policy.precompressed {
+            Some(Found::look(self, path, &identity)?)
+        } else {
+            None
+        };
+        let negotiated = found.as_ref().is_some_and(Found::is_any);
+        let name = path.to_bytes();
+        let about = About {
+            path: name,
+            coding: Coding::Identity,
+            negotiated,
+            now: self.now,
+        };
+        let plain = Variant::new(loaded, &about, self.policy);
+        let siblings = found
+            .map(|found| found.ready(self, name))
+            .unwrap_or_default();
+        Ok(Named::File(Resource {
+            path: path.to_owned(),
+            identity,
+            settled,
+            remote,
+            preferred: missing.into(),
+            plain,
+            siblings,
+        }))
+    }
+}
+
+/// What kind of file system each device holds: asked once.
+#[derive(Default)]
+pub(super) struct Media(Vec<(u64, Medium)>);
+
+impl Media {
+    fn of(&mut self, fd: &OwnedFd, dev: u64) -> Medium {
+        if let Some(&(_, known)) = self.0.iter().find(|(known, _)| *known == dev) {
+            return known;
+        }
+        let medium = Medium::of(fd.as_fd());
+        // Bounded, should something mount and unmount below the root all day.
+        if self.0.len() == 64 {
+            self.0.clear();
+        }
+        self.0.push((dev, medium));
+        medium
+    }
+}
+
+/// A path as the kernel takes it: without a slash first, `.` for the root itself.
+fn path_of(relative: &[u8]) -> Result<CString, Refusal> {
+    let relative = relative.strip_prefix(b"/").unwrap_or(relative);
+    let relative = if relative.is_empty() { b"." } else { relative };
+    CString::new(relative).map_err(|_| Refusal::Status(Status::NOT_FOUND))
+}

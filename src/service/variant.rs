@@ -1,0 +1,336 @@
+//! One file under one coding, with everything about it that can be encoded beforehand, and the
+//! answer that a request gets from it.
+//!
+//! *Floor 3.* Knows HTTP's file semantics; does not know how the file was found, and makes no
+//! system call: a cached answer is two reference counts.
+//!
+//! The order is that of RFC 9110 §13.2.2: conditions first (304, 412), then If-Range, then Range,
+//! and only for GET (§14.2: for HEAD a Range field is ignored).
+//!
+//! *References:* RFC 9110 §8.8, §13, §14, §15.3.7, §15.4.5, §15.5.13, §15.5.17.
+//!
+//! *Read next:* `precompressed.rs`, which of a file's variants is chosen.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::load::{Content, Loaded};
+use super::meta::format_etag;
+use super::mime;
+use super::pages;
+use super::policy::{Policy, Rule, lines, names};
+use crate::http::negotiate::Coding;
+use crate::http::range::{self, Ranges};
+use crate::http::validator::{self, Validators, Verdict};
+use crate::http::{Body, HeaderBlock, Method, Part, Request, Response, Status};
+
+/// For what a file is being sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// It was asked for.
+    Itself,
+    /// A navigation found nothing, so the application's page stands in: 200, like any file.
+    Application,
+    /// It is the page of a 404. Neither conditions nor ranges apply to it (RFC 9110 §13.2.1).
+    NotFound,
+}
+
+/// A representation, ready to be sent.
+pub(super) struct Variant {
+    content: Content,
+    etag: Box<str>,
+    modified: Option<SystemTime>,
+    /// The fields of a 200, Content-Type first.
+    fields: Arc<[u8]>,
+    /// The length of the first line.
+    type_line_len: usize,
+    /// The fields of a 304 or 412.
+    brief: Arc<[u8]>,
+}
+
+/// Whatever a variant is made from besides its bytes.
+pub(super) struct About<'a> {
+    /// The plain file's path below the root: it decides type and rules for all codings.
+    pub(super) path: &'a [u8],
+    pub(super) coding: Coding,
+    /// Whether there are encoded siblings.
+    pub(super) negotiated: bool,
+    pub(super) now: SystemTime,
+}
+
+impl Variant {
+    pub(super) fn new(loaded: Loaded, about: &About<'_>, policy: &Policy) -> Self {
+        let identity = &loaded.identity;
+        let weak = !loaded.whole || !identity.is_settled(about.now);
+        let etag = match &loaded.digest {
+            // Of bytes in memory the hash is always true; of a file still to be read, if it rests.
+            Some(digest) => {
+                let weak = weak && matches!(loaded.content, Content::Large(_));
+                format_etag(digest, weak)
+            }
+            None => identity.etag(about.coding.name(), weak),
+        };
+        let modified = identity.modified(about.now);
+        let content_type = policy.content_type(about.path);
+        let fields = full_fields(about, policy, &content_type, &etag, modified);
+        let type_line_len = lines(&fields).next().map_or(0, <[u8]>::len);
+        Self {
+            type_line_len,
+            fields: fields.into(),
+            brief: brief_fields(about, policy, &content_type, &etag).into(),
+            content: loaded.content,
+            etag,
+            modified,
+        }
+    }
+
+    /// Bytes of memory it holds.
+    pub(super) fn cost(&self) -> usize {
+        let content = match &self.content {
+            Content::Small(bytes) => bytes.len(),
+            Content::Large(_) => 64,
+        };
+        content + self.fields.len() + self.brief.len() + self.etag.len() + 64
+    }
+
+    /// Descriptors it holds.
+    pub(super) const fn descriptors(&self) -> usize {
+        matches!(self.content, Content::Large(_)) as usize
+    }
+
+    /// The answer to a GET or HEAD.
+    pub(super) fn answer(&self, role: Role, request: &Request<'_>, now: SystemTime) -> Response {
+        if role == Role::NotFound {
+            return self.respond(Status::NOT_FOUND, self.page_fields(), self.whole());
+        }
+        let validators = Validators {
+            etag: Some(&self.etag),
+            modified: self.modified,
+        };
+        let brief = || HeaderBlock::Shared(Arc::clone(&self.brief));
+        let response = match validator::evaluate(request, &validators, now) {
+            Verdict::NotModified => self.respond(Status::NOT_MODIFIED, brief(), Body::Empty),
+            Verdict::Failed => self.respond(Status::PRECONDITION_FAILED, brief(), Body::Empty),
+            Verdict::Proceed => self.content_answer(&validators, request, now),
+        };
+        match role {
+            // Another Accept would have got a 404.
+            Role::Application => response.field("Vary", "Accept"),
+            _ => response,
+        }
+    }
+
+    fn content_answer(
+        &self,
+        v: &Validators<'_>,
+        request: &Request<'_>,
+        now: SystemTime,
+    ) -> Response {
+        let ranges = match only_value(request, "range") {
+            Some(field)
+                if request.method() == Method::Get
+                    && validator::if_range_holds(request, v, now) =>
+            {
+                range::evaluate(field, self.content.len())
+            }
+            _ => Ranges::Whole,
+        };
+        match ranges {
+            Ranges::Whole => self.ok(),
+            Ranges::One { offset, len } => self.one_range(offset, len),
+            Ranges::Many(ranges) => self.many_ranges(&ranges),
+            Ranges::Unsatisfiable => pages::error_page(Status::RANGE_NOT_SATISFIABLE, request)
+                .field(
+                    "Content-Range",
+                    &range::content_range_unsatisfied(self.content.len()),
+                ),
+        }
+    }
+
+    fn ok(&self) -> Response {
+        self.respond(
+            Status::OK,
+            HeaderBlock::Shared(Arc::clone(&self.fields)),
+            self.whole(),
+        )
+    }
+
+    /// 206 with one stretch. All fields of the 200 are sent, also for If-Range, where RFC 9110
+    /// §15.3.7 would like fewer: media players read the type from whichever answer comes first.
+    fn one_range(&self, offset: u64, len: u64) -> Response {
+        let value = range::content_range(offset, len, self.content.len());
+        let fields = HeaderBlock::Shared(Arc::clone(&self.fields));
+        self.respond(
+            Status::PARTIAL_CONTENT,
+            fields,
+            self.stretch(offset, len).into(),
+        )
+        .field("Content-Range", &value)
+    }
+
+    /// 206 as multipart/byteranges; the whole where that is no larger.
+    fn many_ranges(&self, ranges: &[(u64, u64)]) -> Response {
+        let boundary = range::boundary(entropy());
+        let total = self.content.len();
+        if !range::multipart_is_smaller(ranges, &boundary, self.content_type(), total) {
+            return self.ok();
+        }
+        let mut parts = Vec::with_capacity(ranges.len() * 2 + 1);
+        for &(offset, len) in ranges {
+            let head = range::part_head(&boundary, self.content_type(), offset, len, total);
+            parts.push(Part::Bytes(head));
+            parts.push(self.stretch(offset, len));
+        }
+        parts.push(Part::Bytes(range::part_tail(&boundary)));
+        let mut fields =
+            format!("Content-Type: multipart/byteranges; boundary={boundary}\r\n").into_bytes();
+        fields.extend_from_slice(&self.fields[self.type_line_len..]);
+        self.respond(
+            Status::PARTIAL_CONTENT,
+            HeaderBlock::Owned(fields),
+            Body::Parts(parts),
+        )
+    }
+
+    fn respond(&self, status: Status, fields: HeaderBlock, body: Body) -> Response {
+        Response {
+            fields,
+            body,
+            ..Response::new(status)
+        }
+    }
+
+    fn whole(&self) -> Body {
+        match &self.content {
+            Content::Small(bytes) => Body::Shared(Arc::clone(bytes)),
+            Content::Large(source) => {
+                let len = self.content.len();
+                Body::Range {
+                    source: Arc::clone(source) as _,
+                    offset: 0,
+                    len,
+                }
+            }
+        }
+    }
+
+    /// A part of it. Of a small file the bytes are copied: at most 128 KiB, and no more over all
+    /// parts of an answer, since they do not overlap.
+    fn stretch(&self, offset: u64, len: u64) -> Part {
+        match &self.content {
+            Content::Small(bytes) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX);
+                let n = usize::try_from(len).unwrap_or(usize::MAX);
+                let rest = bytes.get(from..).unwrap_or_default();
+                Part::Bytes(rest[..n.min(rest.len())].to_vec())
+            }
+            Content::Large(source) => Part::Range {
+                source: Arc::clone(source) as _,
+                offset,
+                len,
+            },
+        }
+    }
+
+    fn content_type(&self) -> &str {
+        let line = &self.fields[..self.type_line_len];
+        let value = line.strip_prefix(b"Content-Type: ").unwrap_or_default();
+        std::str::from_utf8(value).unwrap_or_default().trim_end()
+    }
+
+    /// Of the page of a 404: what describes the bytes, but nothing that would identify or keep
+    /// them under the address that was asked for.
+    fn page_fields(&self) -> HeaderBlock {
+        let dropped = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
+        let kept = |line: &&[u8]| !dropped.iter().any(|name| names(line, name));
+        let mut fields: Vec<u8> = lines(&self.fields)
+            .filter(kept)
+            .flatten()
+            .copied()
+            .collect();
+        fields.extend_from_slice(b"Cache-Control: no-store\r\n");
+        HeaderBlock::Owned(fields)
+    }
+}
+
+impl From<Part> for Body {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Bytes(bytes) => Self::Owned(bytes),
+            Part::Range {
+                source,
+                offset,
+                len,
+            } => Self::Range {
+                source,
+                offset,
+                len,
+            },
+        }
+    }
+}
+
+fn full_fields(
+    about: &About<'_>,
+    policy: &Policy,
+    content_type: &str,
+    etag: &str,
+    modified: Option<SystemTime>,
+) -> Vec<u8> {
+    let mut fields = policy.fields(about.path);
+    fields.put_always("Content-Type", content_type);
+    if about.coding != Coding::Identity {
+        fields.put_always("Content-Encoding", about.coding.name());
+    }
+    if let Some(modified) = modified {
+        let date = crate::http::date::format(modified);
+        fields.put(
+            "Last-Modified",
+            std::str::from_utf8(&date).unwrap_or_default(),
+        );
+    }
+    fields.put("ETag", etag);
+    fields.put("Cache-Control", policy.cache_control(about.path));
+    fields.put("Accept-Ranges", "bytes");
+    put_vary(&mut fields, about, policy, content_type);
+    policy.put_common(&mut fields);
+    fields.finish(|rule| !rule.is_content_type())
+}
+
+/// RFC 9110 §15.4.5: what a cache needs to update what it has, and nothing about the content.
+fn brief_fields(about: &About<'_>, policy: &Policy, content_type: &str, etag: &str) -> Vec<u8> {
+    let mut fields = policy.fields(about.path);
+    fields.put("ETag", etag);
+    fields.put("Cache-Control", policy.cache_control(about.path));
+    put_vary(&mut fields, about, policy, content_type);
+    policy.put_common(&mut fields);
+    fields.finish(|rule: &Rule| !rule.is_about_content())
+}
+
+/// Vary stands on every answer about a file that has encoded siblings, and about one whose type
+/// is worth compressing: a sibling may appear after a shared cache has stored the plain file.
+fn put_vary(
+    fields: &mut super::policy::Fields<'_>,
+    about: &About<'_>,
+    policy: &Policy,
+    content_type: &str,
+) {
+    if about.negotiated || (policy.precompressed && mime::is_compressible(content_type)) {
+        fields.put("Vary", "Accept-Encoding");
+    }
+}
+
+/// The value of a field that stands once. Range is no list over several lines (RFC 9110 §14.2),
+/// and one that is there twice may be ignored like any Range.
+fn only_value<'c>(request: &Request<'c>, name: &str) -> Option<&'c [u8]> {
+    // `field` first: it answers from a bit when there is none.
+    let value = request.field(name)?;
+    (request.field_values(name).count() == 1).then_some(value)
+}
+
+/// 128 bits that the author of a file cannot foresee: two hashes under fresh random keys.
+fn entropy() -> u128 {
+    let half = || u128::from(RandomState::new().hash_one(0_u8));
+    half() << 64 | half()
+}
