@@ -5,16 +5,27 @@
 //!
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
+mod cache;
+mod errand;
+mod files;
 mod hello;
 pub mod listing;
+mod load;
+mod meta;
+mod mime;
+mod open;
 mod options;
 pub mod pages;
+mod policy;
+mod precompressed;
+mod resolve;
 mod router;
+mod variant;
 
+pub use files::Files;
 pub use hello::hello;
-pub use router::Router;
-
 pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
+pub use router::Router;
 
 use crate::http::{Request, Response, Tick, Wake};
 

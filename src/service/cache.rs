@@ -1,0 +1,181 @@
+//! What one loop remembers: small files' bytes, large files' descriptors, encoded fields.
+//!
+//! *Floor 3.* Knows costs and age; does not know files. One per loop, so nothing here is locked,
+//! and no cache line of it travels between cores.
+//!
+//! ```text
+//!   key ──map──▶ slot 3   ┌────┬────┬────┬────┬────┐
+//!                         │used│    │used│ ●  │    │   ◀── hand: clears "used", takes who had none
+//!                         └────┴────┴────┴────┴────┘
+//! ```
+//!
+//! The idea: eviction by CLOCK. A hit sets one bit; a list in order of use (LRU) would write to
+//! three entries instead, and evict nearly the same ones. Bounded by bytes, with what an entry
+//! costs besides its content, and by descriptors.
+//!
+//! *References:* Corbató, *A Paging Experiment with the Multics System* (1968).
+//!
+//! *Read next:* `files.rs`, which decides when an entry is believed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+
+use super::resolve::Resource;
+
+/// An entry.
+pub(super) struct Slot {
+    key: Arc<[u8]>,
+    pub(super) resource: Resource,
+    /// The turn of the last look at the file.
+    pub(super) turn: u64,
+    /// The moment of the last look at the file.
+    pub(super) looked: Instant,
+    /// The moment of the last look at its siblings.
+    pub(super) siblings_looked: Instant,
+    used: bool,
+    cost: usize,
+}
+
+/// What the entries cost together.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Cost {
+    pub(super) bytes: usize,
+    pub(super) descriptors: usize,
+}
+
+/// The entries of one loop.
+pub(super) struct Cache {
+    map: HashMap<Arc<[u8]>, usize, RandomState>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    hand: usize,
+    cost: Cost,
+    max: Cost,
+}
+
+impl Cache {
+    pub(super) fn new(max: Cost) -> Self {
+        Self {
+            map: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            cost: Cost::default(),
+            max,
+        }
+    }
+
+    /// What it may cost.
+    pub(super) const fn max(&self) -> Cost {
+        self.max
+    }
+
+    /// What it costs.
+    pub(super) const fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut Slot> {
+        let slot = self.slots[*self.map.get(key)?].as_mut()?;
+        slot.used = true;
+        Some(slot)
+    }
+
+    /// Keeps a resource, unless it alone is too much. `turn` and `now` are those of the look.
+    pub(super) fn insert(&mut self, key: &[u8], resource: Resource, turn: u64, now: Instant) {
+        self.remove(key);
+        let descriptors = resource.descriptors();
+        let cost = resource.cost() + key.len() + SLOT_BYTES;
+        if cost > self.max.bytes || descriptors > self.max.descriptors {
+            return;
+        }
+        while self.cost.bytes + cost > self.max.bytes
+            || self.cost.descriptors + descriptors > self.max.descriptors
+        {
+            self.evict();
+        }
+        self.cost.bytes += cost;
+        self.cost.descriptors += descriptors;
+        let key: Arc<[u8]> = key.into();
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.map.insert(Arc::clone(&key), index);
+        let slot = Slot {
+            key,
+            resource,
+            turn,
+            looked: now,
+            siblings_looked: now,
+            used: true,
+            cost,
+        };
+        self.slots[index] = Some(slot);
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        if let Some(index) = self.map.remove(key) {
+            self.vacate(index);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.max);
+    }
+
+    /// Closes large files that nobody asked for lately: a deleted one keeps its disk space until
+    /// its last descriptor is closed.
+    pub(super) fn close_idle(&mut self, now: Instant) {
+        if self.cost.descriptors == 0 {
+            return;
+        }
+        let idle = |slot: &&Slot| {
+            let unused = now.saturating_duration_since(slot.looked);
+            slot.resource.descriptors() > 0 && unused >= IDLE_MAX
+        };
+        let idle: Vec<_> = self
+            .slots
+            .iter()
+            .flatten()
+            .filter(idle)
+            .map(|s| Arc::clone(&s.key))
+            .collect();
+        for key in idle {
+            self.remove(&key);
+        }
+    }
+
+    /// Moves the hand to the next entry that was not used since it last came by, and drops it.
+    /// Ends after two rounds at most, because the first clears every bit.
+    fn evict(&mut self) {
+        loop {
+            self.hand = (self.hand + 1) % self.slots.len();
+            match &mut self.slots[self.hand] {
+                Some(slot) if slot.used => slot.used = false,
+                Some(slot) => {
+                    let key = Arc::clone(&slot.key);
+                    return self.remove(&key);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn vacate(&mut self, index: usize) {
+        if let Some(slot) = self.slots[index].take() {
+            self.cost.bytes -= slot.cost;
+            self.cost.descriptors -= slot.resource.descriptors();
+            self.free.push(index);
+        }
+    }
+}
+
+/// How long a descriptor is kept for nobody (nginx's open_file_cache: the same 60 s).
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// The slot itself, its place in the map, and the headers of its allocations.
+const SLOT_BYTES: usize = size_of::<Slot>() + 128;

@@ -1,0 +1,429 @@
+//! The file service: a directory, as HTTP sees it.
+//!
+//! *Floor 3.* Knows requests, the cache and who may wait; the rules live in the files named here.
+//!
+//! ```text
+//!              ┌── hit: one statx per file and turn, nothing allocated ──────────▶ variant.rs
+//!  call ── key ┤
+//!              └── miss: resolve.rs ─ open.rs ─ load.rs ──▶ cache.rs ────────────▶ variant.rs
+//!                     └── "that would wait" ──▶ Reply::Later: errand.rs does the same elsewhere
+//! ```
+//!
+//! The idea: **strictly fresh, and nearly free.** A turn of a loop reads every socket before it
+//! answers any request, so one look at a file, made while answering, comes after every request of
+//! that turn was sent. All of them are answered from it, and an edit made before a request was
+//! sent is always seen.
+//!
+//! *References:* RFC 9110 §9.3 (methods), §15.5.6 (Allow), §15.4.9 (308).
+//!
+//! *Read next:* `resolve.rs`.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::FileType;
+use rustix::process::{Resource as Limit, getrlimit};
+
+use super::cache::{Cache, Cost, Slot};
+use super::errand::{Errand, Means, Returns};
+use super::open::{Refusal, Root, Wait};
+use super::options::{FilesConfig, Symlinks};
+use super::pages;
+use super::policy::Policy;
+use super::precompressed::BELIEVED;
+use super::resolve::{Media, Named, Resolver};
+use super::variant::Role;
+use super::{Reply, Service};
+use crate::http::{Method, Request, Response, Status, Tick, target};
+
+/// Serves a directory, or one file.
+///
+/// ```no_run
+/// use httpoll::service::{Files, FilesConfig};
+/// let config = FilesConfig { root: "www".into(), ..FilesConfig::default() };
+/// let files = Files::open(&config, 1)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// `clone` gives another loop a service of its own: the same open root and the same rules, an
+/// empty cache.
+pub struct Files {
+    root: Arc<Root>,
+    policy: Arc<Policy>,
+    follow_root: bool,
+    cache: Cache,
+    media: Media,
+    returns: Returns,
+    /// Where paths are decoded into: lent to each request in turn.
+    key: Vec<u8>,
+    turn: Option<u64>,
+    tidied: Option<Instant>,
+}
+
+impl Files {
+    /// Opens the root and checks every option. `workers` is how many loops share the memory that
+    /// the cache may use.
+    ///
+    /// # Errors
+    /// What open(2) says of the root; `InvalidInput` with one line of advice for an option.
+    pub fn open(config: &FilesConfig, workers: usize) -> io::Result<Self> {
+        let path = std::path::absolute(&config.root)?;
+        let (dir, single, symlinks) = match (config.single_file, path.parent(), path.file_name()) {
+            (false, _, _) => (path.as_path(), None, config.symlinks),
+            // Whoever names one file means what it leads to.
+            (true, Some(dir), Some(name)) => {
+                (dir, Some(name.as_bytes().to_vec()), Symlinks::Follow)
+            }
+            (true, _, _) => return Err(not_a_file(&path)),
+        };
+        let root = Root::open(dir, symlinks)?;
+        if let Some(name) = &single {
+            let identity = root.identity_at(&CString::new(name.as_slice())?)?;
+            if identity.kind != FileType::RegularFile {
+                return Err(not_a_file(&path));
+            }
+        }
+        let policy = Policy::new(config, single)?;
+        Ok(Self::with(
+            root.into(),
+            policy.into(),
+            config.follow_root,
+            share(config, workers),
+        ))
+    }
+
+    fn with(root: Arc<Root>, policy: Arc<Policy>, follow_root: bool, max: Cost) -> Self {
+        Self {
+            root,
+            policy,
+            follow_root,
+            cache: Cache::new(max),
+            media: Media::default(),
+            returns: Returns::new(),
+            key: Vec::new(),
+            turn: None,
+            tidied: None,
+        }
+    }
+
+    /// The same service as a kernel without openat2(2) would have it; for tests and benches of the
+    /// fallback.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_without_openat2(config: &FilesConfig, workers: usize) -> io::Result<Self> {
+        let mut files = Self::open(config, workers)?;
+        let root = Root::open(files.root.path(), files.root.symlinks())?;
+        files.root = Arc::new(root.without_openat2());
+        Ok(files)
+    }
+
+    /// What this loop's cache holds: bytes and open descriptors.
+    pub const fn cached(&self) -> (usize, usize) {
+        let cost = self.cache.cost();
+        (cost.bytes, cost.descriptors)
+    }
+
+    /// What is done once per turn at most.
+    fn begin_turn(&mut self, now: &Tick) {
+        if self.turn == Some(now.turn) {
+            return;
+        }
+        self.turn = Some(now.turn);
+        if self.follow_root
+            && !self.root.is_current()
+            && let Some(root) = self.root.reopened()
+        {
+            self.root = Arc::new(root);
+            self.cache.clear();
+        }
+        let keep_remote = self.policy.cache_valid.is_some();
+        for found in self.returns.collect() {
+            if keep_remote || !found.resource.remote {
+                // No turn has this number, so the file is looked at before it is believed.
+                self.cache
+                    .insert(&found.key, found.resource, u64::MAX, found.asked);
+            }
+        }
+        let due = |last| now.instant.saturating_duration_since(last) >= TIDY_EVERY;
+        if self.tidied.is_none_or(due) {
+            self.tidied = Some(now.instant);
+            self.cache.close_idle(now.instant);
+        }
+    }
+
+    /// The answer from the cache, if there is one to be believed.
+    fn hit(
+        &mut self,
+        key: &[u8],
+        role: Role,
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Option<Response> {
+        let slot = self.cache.get(key)?;
+        if is_believed(slot, &self.policy, &self.root, request, now) {
+            return Some(slot.resource.answer(role, request, now.wall, &self.policy));
+        }
+        self.cache.remove(key);
+        None
+    }
+
+    /// Everything but a hit of a path that is written as it is kept.
+    fn look_up(&mut self, path: &str, request: &Request<'_>, now: &Tick) -> Reply {
+        let mut key = std::mem::take(&mut self.key);
+        let policy = Arc::clone(&self.policy);
+        let reply = match decode_key(path, &mut key) {
+            Err(status) => policy
+                .decorate(pages::error_page(status, request), b"")
+                .into(),
+            Ok(()) => match serve(self, &policy, &key, request, now) {
+                Ok(response) => Reply::Now(response),
+                Err(WouldBlock) => Reply::Later(self.errand(&key, request, now).into_job()),
+            },
+        };
+        self.key = key;
+        reply
+    }
+
+    fn errand(&mut self, key: &[u8], request: &Request<'_>, now: &Tick) -> Errand {
+        Errand {
+            request: request.detached(),
+            key: key.to_vec(),
+            now: *now,
+            means: Means {
+                root: Arc::clone(&self.root),
+                policy: Arc::clone(&self.policy),
+                ticket: self.returns.ticket(),
+            },
+        }
+    }
+}
+
+impl Clone for Files {
+    fn clone(&self) -> Self {
+        let (root, policy) = (Arc::clone(&self.root), Arc::clone(&self.policy));
+        Self::with(root, policy, self.follow_root, self.cache.max())
+    }
+}
+
+impl Service for Files {
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        self.begin_turn(now);
+        if !matches!(request.method(), Method::Get | Method::Head) {
+            return other_method(&self.policy, request).into();
+        }
+        let Some(path) = self.policy.below_prefix(request.path()) else {
+            let response = pages::error_page(Status::NOT_FOUND, request);
+            return self.policy.decorate(response, b"").into();
+        };
+        if path.is_empty() {
+            let response = redirect(request);
+            return self.policy.decorate(response, b"").into();
+        }
+        // Keys are decoded paths. One without an escape is its own key, if it is anybody's.
+        if memchr::memchr(b'%', path.as_bytes()).is_none()
+            && let Some(response) = self.hit(path.as_bytes(), Role::Itself, request, now)
+        {
+            return response.into();
+        }
+        self.look_up(path, request, now)
+    }
+}
+
+/// Not without waiting.
+#[derive(Debug)]
+pub(super) struct WouldBlock;
+
+/// Who can say what a key leads to: a loop, with its cache, or an errand, which may wait.
+pub(super) trait Lookup {
+    fn answer(
+        &mut self,
+        key: &[u8],
+        role: Role,
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Result<Response, Refusal>;
+}
+
+impl Lookup for Files {
+    fn answer(
+        &mut self,
+        key: &[u8],
+        role: Role,
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Result<Response, Refusal> {
+        if let Some(response) = self.hit(key, role, request, now) {
+            return Ok(response);
+        }
+        let mut resolver = Resolver {
+            root: &self.root,
+            policy: &self.policy,
+            media: &mut self.media,
+            wait: Wait::Never,
+            now: now.wall,
+        };
+        match resolver.resolve(key)? {
+            Named::File(resource) => {
+                let response = resource.answer(role, request, now.wall, &self.policy);
+                self.cache.insert(key, resource, now.turn, now.instant);
+                Ok(response)
+            }
+            Named::NeedsSlash => needs_slash(&self.policy, key, role, request),
+            // Reading a directory waits for the disk, and has no way to say so beforehand.
+            Named::Listing(_) => Err(Refusal::WouldBlock),
+        }
+    }
+}
+
+/// The answer to a GET or HEAD of a key: what it leads to, or what stands in for it.
+pub(super) fn serve(
+    lookup: &mut impl Lookup,
+    policy: &Policy,
+    key: &[u8],
+    request: &Request<'_>,
+    now: &Tick,
+) -> Result<Response, WouldBlock> {
+    let found = if policy.hides(key) {
+        Err(Refusal::Status(Status::NOT_FOUND))
+    } else {
+        lookup.answer(key, Role::Itself, request, now)
+    };
+    let status = match found {
+        Ok(response) => return Ok(response),
+        Err(Refusal::WouldBlock) => return Err(WouldBlock),
+        Err(Refusal::Status(status)) => status,
+    };
+    if status == Status::NOT_FOUND {
+        let spa = policy
+            .spa
+            .as_ref()
+            .filter(|_| policy.is_navigation(key, request));
+        let stand_ins = [
+            (spa, Role::Application),
+            (policy.not_found.as_ref(), Role::NotFound),
+        ];
+        for (file, role) in stand_ins {
+            let Some(file) = file else { continue };
+            match lookup.answer(file, role, request, now) {
+                Ok(response) => return Ok(response),
+                Err(Refusal::WouldBlock) => return Err(WouldBlock),
+                Err(Refusal::Status(_)) => {}
+            }
+        }
+    }
+    Ok(policy.decorate(pages::error_page(status, request), key))
+}
+
+/// The redirect to a directory's name with its slash. Not for stand-ins, which must be files.
+pub(super) fn needs_slash(
+    policy: &Policy,
+    key: &[u8],
+    role: Role,
+    request: &Request<'_>,
+) -> Result<Response, Refusal> {
+    if role != Role::Itself {
+        return Err(Refusal::Status(Status::NOT_FOUND));
+    }
+    let response = redirect(request);
+    Ok(policy.decorate(response, key))
+}
+
+/// 308 rather than 301: the method stays, whatever it is; `no-cache` comes with it, because a
+/// directory that becomes a file should not need a cleared browser.
+fn redirect(request: &Request<'_>) -> Response {
+    let location = target::redirect_location(request.path(), request.query());
+    pages::redirect(Status::PERMANENT_REDIRECT, &location)
+}
+
+/// Whether an entry may answer; looks at the file if nobody has in this turn.
+fn is_believed(
+    slot: &mut Slot,
+    policy: &Policy,
+    root: &Root,
+    request: &Request<'_>,
+    now: &Tick,
+) -> bool {
+    let age = |since| now.instant.saturating_duration_since(since);
+    let trusted =
+        slot.turn == now.turn || policy.cache_valid.is_some_and(|max| age(slot.looked) < max);
+    if !trusted {
+        if slot.resource.remote || !slot.resource.is_current(root) {
+            return false;
+        }
+        slot.turn = now.turn;
+        slot.looked = now.instant;
+    }
+    // Only who could be sent a sibling makes us look for one.
+    if policy.precompressed
+        && request.field("accept-encoding").is_some()
+        && age(slot.siblings_looked) >= policy.cache_valid.unwrap_or_default().max(BELIEVED)
+    {
+        slot.siblings_looked = now.instant;
+        return !slot.resource.remote && slot.resource.siblings_are_current(root);
+    }
+    true
+}
+
+/// OPTIONS says what there is; the other methods we know are not for files; the rest we do not
+/// know (RFC 9110 §15.6.2).
+fn other_method(policy: &Policy, request: &Request<'_>) -> Response {
+    let response = match request.method() {
+        Method::Options => options(policy, request),
+        Method::Other => pages::error_page(Status::NOT_IMPLEMENTED, request),
+        _ => pages::error_page(Status::METHOD_NOT_ALLOWED, request).field("Allow", ALLOW),
+    };
+    policy.decorate(response, b"")
+}
+
+/// 204 with Allow, and the permissions a CORS preflight asks for. `*` covers every field but
+/// Authorization, which a public file does not need.
+fn options(policy: &Policy, request: &Request<'_>) -> Response {
+    let response = Response::new(Status::NO_CONTENT).field("Allow", ALLOW);
+    let preflight = request.field("access-control-request-method").is_some();
+    if !(policy.cors && preflight && request.field("origin").is_some()) {
+        return response;
+    }
+    response
+        .field("Access-Control-Allow-Methods", ALLOW)
+        .field("Access-Control-Allow-Headers", "*")
+        .field("Access-Control-Max-Age", "86400")
+}
+
+/// A path as the cache knows it: decoded, with a slash first, and last if only a directory will do.
+fn decode_key(path: &str, key: &mut Vec<u8>) -> Result<(), Status> {
+    let directory = target::decode_into(path, key).map_err(target::TargetError::status)?;
+    let is_root = key.is_empty();
+    key.insert(0, b'/');
+    if directory && !is_root {
+        key.push(b'/');
+    }
+    Ok(())
+}
+
+/// One loop's part of what all may use.
+fn share(config: &FilesConfig, workers: usize) -> Cost {
+    let workers = workers.max(1);
+    let limit = getrlimit(Limit::Nofile).current.unwrap_or(u64::MAX);
+    let quarter = usize::try_from(limit / 4).unwrap_or(usize::MAX);
+    Cost {
+        bytes: config.cache_bytes / workers,
+        descriptors: config.cache_descriptors.min(quarter) / workers,
+    }
+}
+
+fn not_a_file(path: &Path) -> io::Error {
+    let message = format!(
+        "{} is neither a directory nor a regular file",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+/// How often descriptors that nobody uses are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
