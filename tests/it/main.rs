@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod allocations;
 mod cases;
 mod conformance;
+mod files;
 mod wire;

@@ -1,0 +1,356 @@
+//! What a user may ask for, option by option.
+
+use std::io::ErrorKind;
+
+use httpoll::service::{Files, FilesConfig, HeaderRule};
+
+use super::Site;
+
+fn rule(name: &str, value: &str, glob: Option<&str>) -> HeaderRule {
+    HeaderRule {
+        name: name.into(),
+        value: value.into(),
+        glob: glob.map(Into::into),
+    }
+}
+
+const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
+
+#[test]
+fn how_long_answers_may_be_kept() {
+    let files = [
+        ("app.4f3a.js", ""),
+        ("assets/a.css", ""),
+        ("assets/deep/b.css", ""),
+        ("index.html", ""),
+    ];
+    let mut site = Site::filled(&files, |config| {
+        config.max_age = Some(600);
+        config.immutable = vec!["*.????.js".into(), "/assets/**".into()];
+    });
+    let mut check = |target: &str, expected: &str| {
+        let answer = site.get(target);
+        assert_eq!(
+            answer.field("Cache-Control").as_deref(),
+            Some(expected),
+            "{target}"
+        );
+    };
+    check("/", "max-age=600");
+    check("/index.html", "max-age=600");
+    check("/app.4f3a.js", "max-age=31536000, immutable");
+    check("/assets/a.css", "max-age=31536000, immutable");
+    check("/assets/deep/b.css", "max-age=31536000, immutable");
+    check("/none", "no-store"); // an error is never kept
+}
+
+#[test]
+fn fields_of_the_users_own() {
+    let files = [("a.html", "a"), ("b/c.wasm.gz", "c")];
+    let mut site = Site::filled(&files, |config| {
+        config.headers = vec![
+            rule("X-All", "1", None),
+            rule("Cache-Control", "public, max-age=5", Some("*.html")),
+            rule("Content-Encoding", "gzip", Some("b/*.gz")),
+            rule("Content-Type", "application/wasm", Some("*.wasm.gz")),
+            rule("Vary", "Origin", None),
+        ];
+    });
+    let page = site.get("/a.html");
+    assert_eq!(page.field("X-All").as_deref(), Some("1"));
+    assert_eq!(
+        page.field("Cache-Control").as_deref(),
+        Some("public, max-age=5")
+    ); // instead of ours
+    assert_eq!(
+        page.field("Vary").as_deref(),
+        Some("Accept-Encoding, Origin")
+    ); // besides ours
+    let wasm = site.get("/b/c.wasm.gz");
+    assert_eq!(
+        wasm.field("Content-Type").as_deref(),
+        Some("application/wasm")
+    );
+    assert_eq!(wasm.field("Content-Encoding").as_deref(), Some("gzip"));
+    assert_eq!(wasm.field("Cache-Control").as_deref(), Some("no-cache"));
+    // RFC 9110 §15.4.5: a 304 repeats what a cache must update, not what describes the content.
+    let same = site.ask(
+        "GET",
+        "/b/c.wasm.gz",
+        &[&format!("If-None-Match: {}", wasm.etag())],
+    );
+    assert_eq!(same.field("X-All").as_deref(), Some("1"));
+    assert_eq!(
+        (same.field("Content-Type"), same.field("Content-Encoding")),
+        (None, None)
+    );
+    let error = site.get("/none.html");
+    assert_eq!(
+        (error.status, error.field("X-All").as_deref()),
+        (404, Some("1"))
+    );
+    assert_eq!(
+        error.field("Content-Type").as_deref(),
+        Some("text/plain; charset=utf-8")
+    );
+}
+
+#[test]
+fn wishes_that_are_refused_at_the_start() {
+    let check = |wish: &str, configure: &dyn Fn(&mut FilesConfig)| {
+        let mut config = FilesConfig {
+            root: "/".into(),
+            ..FilesConfig::default()
+        };
+        configure(&mut config);
+        let error = Files::open(&config, 1)
+            .err()
+            .unwrap_or_else(|| panic!("{wish}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{wish}: {error}");
+        assert!(error.to_string().contains(wish), "{error}");
+    };
+    for name in [
+        "Content-Length",
+        "connection",
+        "Date",
+        "ETag",
+        "Last-Modified",
+        "no name",
+        "",
+    ] {
+        check(name, &|config| config.headers = vec![rule(name, "1", None)]);
+    }
+    check("X-A", &|config| {
+        config.headers = vec![rule("X-A", "1\r\nX-B: 2", None)];
+    });
+    check("a***", &|config| config.immutable = vec!["a***".into()]);
+    check("app", &|config| config.prefix = "app".into());
+    check("/app/", &|config| config.prefix = "/app/".into());
+    check("js", &|config| {
+        config.mime = vec![("js".into(), "a\nb".into())];
+    });
+    let missing = FilesConfig {
+        root: "/nowhere/at/all".into(),
+        ..FilesConfig::default()
+    };
+    assert_eq!(
+        Files::open(&missing, 1).err().map(|error| error.kind()),
+        Some(ErrorKind::NotFound)
+    );
+    let file = FilesConfig {
+        root: "/proc/self/status".into(),
+        ..FilesConfig::default()
+    };
+    assert_eq!(
+        Files::open(&file, 1).err().map(|e| e.kind()),
+        Some(ErrorKind::NotADirectory)
+    );
+}
+
+#[test]
+fn a_single_page_application_answers_navigations_only() {
+    let files = [
+        ("index.html", "app"),
+        ("real.html", "real"),
+        ("404.html", "lost"),
+    ];
+    let mut site = Site::filled(&files, |config| config.spa = Some("index.html".into()));
+    let mut check = |target: &str, fields: &[&str], expected: (u16, &str)| {
+        site.ask("GET", target, fields)
+            .expect(expected.0, expected.1);
+    };
+    check("/users/7", &[NAVIGATION], (200, "app"));
+    check("/users/7/", &[NAVIGATION], (200, "app"));
+    check(
+        "/users/7",
+        &[NAVIGATION, "Sec-Fetch-Mode: navigate"],
+        (200, "app"),
+    );
+    check("/real.html", &[NAVIGATION], (200, "real"));
+    check("/api/7", &["Accept: */*"], (404, "lost"));
+    check("/api/7", &[], (404, "lost"));
+    check(
+        "/users/7",
+        &[NAVIGATION, "Sec-Fetch-Mode: no-cors"],
+        (404, "lost"),
+    );
+    check("/missing.js", &[NAVIGATION], (404, "lost"));
+    check("/.env", &[NAVIGATION], (404, "lost"));
+    let answer = site.ask("GET", "/users/7", &[NAVIGATION]);
+    assert_eq!(
+        answer.field("Vary").as_deref(),
+        Some("Accept-Encoding, Accept")
+    );
+    let again = format!("If-None-Match: {}", answer.etag());
+    assert_eq!(
+        site.ask("GET", "/users/8", &[NAVIGATION, &again]).status,
+        304
+    );
+    assert_eq!(site.ask("HEAD", "/users/7", &[NAVIGATION]).status, 200);
+}
+
+#[test]
+fn the_page_of_a_404() {
+    let mut site = Site::new(|config| config.max_age = Some(9));
+    site.get("/none").expect(404, "404 Not Found\n");
+    site.write("404.html", "lost");
+    for _ in 0..2 {
+        // RFC 9110 §13.2.1, §14.2: neither conditions nor ranges apply to an error.
+        let answer = site.ask("GET", "/none", &["Range: bytes=0-1", "If-None-Match: *"]);
+        answer.expect(404, "lost");
+        assert_eq!(
+            answer.field("Content-Type").as_deref(),
+            Some("text/html; charset=utf-8")
+        );
+        assert_eq!(answer.field("Cache-Control").as_deref(), Some("no-store"));
+        for absent in ["ETag", "Last-Modified", "Accept-Ranges"] {
+            assert_eq!(answer.field(absent), None);
+        }
+    }
+    site.get("/404.html").expect(200, "lost");
+}
+
+#[test]
+fn scripts_from_elsewhere() {
+    let mut site = Site::filled(&[("a", "abc")], |config| config.cors = true);
+    for (target, field) in [
+        ("/a", "X: 1"),
+        ("/none", "X: 1"),
+        ("/a", "Range: bytes=9-"),
+        ("/a", "Range: bytes=0-0"),
+    ] {
+        let answer = site.ask("GET", target, &[field]);
+        assert_eq!(
+            answer.field("Access-Control-Allow-Origin").as_deref(),
+            Some("*"),
+            "{field}"
+        );
+        assert_eq!(
+            answer.field("Access-Control-Expose-Headers").as_deref(),
+            Some("*")
+        );
+        assert_eq!(
+            answer.field("X-Content-Type-Options").as_deref(),
+            Some("nosniff"),
+            "once"
+        );
+    }
+    let preflight = ["Origin: https://b", "Access-Control-Request-Method: GET"];
+    let answer = site.ask("OPTIONS", "/a", &preflight);
+    assert_eq!(answer.status, 204);
+    assert_eq!(
+        answer.field("Access-Control-Allow-Origin").as_deref(),
+        Some("*")
+    );
+    assert_eq!(
+        answer.field("Access-Control-Allow-Methods").as_deref(),
+        Some("GET, HEAD, OPTIONS")
+    );
+    assert_eq!(
+        answer.field("Access-Control-Allow-Headers").as_deref(),
+        Some("*")
+    );
+    // Without the option nothing of it.
+    let mut site = Site::filled(&[("a", "abc")], |_| {});
+    let answer = site.ask("OPTIONS", "/a", &preflight);
+    assert!(answer.status == 204 && !answer.fields.contains("Access-Control"));
+    assert!(!site.get("/a").fields.contains("Access-Control"));
+}
+
+#[test]
+fn isolation_types_charset_and_sniffing() {
+    let mut site = Site::filled(&[("a.html", ""), ("a.ts", "")], |config| {
+        config.cross_origin_isolated = true;
+        config.charset = false;
+        config.nosniff = false;
+        config.mime = vec![("ts".into(), "text/plain; charset=latin1".into())];
+    });
+    let page = site.get("/a.html");
+    assert_eq!(
+        page.field("Cross-Origin-Opener-Policy").as_deref(),
+        Some("same-origin")
+    );
+    assert_eq!(
+        page.field("Cross-Origin-Embedder-Policy").as_deref(),
+        Some("require-corp")
+    );
+    assert_eq!(page.field("Content-Type").as_deref(), Some("text/html"));
+    assert_eq!(page.field("X-Content-Type-Options"), None);
+    let script = site.get("/a.ts");
+    assert_eq!(
+        script.field("Content-Type").as_deref(),
+        Some("text/plain; charset=latin1")
+    );
+}
+
+#[test]
+fn a_prefix() {
+    let files = [("index.html", "home"), ("a.txt", "a"), ("dir/b.txt", "b")];
+    let mut site = Site::filled(&files, |config| config.prefix = "/app".into());
+    site.get("/app/").expect(200, "home");
+    site.get("/app/a.txt").expect(200, "a");
+    for (target, location) in [("/app", "./app/"), ("/app/dir?q", "./dir/?q")] {
+        let answer = site.get(target);
+        assert_eq!(
+            (answer.status, answer.field("Location").as_deref()),
+            (308, Some(location))
+        );
+    }
+    for outside in ["/", "/a.txt", "/apple", "/app2/a.txt"] {
+        assert_eq!(site.get(outside).status, 404, "{outside}");
+    }
+    // The way up ends at the mount, not at the root it was mounted in.
+    assert_eq!(site.get("/app/../a.txt").status, 400);
+}
+
+#[test]
+fn one_file_instead_of_a_directory() {
+    let files = [
+        ("one.pdf", "%PDF"),
+        ("other", "no"),
+        ("one.pdf.gz", "no"),
+        ("404.html", "no"),
+    ];
+    let mut site = Site::filled(&files, |config| {
+        config.root.push("one.pdf");
+        config.single_file = true;
+    });
+    for target in ["/", "/one.pdf"] {
+        let answer = site.ask("GET", target, &["Accept-Encoding: gzip"]);
+        answer.expect(200, "%PDF");
+        assert_eq!(
+            answer.field("Content-Type").as_deref(),
+            Some("application/pdf")
+        );
+    }
+    for target in ["/other", "/one.pdf/", "/one.pdf.gz", "/none", "/404.html"] {
+        site.get(target).expect(404, "404 Not Found\n");
+    }
+    let nothing = FilesConfig {
+        root: site.path(""),
+        single_file: true,
+        ..FilesConfig::default()
+    };
+    assert_eq!(
+        Files::open(&nothing, 1).err().map(|e| e.kind()),
+        Some(ErrorKind::InvalidInput)
+    );
+}
+
+#[test]
+fn errors_tell_nothing_of_the_server() {
+    let mut site = Site::new(|_| {});
+    let path = site.path("").display().to_string();
+    for target in ["/none", "/%2e%2e/x", "/%3cscript%3e", "/%00"] {
+        for accept in ["Accept: */*", NAVIGATION] {
+            let answer = site.ask("GET", target, &[accept]);
+            assert!(matches!(answer.status, 400 | 404));
+            assert!(!answer.text().contains(&path) && !answer.text().contains("<script"));
+            let html = answer
+                .field("Content-Type")
+                .unwrap()
+                .starts_with("text/html");
+            assert_eq!(html, accept == NAVIGATION);
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! Nothing outside the root, everything inside: by table, by model, and under a race.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use httpoll::service::{Files, FilesConfig, Symlinks};
+use proptest::prelude::*;
+
+use super::Site;
+
+/// The service as this kernel has it, and as one without openat2(2) would.
+fn both(site: &mut Site, config: &FilesConfig, mut check: impl FnMut(&mut Site, &str)) {
+    site.files = Files::open(config, 1).unwrap();
+    check(site, "openat2");
+    site.files = Files::open_without_openat2(config, 1).unwrap();
+    check(site, "the walk");
+}
+
+fn config(site: &Site) -> FilesConfig {
+    FilesConfig {
+        root: site.path(""),
+        ..FilesConfig::default()
+    }
+}
+
+#[test]
+fn targets_that_try_to_leave() {
+    let mut site = Site::new(|_| {});
+    site.write("a.txt", "a");
+    site.write("dir/b.txt", "b");
+    fs::write(site.outside("secret"), "SECRET").unwrap();
+    let mut check = |target: &str, expected: u16| {
+        let answer = site.get(target);
+        assert_eq!(answer.status, expected, "{target}");
+        assert!(!answer.text().contains("SECRET"), "{target}");
+    };
+    check("/a.txt", 200);
+    check("/%61%2etxt", 200);
+    check("/dir/../a.txt", 200);
+    check("/dir/%2e%2E/a.txt", 200);
+    check("/./dir//b.txt", 200);
+    check("/../secret", 400);
+    check("/%2e%2e/secret", 400);
+    check("/dir/../../secret", 400);
+    check("/..%2fsecret", 404);
+    check("/dir%2f..%2f..%2fsecret", 404);
+    check("/%2fetc%2fpasswd", 404);
+    check("//etc/passwd", 404);
+    check("/..%5csecret", 404); // a backslash is part of a name here
+    check("/%c0%ae%c0%ae/secret", 404); // overlong: just odd bytes
+    check("/a.txt%00.html", 400);
+    check("/%", 400);
+    check("/%zz", 400);
+    check("/a.txt/", 404); // a file is no directory
+    check("/a.txt/b", 404);
+    check(&format!("/{}", "n".repeat(300)), 404); // NAME_MAX
+    check(&format!("/{}", "n/".repeat(2500)), 414); // PATH_MAX
+}
+
+#[test]
+fn dotfiles_are_hidden_except_well_known() {
+    let files = [
+        (".env", "KEY"),
+        (".git/config", "KEY"),
+        (".well-known/acme", "token"),
+        ("a/.b/c", "KEY"),
+    ];
+    let mut site = Site::filled(&files, |_| {});
+    for hidden in [
+        "/.env",
+        "/%2eenv",
+        "/.git/config",
+        "/.git/",
+        "/.git",
+        "/a/.b/c",
+        "/.nothing",
+    ] {
+        assert_eq!(site.get(hidden).status, 404, "{hidden}");
+    }
+    site.get("/.well-known/acme").expect(200, "token"); // RFC 8615
+    let mut site = Site::filled(&files, |config| config.hidden = true);
+    site.get("/.env").expect(200, "KEY");
+    site.get("/a/.b/c").expect(200, "KEY");
+}
+
+#[test]
+fn links_by_policy() {
+    let mut site = Site::new(|_| {});
+    site.write("file", "inside");
+    site.write("dir/file", "in dir");
+    fs::create_dir(site.outside("out")).unwrap();
+    fs::write(site.outside("out/file"), "SECRET").unwrap();
+    let outside = site.outside("out/file");
+    let absolute_inside = site.path("file");
+    for (name, target) in [
+        ("to-file", Path::new("file")),
+        ("to-dir", Path::new("dir")),
+        ("dir/up", Path::new("../file")),
+        ("to-link", Path::new("to-file")),
+        ("out-file", Path::new("../out/file")),
+        ("out-dir", Path::new("../out")),
+        ("out-absolute", &outside),
+        ("in-absolute", &absolute_inside),
+        ("out-and-in", Path::new("../root/file")),
+        ("loop", Path::new("loop")),
+        ("dangling", Path::new("nowhere")),
+        ("slash", Path::new("file/")),
+    ] {
+        symlink(target, site.path(name)).unwrap();
+    }
+    let table = [
+        // path            inside follow deny
+        ("/file", [200, 200, 200]),
+        ("/to-file", [200, 200, 404]),
+        ("/to-link", [200, 200, 404]),
+        ("/to-dir/file", [200, 200, 404]),
+        ("/to-dir", [308, 308, 404]),
+        ("/dir/up", [200, 200, 404]),
+        ("/to-dir/up", [200, 200, 404]),
+        ("/out-file", [404, 200, 404]),
+        ("/out-dir/file", [404, 200, 404]),
+        ("/out-dir/", [404, 200, 404]),
+        ("/out-absolute", [404, 200, 404]),
+        ("/in-absolute", [404, 200, 404]), // openat2(2): RESOLVE_BENEATH refuses absolute links
+        ("/out-and-in", [404, 200, 404]),
+        ("/loop", [404, 404, 404]),
+        ("/dangling", [404, 404, 404]),
+        ("/slash", [404, 404, 404]),
+    ];
+    for (column, symlinks) in [Symlinks::Inside, Symlinks::Follow, Symlinks::Deny]
+        .into_iter()
+        .enumerate()
+    {
+        let config = FilesConfig {
+            symlinks,
+            ..config(&site)
+        };
+        both(&mut site, &config, |site, how| {
+            for (path, expected) in table {
+                let answer = site.get(path);
+                assert_eq!(
+                    answer.status, expected[column],
+                    "{path} {symlinks:?} by {how}"
+                );
+                if symlinks != Symlinks::Follow {
+                    assert!(
+                        !answer.text().contains("SECRET"),
+                        "{path} {symlinks:?} by {how}"
+                    );
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn special_and_unreadable_files() {
+    let mut site = Site::new(|_| {});
+    let fifo = site.path("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let _socket = UnixListener::bind(site.path("socket")).unwrap();
+    site.write("closed", "no");
+    site.write("private/file", "no");
+    site.write("passage/file", "yes");
+    for (path, mode) in [("closed", 0), ("private", 0), ("passage", 0o311)] {
+        fs::set_permissions(site.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // root may read anything: then there is nothing to refuse.
+    let refused = if rustix::process::geteuid().is_root() {
+        [200, 200, 200]
+    } else {
+        [403, 403, 403]
+    };
+    let config = config(&site);
+    both(&mut site, &config, |site, how| {
+        for (path, expected) in [
+            ("/fifo", 404),
+            ("/fifo/", 404),
+            ("/socket", 404),
+            ("/closed", refused[0]),
+            ("/private/file", refused[1]),
+            ("/passage/", refused[2]),
+            ("/passage/file", 200),
+            ("/passage", 308), // may be entered, though not read
+        ] {
+            assert_eq!(site.get(path).status, expected, "{path} by {how}");
+        }
+    });
+    fs::set_permissions(site.path("private"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn directories() {
+    let mut site = Site::new(|config| config.index = vec!["index.html".into(), "index.htm".into()]);
+    site.write("index.html", "home");
+    site.write("old/index.htm", "old");
+    site.write("list/a b.txt", "");
+    site.get("/").expect(200, "home");
+    assert_eq!(
+        site.get("/").field("Content-Type").as_deref(),
+        Some("text/html; charset=utf-8")
+    );
+    site.get("/old/").expect(200, "old");
+    // A better index that appears is seen at once, and when it is gone again, too.
+    site.write("old/index.html", "new");
+    site.get("/old/").expect(200, "new");
+    fs::remove_file(site.path("old/index.html")).unwrap();
+    site.get("/old/").expect(200, "old");
+    for (target, location) in [
+        ("/old", "./old/"),
+        ("/old?a=/b", "./old/?a=/b"),
+        ("//old", "./old/"),
+    ] {
+        let answer = site.get(target);
+        assert_eq!(answer.status, 308, "{target}");
+        assert_eq!(answer.field("Location").as_deref(), Some(location));
+    }
+    let listing = site.get("/list/");
+    assert!(listing.status == 200 && listing.later);
+    assert!(listing.text().contains("a%20b.txt"), "{}", listing.text());
+    let mut site = Site::new(|config| config.listing = false);
+    site.write("list/a", "");
+    assert_eq!(site.get("/list/").status, 404);
+}
+
+#[test]
+fn a_root_that_is_switched() {
+    for follow in [true, false] {
+        let mut site = Site::new(|_| {});
+        for release in ["one", "two"] {
+            fs::create_dir(site.outside(release)).unwrap();
+            fs::write(site.outside(release).join("a"), release).unwrap();
+        }
+        symlink("one", site.outside("current")).unwrap();
+        let config = FilesConfig {
+            root: site.outside("current"),
+            follow_root: follow,
+            ..FilesConfig::default()
+        };
+        site.files = Files::open(&config, 1).unwrap();
+        site.get("/a").expect(200, "one");
+        symlink("two", site.outside("next")).unwrap();
+        fs::rename(site.outside("next"), site.outside("current")).unwrap();
+        site.get("/a")
+            .expect(200, if follow { "two" } else { "one" });
+        // A moment without a root is no reason to lose the one we have.
+        fs::remove_file(site.outside("current")).unwrap();
+        site.get("/a")
+            .expect(200, if follow { "two" } else { "one" });
+    }
+}
+
+/// A file system as a table: what each path is. Links hold their target.
+#[derive(Clone, Debug)]
+enum Node {
+    File,
+    Dir,
+    Link(String),
+}
+
+type Model = BTreeMap<Vec<String>, Node>;
+
+/// What a request gets by the naive reading of the rules: a status, and whose content.
+fn expected(
+    model: &Model,
+    names: &[String],
+    slash: bool,
+    symlinks: Symlinks,
+) -> (u16, Option<String>) {
+    let mut at: Vec<String> = vec!["root".into()];
+    let mut todo: Vec<String> = names.iter().rev().cloned().collect();
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        if !matches!(model.get(&at), Some(Node::Dir)) {
+            return (404, None);
+        }
+        match name.as_str() {
+            "" | "." => continue,
+            ".." if at.len() == 1 => return (404, None),
+            ".." => {
+                at.pop();
+                continue;
+            }
+            _ => at.push(name),
+        }
+        if let Some(Node::Link(target)) = model.get(&at) {
+            links += 1;
+            if symlinks == Symlinks::Deny || target.starts_with('/') || links > 40 {
+                return (404, None);
+            }
+            at.pop();
+            todo.extend(target.split('/').rev().map(str::to_owned));
+        }
+    }
+    match (model.get(&at), slash) {
+        (Some(Node::File), false) => (200, Some(at.join("/"))),
+        (Some(Node::Dir), false) if !names.is_empty() => (308, None),
+        (Some(Node::Dir), _) => (200, None),
+        _ => (404, None),
+    }
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a", "b", "c", "ü", "d e", "%", "x\\y"]).prop_map(str::to_owned)
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let step = prop_oneof![6 => name(), 3 => Just("..".to_owned()), 1 => Just(".".to_owned())];
+    let relative = prop::collection::vec(step, 1..4).prop_map(|steps| steps.join("/"));
+    prop_oneof![
+        3 => Just(Node::Dir),
+        3 => Just(Node::File),
+        3 => relative.prop_map(Node::Link),
+        1 => name().prop_map(|name| Node::Link(format!("../outside/{name}"))),
+        1 => name().prop_map(|name| Node::Link(format!("/{name}"))),
+    ]
+}
+
+/// Builds what fits together of the wishes, under `root` and under `outside`.
+fn build(base: &Path, wishes: &[(Vec<String>, Node, bool)]) -> Model {
+    let mut model = Model::new();
+    for top in ["root", "outside"] {
+        fs::create_dir(base.join(top)).unwrap();
+        model.insert(vec![top.to_owned()], Node::Dir);
+    }
+    for (path, node, outside) in wishes {
+        let mut full = vec![if *outside { "outside" } else { "root" }.to_owned()];
+        full.extend(path.iter().cloned());
+        let parent = &full[..full.len() - 1];
+        if !matches!(model.get(parent), Some(Node::Dir)) || model.contains_key(&full) {
+            continue;
+        }
+        let real = base.join(full.join("/"));
+        match node {
+            Node::Dir => fs::create_dir(&real).unwrap(),
+            Node::File => fs::write(&real, full.join("/")).unwrap(),
+            Node::Link(target) => symlink(target, &real).unwrap(),
+        }
+        model.insert(full, node.clone());
+    }
+    model
+}
+
+/// A name as a client may write it: any byte as itself where that is allowed, or escaped.
+fn encode(name: &str, escapes: u64) -> String {
+    let mut encoded = String::new();
+    for (place, byte) in name.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || byte == b'.';
+        if plain && escapes >> (place % 64) & 1 == 0 {
+            encoded.push(byte.into());
+        } else if escapes >> ((place + 7) % 64) & 1 == 0 {
+            encoded.push_str(&format!("%{byte:02x}"));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn never_outside_the_root_and_always_inside(
+        wishes in prop::collection::vec(
+            (prop::collection::vec(name(), 1..4), node(), prop::bool::weighted(0.2)),
+            1..30,
+        ),
+        requests in prop::collection::vec(
+            (prop::collection::vec(name(), 0..5), any::<bool>(), any::<u64>()),
+            20,
+        ),
+    ) {
+        let base = tempfile::tempdir().unwrap();
+        let model = build(base.path(), &wishes);
+        let mut site = Site::new(|_| {});
+        for symlinks in [Symlinks::Inside, Symlinks::Deny] {
+            let config = FilesConfig {
+                root: base.path().join("root"),
+                symlinks,
+                not_found: None,
+                ..FilesConfig::default()
+            };
+            // Also what is there, not only what might be.
+            let there = model.keys().filter(|path| path[0] == "root").map(|path| (path[1..].to_vec(), false, 5));
+            let asked: Vec<_> = requests.iter().cloned().chain(there).collect();
+            both(&mut site, &config, |site, how| {
+                for (names, slash, escapes) in &asked {
+                    let encoded: Vec<String> = names.iter().map(|name| encode(name, *escapes)).collect();
+                    let end = if *slash && !names.is_empty() { "/" } else { "" };
+                    let target = format!("/{}{end}", encoded.join("/"));
+                    let (status, owner) = expected(&model, names, *slash || names.is_empty(), symlinks);
+                    let answer = site.get(&target);
+                    assert_eq!(answer.status, status, "{target} {symlinks:?} by {how}\n{model:#?}");
+                    if let Some(owner) = owner {
+                        assert_eq!(answer.text(), owner, "{target} by {how}");
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Runs `flip` in a thread of its own while `ask` runs in this one, for half a second.
+fn race(mut flip: impl FnMut() + Send, mut ask: impl FnMut()) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                flip();
+            }
+        });
+        let until = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < until {
+            ask();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// An attacker who may write in the root swaps names for links that lead out, as fast as rename(2)
+/// can. Half a second for each way of opening: this is what a race is.
+#[test]
+fn a_swap_race_leaks_not_one_byte() {
+    let mut site = Site::new(|_| {});
+    site.write("real/file", "inside");
+    site.write("one", "inside");
+    fs::create_dir(site.outside("out")).unwrap();
+    fs::write(site.outside("out/file"), "SECRET").unwrap();
+    let root = site.path("");
+    let config = config(&site);
+    both(&mut site, &config, |site, how| {
+        let (mut served, mut refused) = (0, 0);
+        let mut count = 0_u32;
+        let flip = || {
+            count += 1;
+            let bad = count.is_multiple_of(2);
+            let _ = fs::remove_file(root.join("tmp"));
+            symlink(if bad { "../out" } else { "real" }, root.join("tmp")).unwrap();
+            fs::rename(root.join("tmp"), root.join("dir")).unwrap();
+            if bad {
+                symlink("../out/file", root.join("tmp")).unwrap();
+            } else {
+                fs::write(root.join("tmp"), "inside").unwrap();
+            }
+            fs::rename(root.join("tmp"), root.join("one")).unwrap();
+        };
+        race(flip, || {
+            for target in ["/dir/file", "/one"] {
+                let answer = site.get(target);
+                match answer.status {
+                    // Written anew it is empty for a moment.
+                    200 => assert!(matches!(answer.text(), "inside" | ""), "leaked by {how}"),
+                    404 => assert!(!answer.text().contains("SECRET"), "leaked by {how}"),
+                    other => panic!("{other} by {how}"),
+                }
+                served += u32::from(answer.status == 200);
+                refused += u32::from(answer.status == 404);
+            }
+        });
+        assert!(
+            served > 20 && refused > 20,
+            "{how} was not raced: {served} {refused}"
+        );
+    });
+}
