@@ -1,0 +1,193 @@
+//! What is printed once it runs: the exact addresses, what is served, and who can see it.
+//!
+//! *Floor 5, of the program only.* [`text`] is a pure function of the plan, the addresses the
+//! kernel gave, and the machine's interfaces; a test shows each of its sentences.
+//!
+//! *Read next:* `main.rs`.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use httpoll::config::{Backend, Config, ListenAddr};
+
+use super::Plan;
+
+/// The start-up text, whole lines.
+pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> String {
+    let mut text = format!(
+        "httpoll {} serves {} ({})\n",
+        env!("CARGO_PKG_VERSION"),
+        subject(plan),
+        carried(&plan.config)
+    );
+    let prefix = plan.files.as_ref().map_or("", |files| &files.prefix);
+    for address in bound {
+        match address {
+            ListenAddr::Tcp(address) => {
+                for address in reachable(*address, interfaces) {
+                    let _ = writeln!(text, "  http://{address}{prefix}/");
+                }
+            }
+            ListenAddr::Unix(path) => {
+                let path = printable(path);
+                let _ = writeln!(
+                    text,
+                    "  unix:{path} (curl --unix-socket {path} http://localhost{prefix}/)"
+                );
+            }
+        }
+    }
+    if plan.hello && plan.files.is_some() {
+        text.push_str("  with Hello, World! at /hello\n");
+    }
+    if plan.files.is_some() && bound.iter().any(is_public) {
+        text.push_str("  Everybody who can reach this machine over the network can read it.\n");
+    }
+    text
+}
+
+/// The addresses of this machine's interfaces, without link-local ones: those need a zone that no
+/// browser takes in a URL.
+pub(crate) fn interfaces() -> Vec<IpAddr> {
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let addresses = found.iter().map(if_addrs::Interface::ip);
+    addresses.filter(|ip| !is_link_local(ip)).collect()
+}
+
+/// A path or message for a terminal: what would steer it is escaped.
+pub(crate) fn printable(path: &Path) -> String {
+    let mut shown = String::new();
+    for c in path.to_string_lossy().chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn subject(plan: &Plan) -> String {
+    match &plan.files {
+        None => "Hello, World!".into(),
+        Some(files) if files.root == Path::new(".") => "the current directory".into(),
+        Some(files) if files.single_file => format!("the file {}", printable(&files.root)),
+        Some(files) => printable(&files.root),
+    }
+}
+
+fn carried(config: &Config) -> String {
+    let name = config.backend.name();
+    match (config.backend, config.workers) {
+        (Backend::Blocking, _) => format!("{name}, one connection at a time"),
+        (Backend::Threads, _) => format!("{name}, at most {}", config.threads_max),
+        (_, 1) => format!("{name}, one loop"),
+        (_, loops) => format!("{name}, {loops} loops"),
+    }
+}
+
+/// Where a browser finds a listener: the address itself, or, for an unspecified one, every
+/// address of its family that this machine has.
+fn reachable(bound: SocketAddr, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
+    if !bound.ip().is_unspecified() {
+        return vec![bound];
+    }
+    let of_family = interfaces
+        .iter()
+        .filter(|ip| ip.is_ipv4() == bound.is_ipv4());
+    let found: Vec<_> = of_family.map(|ip| (*ip, bound.port()).into()).collect();
+    if found.is_empty() { vec![bound] } else { found }
+}
+
+fn is_public(address: &ListenAddr) -> bool {
+    matches!(address, ListenAddr::Tcp(address) if !address.ip().to_canonical().is_loopback())
+}
+
+fn is_link_local(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(words: &str, bound: &[&str], expected: &Expect) {
+        let words = std::iter::once("httpoll").chain(words.split_whitespace());
+        let plan = super::super::parse(words.map(Into::into)).unwrap();
+        let bound: Vec<_> = bound
+            .iter()
+            .map(|word| match word.strip_prefix("unix:") {
+                Some(path) => ListenAddr::Unix(path.into()),
+                None => ListenAddr::Tcp(word.parse().unwrap()),
+            })
+            .collect();
+        let interfaces = ["127.0.0.1", "192.0.2.7", "::1", "2001:db8::7"];
+        let interfaces = interfaces.map(|ip| ip.parse().unwrap());
+        let text = text(&plan, &bound, &interfaces);
+        expected.assert_eq(&text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+
+    #[test]
+    fn it_names_each_address_as_it_was_bound() {
+        check(
+            "",
+            &["127.0.0.1:8080", "[::1]:8080"],
+            &expect![[r#"
+                httpoll VERSION serves the current directory (edge, one loop)
+                  http://127.0.0.1:8080/
+                  http://[::1]:8080/
+            "#]],
+        );
+    }
+
+    #[test]
+    fn an_unspecified_address_is_shown_as_those_that_reach_it() {
+        check(
+            "-w 4 -b level src",
+            &["0.0.0.0:80", "[::]:80"],
+            &expect![[r#"
+                httpoll VERSION serves src (level, 4 loops)
+                  http://127.0.0.1:80/
+                  http://192.0.2.7:80/
+                  http://[::1]:80/
+                  http://[2001:db8::7]:80/
+                  Everybody who can reach this machine over the network can read it.
+            "#]],
+        );
+    }
+
+    #[test]
+    fn it_says_what_is_served() {
+        check(
+            "--hello -b blocking",
+            &["0.0.0.0:80"],
+            &expect![[r#"
+                httpoll VERSION serves Hello, World! (blocking, one connection at a time)
+                  http://127.0.0.1:80/
+                  http://192.0.2.7:80/
+            "#]],
+        );
+        check(
+            "--hello -b threads --prefix /p Cargo.toml",
+            &["unix:/run/h.sock"],
+            &expect![[r#"
+                httpoll VERSION serves the file Cargo.toml (threads, at most 512)
+                  unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/)
+                  with Hello, World! at /hello
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(
+            printable(Path::new("a\u{1b}[2J\u{9b}é")),
+            "a\\u{1b}[2J\\u{9b}é"
+        );
+    }
+}

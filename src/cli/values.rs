@@ -1,0 +1,398 @@
+//! What a word on the command line may be: durations, sizes, addresses, fields.
+//!
+//! *Floor 5.* Pure functions from `&str` to a value, or to one sentence that says what would have
+//! been right. clap puts the option's name and the offending word in front of it.
+//!
+//! *Read next:* `cli.rs`, where each function stands beside its option.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use httpoll::http::response::is_framing_field;
+
+/// Why a word is not a value: the second half of a sentence.
+type Advice = String;
+
+/// How many loops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Workers {
+    /// One per processor that this process may use.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+/// One `--listen`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Listen {
+    /// A whole address.
+    Tcp(SocketAddr),
+    /// An address that takes `--port`.
+    Ip(IpAddr),
+    /// The default addresses on this port.
+    Port(u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// One word of a fixed list, each with its meaning.
+pub(crate) fn one_of<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(choices.iter().map(|(word, _)| *word)).try_map(|word| {
+        let found = choices.iter().find(|(name, _)| *name == word);
+        found.map(|(_, value)| *value).ok_or("not in the list")
+    })
+}
+
+/// Seconds, or a number with a unit; more than nothing and at most a year.
+pub(crate) fn duration(word: &str) -> Result<Duration, Advice> {
+    match duration_or_zero(word)? {
+        Duration::ZERO => Err("must be more than zero".into()),
+        some => Ok(some),
+    }
+}
+
+/// As [`duration`], where nothing at all means something too.
+pub(crate) fn duration_or_zero(word: &str) -> Result<Duration, Advice> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let (number, unit) = split_unit(word);
+    let seconds_each = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(DURATION_ADVICE.into()),
+    };
+    let number = decimal(number).ok_or(DURATION_ADVICE)?;
+    Duration::try_from_secs_f64(number * seconds_each)
+        .ok()
+        .filter(|duration| *duration <= YEAR)
+        .ok_or_else(|| "is longer than a year".into())
+}
+
+/// Bytes, with K, M or G for powers of 1,024.
+pub(crate) fn size(word: &str) -> Result<u64, Advice> {
+    let (number, unit) = split_unit(word);
+    let shift = match unit {
+        "" | "B" => 0,
+        "K" | "k" | "KiB" => 10,
+        "M" | "m" | "MiB" => 20,
+        "G" | "g" | "GiB" => 30,
+        _ => return Err(SIZE_ADVICE.into()),
+    };
+    let number: u64 = plain_number(number).ok_or(SIZE_ADVICE)?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "is more than 64 bits can say".into())
+}
+
+/// A number of workers, or `auto`.
+pub(crate) fn workers(word: &str) -> Result<Workers, Advice> {
+    const MAX: usize = 256;
+    match word {
+        "auto" => Ok(Workers::Auto),
+        _ => match plain_number(word) {
+            Some(count @ 1..=MAX) => Ok(Workers::Count(count)),
+            _ => Err(format!("give a number from 1 to {MAX}, or auto")),
+        },
+    }
+}
+
+/// A count of at least one.
+pub(crate) fn count(word: &str) -> Result<usize, Advice> {
+    plain_number(word)
+        .filter(|count| *count > 0)
+        .ok_or_else(|| "give a whole number, at least 1".into())
+}
+
+/// `ADDR:PORT`, `[V6]:PORT`, `ADDR`, `PORT` or `unix:PATH`. Names are not looked up: which
+/// address a name stands for is decided elsewhere, and may change.
+pub(crate) fn listen(word: &str) -> Result<Listen, Advice> {
+    if let Some(path) = word.strip_prefix("unix:") {
+        return unix_path(path);
+    }
+    if let Some(port) = plain_number(word.strip_prefix("localhost:").unwrap_or(word)) {
+        return Ok(Listen::Port(port));
+    }
+    if let Ok(address) = word.parse() {
+        return Ok(Listen::Tcp(address));
+    }
+    let bare = word.strip_prefix('[').and_then(|w| w.strip_suffix(']'));
+    if let Ok(ip) = bare.unwrap_or(word).parse() {
+        return Ok(Listen::Ip(ip));
+    }
+    let port = word.strip_prefix(':').and_then(plain_number::<u16>);
+    Err(match port {
+        Some(port) => format!("say for whom: 127.0.0.1:{port} (this machine) or 0.0.0.0:{port}"),
+        None => "give ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH".into(),
+    })
+}
+
+fn unix_path(path: &str) -> Result<Listen, Advice> {
+    const PATH_BYTES_MAX: usize = 107; // sun_path with its NUL, unix(7)
+    match path.len() {
+        0 => Err("give the socket's path: unix:/run/httpoll.sock".into()),
+        1..=PATH_BYTES_MAX => Ok(Listen::Unix(path.into())),
+        _ => Err(format!(
+            "a socket's path holds at most {PATH_BYTES_MAX} bytes"
+        )),
+    }
+}
+
+/// `Name: value`, as a response field (RFC 9110 §5.1, §5.5).
+pub(crate) fn field(line: &str) -> Result<(String, String), Advice> {
+    let (name, value) = line
+        .split_once(':')
+        .ok_or("give a field as 'Name: value'")?;
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err("a field's name is letters, digits and -, right before the colon".into());
+    }
+    if is_framing_field(name) {
+        return Err(format!("{name} is written by the server itself"));
+    }
+    let value = value.trim_matches([' ', '\t']);
+    if value.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err("a field's value holds no control characters".into());
+    }
+    Ok((name.into(), value.into()))
+}
+
+/// `ext=type/subtype`.
+pub(crate) fn mime(word: &str) -> Result<(String, String), Advice> {
+    let advice = "give an extension and its type: md=text/markdown";
+    let (ext, media_type) = word.split_once('=').ok_or(advice)?;
+    let ext = ext.strip_prefix('.').unwrap_or(ext);
+    let (kind, subtype) = media_type.split_once('/').ok_or(advice)?;
+    let printable = subtype.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if ext.is_empty() || kind.is_empty() || subtype.is_empty() || !printable {
+        return Err(advice.into());
+    }
+    if ext.contains('/') || !kind.bytes().all(is_token_byte) {
+        return Err(advice.into());
+    }
+    Ok((ext.to_ascii_lowercase(), media_type.into()))
+}
+
+/// A path below which everything is served: starts with `/`, ends without.
+pub(crate) fn prefix(word: &str) -> Result<String, Advice> {
+    let trimmed = word.strip_suffix('/').unwrap_or(word);
+    let plain = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    let below_root = trimmed.strip_prefix('/');
+    if below_root.is_some_and(|rest| rest.split('/').all(plain)) {
+        return Ok(trimmed.into());
+    }
+    Err("give a path such as /docs, of letters, digits, - . _ and ~".into())
+}
+
+/// The name of one file in the directory: no path.
+pub(crate) fn file_name(word: &str) -> Result<String, Advice> {
+    match word {
+        "" | "." | ".." => Err("give the name of a file".into()),
+        _ if word.contains(['/', '\0']) => Err("give a name without slashes".into()),
+        _ => Ok(word.into()),
+    }
+}
+
+/// tchar of RFC 9110 §5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A number and what follows it.
+fn split_unit(word: &str) -> (&str, &str) {
+    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.');
+    word.split_at(end.unwrap_or(word.len()))
+}
+
+/// Digits and nothing else: `u16::from_str` would take `+80` too.
+fn plain_number<T: FromStr>(word: &str) -> Option<T> {
+    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { word.parse().ok() } else { None }
+}
+
+/// `f64::from_str` would take `inf`, `nan` and `1e9` too.
+fn decimal(word: &str) -> Option<f64> {
+    let plain = word
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain { word.parse().ok() } else { None }
+}
+
+const DURATION_ADVICE: &str = "give seconds, or a number with ms, s, m or h: 0.2, 500ms, 5m";
+const SIZE_ADVICE: &str = "give bytes, or a whole number with K, M or G (1K is 1024): 64M";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_decimals_and_units_and_nothing_else() {
+        let check = |word: &str, millis: Option<u64>| {
+            assert_eq!(
+                duration(word).ok(),
+                millis.map(Duration::from_millis),
+                "{word}"
+            );
+        };
+        check("10", Some(10_000));
+        check("0.2", Some(200));
+        check(".5", Some(500));
+        check("500ms", Some(500));
+        check("1s", Some(1_000));
+        check("1.5m", Some(90_000));
+        check("2h", Some(7_200_000));
+        check("8760h", Some(31_536_000_000));
+        let refused = [
+            "",
+            "0",
+            "0.0",
+            "0ms",
+            "-1",
+            "+1",
+            "1e3",
+            "inf",
+            "nan",
+            "1 s",
+            "s",
+            ".",
+            "1.2.3",
+            "1d",
+            "8761h",
+            "99999999999999999999999999",
+            "0.0000000000001",
+            "١",
+        ];
+        for word in refused {
+            check(word, None);
+        }
+        assert_eq!(duration_or_zero("0"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn sizes_take_binary_units() {
+        let check = |word: &str, bytes: Option<u64>| assert_eq!(size(word).ok(), bytes, "{word}");
+        check("0", Some(0));
+        check("4096", Some(4096));
+        check("64K", Some(65_536));
+        check("64MiB", Some(67_108_864));
+        check("2g", Some(2_147_483_648));
+        for word in [
+            "",
+            "K",
+            "1.5M",
+            "-1",
+            "1KB",
+            "1T",
+            "18446744073709551616",
+            "17179869184G",
+        ] {
+            check(word, None);
+        }
+    }
+
+    #[test]
+    fn workers_are_some_or_auto() {
+        assert_eq!(workers("auto"), Ok(Workers::Auto));
+        assert_eq!(workers("4"), Ok(Workers::Count(4)));
+        for word in ["0", "257", "-1", "", "four"] {
+            assert!(workers(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn listen_takes_addresses_ports_and_unix_sockets() {
+        let tcp = |word: &str| Ok(Listen::Tcp(word.parse().unwrap()));
+        let check = |word: &str, expected| assert_eq!(listen(word), expected, "{word}");
+        check("127.0.0.1:80", tcp("127.0.0.1:80"));
+        check("[::1]:0", tcp("[::1]:0"));
+        check("[fe80::1%2]:80", tcp("[fe80::1%2]:80"));
+        check("0.0.0.0", Ok(Listen::Ip([0, 0, 0, 0].into())));
+        check("::", Ok(Listen::Ip("::".parse().unwrap())));
+        check("[::]", Ok(Listen::Ip("::".parse().unwrap())));
+        check("8080", Ok(Listen::Port(8080)));
+        check("localhost:8080", Ok(Listen::Port(8080)));
+        check("unix:/run/a b", Ok(Listen::Unix("/run/a b".into())));
+        for word in [
+            "",
+            "65536",
+            "+80",
+            ":80",
+            "example.com:80",
+            "1.2.3:80",
+            "::1:x",
+            "unix:",
+        ] {
+            assert!(listen(word).is_err(), "{word}");
+        }
+        let long = format!("unix:/{}", "x".repeat(107));
+        assert!(listen(&long).is_err());
+        assert!(listen(&long[..long.len() - 1]).is_ok());
+        assert!(listen(":80").is_err_and(|advice| advice.contains("0.0.0.0:80")));
+    }
+
+    #[test]
+    fn fields_cannot_split_a_response_or_frame_it() {
+        let check = |line: &str, expected: Option<(&str, &str)>| {
+            let got = field(line).ok();
+            let got = got.as_ref().map(|(name, value)| (&name[..], &value[..]));
+            assert_eq!(got, expected, "{line:?}");
+        };
+        check("X-A: b", Some(("X-A", "b")));
+        check("X-A:b:c", Some(("X-A", "b:c")));
+        check("X-Empty:", Some(("X-Empty", "")));
+        check("X-Name: caf\u{e9}", Some(("X-Name", "caf\u{e9}")));
+        // RFC 9112 §5.1: no white space before the colon; RFC 9110 §5.5: no CR, LF, NUL.
+        for line in [
+            "X-A",
+            ": b",
+            "X A: b",
+            "X-A : b",
+            "X-A: b\r\nX: y",
+            "X: a\0b",
+            "X: \x7f",
+        ] {
+            check(line, None);
+        }
+        for line in ["Content-Length: 1", "connection: close", "Date: now"] {
+            check(line, None);
+        }
+    }
+
+    #[test]
+    fn types_prefixes_and_names() {
+        let pair = |ext: &str, kind: &str| Ok((ext.to_owned(), kind.to_owned()));
+        assert_eq!(mime("md=text/markdown"), pair("md", "text/markdown"));
+        assert_eq!(mime(".MD=text/x; q=1"), pair("md", "text/x; q=1"));
+        for word in [
+            "md",
+            "=a/b",
+            "md=text",
+            "md=/x",
+            "md=x/",
+            "a/b=c/d",
+            "x=a/b\r\nc: d",
+        ] {
+            assert!(mime(word).is_err(), "{word:?}");
+        }
+        assert_eq!(prefix("/docs"), Ok("/docs".into()));
+        assert_eq!(prefix("/a/b/"), Ok("/a/b".into()));
+        for word in [
+            "", "/", "docs", "//", "/a//b", "/../a", "/a?b", "/a b", "/%41", "//evil",
+        ] {
+            assert!(prefix(word).is_err(), "{word}");
+        }
+        assert_eq!(file_name("index.html"), Ok("index.html".into()));
+        for word in ["", ".", "..", "a/b"] {
+            assert!(file_name(word).is_err(), "{word}");
+        }
+    }
+}
