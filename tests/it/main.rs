@@ -10,4 +10,5 @@ mod allocations;
 mod cases;
 mod conformance;
 mod files;
+mod floors;
 mod wire;

@@ -1,0 +1,211 @@
+//! The floors of the house: who may name whom. Arrows go down only.
+//!
+//! The compiler would let any module name any other; this test reads each file under `src/` and
+//! holds every `crate::…` path against the table below, and every foreign crate that is meant to
+//! stay in one place against the second table. Comments may point anywhere (they are how a reader
+//! finds the way), and so may the unit tests at the end of a file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may name besides itself, from the ground up. `config` stands between the
+/// floors: plain values that the drivers read, made from those of the floors below.
+const FLOORS: [(&str, &[&str]); 8] = [
+    ("http", &[]),
+    ("conn", &["http"]),
+    ("readiness", &[]),
+    ("kernel", &["http", "readiness"]),
+    ("service", &["http"]),
+    ("config", &["conn", "kernel", "service"]),
+    (
+        "driver",
+        &["config", "conn", "http", "kernel", "readiness", "service"],
+    ),
+    // The program sees the library from outside, as `httpoll::…`.
+    ("cli", &[]),
+];
+
+/// All that the kernel's floor knows of HTTP: time, who is knocking, and bytes with a length.
+const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
+
+/// Crates and modules of std that stay where their subject is.
+const CONTAINED: [(&str, &[&str]); 10] = [
+    ("clap::", &["cli.rs", "cli/"]),
+    ("httparse::", &["http/"]),
+    ("libc::", &["kernel/", "readiness/"]),
+    ("mime_guess::", &["service/"]),
+    ("mio::", &["readiness/edge_mio.rs"]),
+    (
+        "rustix::",
+        &["kernel/", "readiness/", "service/", "driver/"],
+    ),
+    ("signal_hook::", &["driver/"]),
+    ("std::fs", &["kernel/listen", "service/", "cli.rs"]),
+    ("std::thread", &["driver/", "kernel/sim", "cli.rs"]),
+    ("std::process", &["main.rs", "driver/"]),
+];
+
+#[test]
+fn arrows_go_down_only() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        let floor = floor_of(&file);
+        let Some((_, below)) = FLOORS.iter().find(|(name, _)| *name == floor) else {
+            assert!(
+                ["lib.rs", "main.rs"].contains(&file.as_str()),
+                "{file} stands on no floor"
+            );
+            continue;
+        };
+        for path in crate_paths(&code, &file) {
+            let (named, item) = path.split_once("::").unwrap_or((&path, ""));
+            let down = named == floor || below.contains(&named);
+            let http_leaks = floor == "kernel"
+                && named == "http"
+                && !HTTP_FOR_KERNEL.contains(&item.split("::").next().unwrap_or(""));
+            if !down || http_leaks {
+                wrong.push(format!("{file} names crate::{path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn borrowed_crates_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        for (name, rooms) in CONTAINED {
+            let at_home = rooms.iter().any(|room| file.starts_with(room));
+            if !at_home && names(&code, name) {
+                wrong.push(format!("{file} names {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn paths_are_found_in_every_way_of_writing_them() {
+    let check = |code: &str, expected: &[&str]| {
+        let found = crate_paths(&code_only(code), "kernel/linux.rs");
+        let expected: BTreeSet<String> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{code}");
+    };
+    check("use crate::service::Files;", &["service::Files"]);
+    check(
+        "use crate::{service, conn::{Limits, Phase}};",
+        &["service", "conn::Limits", "conn::Phase"],
+    );
+    check(
+        "use crate::http::{\n    Tick,\n    body::{Body, Part},\n};",
+        &["http::Tick", "http::body::Body", "http::body::Part"],
+    );
+    check("let x = crate::run(1);", &["run"]);
+    check("fn f(x: &crate::conn::Limits) {}", &["conn::Limits"]);
+    check("use super::super::driver;", &["driver"]);
+    check("use super::Peer;", &[]);
+    check(
+        "//! [`X`](crate::service::X)\nuse crate::readiness::X;",
+        &["readiness::X"],
+    );
+    check(
+        "fn f() {}\n#[cfg(test)]\nmod tests { use crate::driver::X; }",
+        &[],
+    );
+    check("use mycrate::service::X;", &[]);
+}
+
+/// Every file under `src/` by its path there, without comments and unit tests.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap();
+        let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        for path in paths {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                let code = code_only(&fs::read_to_string(&path).unwrap());
+                found.push((name.to_owned(), code));
+            }
+        }
+    }
+    assert!(found.len() > 20, "this is not the whole house");
+    found
+}
+
+fn floor_of(file: &str) -> &str {
+    let first = file.split('/').next().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// Tests stand at the end of their file (house style), so the rest of the file is theirs.
+fn code_only(text: &str) -> String {
+    let end = text.find("\n#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let lines = text[..end].lines();
+    let code: Vec<_> = lines
+        .map(|line| line.find("//").map_or(line, |at| &line[..at]))
+        .collect();
+    code.join("\n")
+}
+
+/// Whether `code` has `path` as a path of its own, not as the end of a longer name.
+fn names(code: &str, path: &str) -> bool {
+    starts_of(code, path).next().is_some()
+}
+
+fn starts_of<'a>(code: &'a str, path: &'a str) -> impl Iterator<Item = usize> + 'a {
+    code.match_indices(path).filter_map(move |(at, _)| {
+        let before = code[..at].chars().next_back();
+        let inside = before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
+        (!inside).then_some(at)
+    })
+}
+
+/// The paths from the crate's root in `code`: `crate::a::B` as `a::B`, groups taken apart, and
+/// chains of `super::` that climb to the root.
+fn crate_paths(code: &str, file: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let is_mod = file.ends_with("/mod.rs");
+    let to_root = file.matches('/').count() + usize::from(!is_mod);
+    for start in ["crate::".to_owned(), "super::".repeat(to_root)] {
+        for at in starts_of(code, &start) {
+            expand("", &code[at + start.len()..], &mut found);
+        }
+    }
+    found
+}
+
+/// Adds the paths that `rest` begins with, below `prefix`. Returns what follows them.
+fn expand<'a>(prefix: &str, rest: &'a str, found: &mut BTreeSet<String>) -> &'a str {
+    let rest = rest.trim_start();
+    if let Some(mut inner) = rest.strip_prefix('{') {
+        loop {
+            inner = expand(prefix, inner, found).trim_start();
+            inner = inner.strip_prefix(',').unwrap_or(inner).trim_start();
+            if let Some(after) = inner.strip_prefix('}') {
+                return after;
+            }
+            assert!(!inner.is_empty(), "an unclosed group below {prefix}");
+        }
+    }
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*');
+    let (segment, after) = rest.split_at(end.unwrap_or(rest.len()));
+    assert!(!segment.is_empty(), "no path below {prefix}: {:.40}", rest);
+    let path = format!("{prefix}{segment}");
+    if let Some(after) = after
+        .strip_prefix("::")
+        .filter(|next| !next.starts_with('<'))
+    {
+        return expand(&format!("{path}::"), after, found);
+    }
+    found.insert(path);
+    match after.trim_start().strip_prefix("as ") {
+        Some(alias) => alias.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'),
+        None => after,
+    }
+}
