@@ -201,6 +201,7 @@ impl Connection {
         if outbox.is_empty() {
             buffers.writes.since = Some(now.instant);
             buffers.writes.check = None;
+            buffers.writes.began = Some((now.instant, i128::from(buffers.writes.sent)));
         }
         encode_head(
             outbox.encode(),

@@ -234,11 +234,21 @@ pub(super) struct WriteProgress {
     /// Bytes given to the kernel.
     pub(super) sent: u64,
     /// Of these, acknowledged when we last looked; negative while older answers are not.
-    pub(super) acknowledged: Option<i128>,
+    pub(super) last_acknowledged: Option<i128>,
     /// When that last grew.
     pub(super) since: Option<Instant>,
     /// When to look next.
     pub(super) check: Option<Instant>,
+    /// When the present answers began to be sent, and what had been acknowledged then.
+    pub(super) began: Option<(Instant, i128)>,
+}
+
+impl WriteProgress {
+    /// Bytes acknowledged so far. Signed: the kernel may still hold answers from before these
+    /// buffers were lent.
+    pub(super) fn acknowledged(&self, unacknowledged: usize) -> i128 {
+        i128::from(self.sent) - unacknowledged as i128
+    }
 }
 
 /// Answers on their way out, for access lines: empty unless those are wanted.

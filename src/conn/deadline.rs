@@ -12,6 +12,9 @@ use crate::http::{ProtocolError, Tick};
 /// How often within a write time-out the acknowledgements are looked at.
 const WRITE_CHECKS: u32 = 4;
 
+/// How long a reader is watched before it can be called slow.
+const SLOW_READER_AFTER: Duration = Duration::from_secs(1);
+
 impl Connection {
     /// When [`Connection::on_deadline`] wants to be called, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -55,6 +58,20 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// Whether an answer has been under way for a while to a reader slower than the minimal rate:
+    /// the one kind of answer that may be cut when there is no other way to make room.
+    pub fn is_slow_reader(&self, now: &Tick, unacknowledged: usize) -> bool {
+        let Some(writes) = self.buffers.as_ref().map(|b| &b.writes) else {
+            return false;
+        };
+        let Some((began, before)) = writes.began.filter(|_| self.wants_write()) else {
+            return false;
+        };
+        let waited = now.instant.saturating_duration_since(began);
+        let due = i128::from(self.limits.rate_min) * waited.as_millis() as i128 / 1000;
+        waited >= SLOW_READER_AFTER && writes.acknowledged(unacknowledged) - before < due
     }
 
     /// Content slower than the minimal rate is no progress: the mark moves only when the average
@@ -112,9 +129,8 @@ impl Connection {
             return true;
         };
         let writes = &mut buffers.writes;
-        // Signed: the kernel may still hold answers from before these buffers were lent.
-        let acknowledged = i128::from(writes.sent) - unacknowledged as i128;
-        let before = writes.acknowledged.replace(acknowledged);
+        let acknowledged = writes.acknowledged(unacknowledged);
+        let before = writes.last_acknowledged.replace(acknowledged);
         if before.is_some_and(|before| acknowledged > before) || writes.since.is_none() {
             writes.since = Some(now.instant);
         }

@@ -32,6 +32,9 @@ const ACCEPTS_MAX: usize = 64;
 /// The listeners of a loop.
 pub(super) struct Door<K: Kernel> {
     gates: Vec<Gate<K>>,
+    /// Connections that may be dropped to make room, the first to go last, as of a turn.
+    victims: Vec<Token>,
+    victims_of: u64,
 }
 
 struct Gate<K: Kernel> {
@@ -52,7 +55,11 @@ impl<K: Kernel> Door<K> {
                 paused_until: None,
             });
         }
-        Ok(Self { gates })
+        Ok(Self {
+            gates,
+            victims: Vec::new(),
+            victims_of: 0,
+        })
     }
 
     pub(super) fn on_event(&mut self, token: Token) {
@@ -199,28 +206,46 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Makes room: first the oldest connection that never completed a request, then the longest
-    /// idle one; never an answer in flight.
+    /// idle one, then a reader below the minimal rate; never another answer in flight.
     fn evict(&mut self, now: &Tick) -> bool {
-        let candidates = self.slots.iter().filter(|(_, slot)| !slot.queued);
-        let victim = candidates
+        if self.door.victims_of != now.turn {
+            self.door.victims_of = now.turn;
+            self.door.victims = self.list_victims(now);
+        }
+        while let Some(token) = self.door.victims.pop() {
+            // Served, gone or come back since the list was made?
+            let Some(slot) = self.slots.get_mut(token) else {
+                continue;
+            };
+            if victim_class(slot, &self.kernel, now).is_some() {
+                self.close(token, CloseReason::Evicted);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Who may be dropped, the first to go last. Made once per turn: at the limit, a list per
+    /// accepted client would cost every client a walk over all others.
+    fn list_victims(&self, now: &Tick) -> Vec<Token> {
+        let mut victims: Vec<_> = self
+            .slots
+            .iter()
             .filter_map(|(token, slot)| {
-                let waits = slot.conn.phase() == Phase::AwaitHead && !slot.conn.wants_write();
-                let class = match (waits, slot.conn.has_served(), slot.conn.is_idle()) {
-                    (true, false, _) => 0,
-                    (true, true, true) => 1,
-                    _ => return None,
-                };
+                let class = victim_class(slot, &self.kernel, now)?;
                 Some((class, slot.conn.since(), token.0))
             })
-            .min();
-        let _ = now;
-        match victim {
-            Some((_, _, token)) => {
-                self.close(Token(token), CloseReason::Evicted);
-                true
-            }
-            None => false,
+            .collect();
+        let wanted = ACCEPTS_MAX.min(victims.len());
+        if wanted < victims.len() {
+            victims.select_nth_unstable(wanted);
+            victims.truncate(wanted);
         }
+        victims.sort_unstable_by(|a, b| b.cmp(a));
+        victims
+            .into_iter()
+            .map(|(_, _, token)| Token(token))
+            .collect()
     }
 
     /// A connection has left.
@@ -258,6 +283,23 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         self.slots.len() == 0
     }
+}
+
+/// In which order connections are dropped; `None` must not be.
+fn victim_class<K: Kernel>(slot: &Slot<K>, kernel: &K, now: &Tick) -> Option<u8> {
+    let conn = &slot.conn;
+    if slot.queued {
+        return None;
+    }
+    if conn.phase() == Phase::AwaitHead && !conn.wants_write() {
+        return match (conn.has_served(), conn.is_idle()) {
+            (false, _) => Some(0),
+            (true, true) => Some(1),
+            (true, false) => None,
+        };
+    }
+    conn.is_slow_reader(now, kernel.unacknowledged(&slot.socket))
+        .then_some(2)
 }
 
 /// Out of descriptors or memory: not this client's fault, and not over by trying at once.
