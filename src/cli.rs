@@ -17,7 +17,9 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use httpoll::config::{Backend, Config, ListenAddr, LogMode};
 use httpoll::conn::Limits;
-use httpoll::service::{EtagMode, FilesConfig, HeaderRule, Symlinks};
+use httpoll::service::{
+    EtagMode, Files, FilesConfig, HeaderRule, Router, Service, Symlinks, hello,
+};
 
 pub(crate) mod startup;
 mod values;
@@ -33,9 +35,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     serving: Serving,
     #[command(flatten)]
-    files: Files,
+    files: FileOptions,
     #[command(flatten)]
-    caching: Caching,
+    caching: CacheOptions,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
@@ -72,7 +74,7 @@ struct Serving {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
-struct Files {
+struct FileOptions {
     /// Serve names that start with a dot (.well-known always is)
     #[arg(long)]
     hidden: bool,
@@ -122,7 +124,7 @@ struct Files {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Caching")]
-struct Caching {
+struct CacheOptions {
     /// How long browsers may keep files [default: they ask every time]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_AGE))]
     max_age: Option<u64>,
@@ -211,6 +213,25 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, R
     options.plan()
 }
 
+/// What makes the service of each loop. Opens the directory, once.
+pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + use<>, String> {
+    let open = |config: &FilesConfig| {
+        let root = startup::printable(&config.root);
+        Files::open(config, plan.config.workers)
+            .map_err(|error| format!("cannot serve {root}: {error}"))
+    };
+    let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
+    Ok(move || -> Box<dyn Service> {
+        match files.clone() {
+            None => Box::new(Router::new().get("/", hello)),
+            Some(files) if with_hello => {
+                Box::new(Router::new().get("/hello", hello).otherwise(files))
+            }
+            Some(files) => Box::new(files),
+        }
+    })
+}
+
 impl Options {
     fn plan(self) -> Result<Plan, Refusal> {
         let config = self.config().map_err(Refusal::Usage)?;
@@ -282,8 +303,8 @@ impl Options {
 fn files_config(
     root: PathBuf,
     single_file: bool,
-    files: Files,
-    caching: Caching,
+    files: FileOptions,
+    caching: CacheOptions,
 ) -> Result<FilesConfig, String> {
     let default = FilesConfig::default();
     Ok(FilesConfig {

@@ -10,3 +10,8 @@ pub mod http;
 pub mod kernel;
 pub mod readiness;
 pub mod service;
+
+/// README's example compiles, or `cargo test` says so.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,22 +1,50 @@
-//! Temporary.
-use httpoll::config::{Backend, Config};
-use httpoll::driver::Server;
-use httpoll::service::{Router, hello};
-fn main() {
-    let mut config = Config::default();
-    let mut args = std::env::args().skip(1);
-    while let Some(a) = args.next() {
-        match a.as_str() {
-            "--port" => config.port = args.next().unwrap().parse().unwrap(),
-            "--backend" => {
-                let b = args.next().unwrap();
-                config.backend = Backend::ALL.into_iter().find(|x| x.name() == b).unwrap();
-            }
-            "--trace" => config.trace = true,
-            "--workers" => config.workers = args.next().unwrap().parse().unwrap(),
-            _ => {}
+//! httpoll, the program: words, a plan, a server, an exit code. Nothing else.
+//!
+//! Two things that it relies on were done before `main`, by Rust's runtime: standard descriptors
+//! that were closed are open on /dev/null, so that no client's socket can become descriptor 1;
+//! and SIGPIPE is ignored, so that writing to a pipe without a reader is an error and not the end.
+//! `tests/it/startup.rs` shows both.
+
+mod cli;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cli::{Plan, Refusal, startup};
+use httpoll::driver::{AccessLog, Server};
+
+fn main() -> ExitCode {
+    let (code, line) = match cli::parse(std::env::args_os()) {
+        Ok(plan) => match serve(&plan) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (1, error.to_string()),
+        },
+        Err(Refusal::Asked(text)) => {
+            let _ = io::stdout().write_all(text.as_bytes()); // `httpoll --help | head -1`
+            return ExitCode::SUCCESS;
         }
-    }
-    let server = Server::bind(config).unwrap();
-    server.run(|| Router::new().get("/", hello)).unwrap();
+        Err(Refusal::Usage(line)) => (2, line),
+        Err(Refusal::Start(line)) => (1, line),
+    };
+    let _ = writeln!(io::stderr(), "httpoll: {line}");
+    ExitCode::from(code)
 }
+
+fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
+    let service = cli::service(plan)?;
+    let server = Server::bind(plan.config.clone())?;
+    let (log, log_end) = AccessLog::stdout()?;
+    log.say(startup::text(
+        plan,
+        server.addresses(),
+        &startup::interfaces(),
+    ));
+    let wanted = plan.config.log.is_on(io::stdout().is_terminal());
+    server.log_to(wanted.then_some(log)).run(service)?;
+    log_end.wait(LOG_PATIENCE);
+    Ok(())
+}
+
+/// How long the last access lines may take at the end.
+const LOG_PATIENCE: Duration = Duration::from_millis(100);

@@ -8,7 +8,9 @@
 
 mod allocations;
 mod cases;
+mod cli;
 mod conformance;
 mod files;
 mod floors;
+mod startup;
 mod wire;

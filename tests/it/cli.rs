@@ -1,0 +1,134 @@
+//! The program before it serves: words it understands, words it refuses, and how it says so.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use expect_test::{Expect, expect, expect_file};
+
+/// Runs a command line that must end by itself: exit code, standard output, standard error.
+fn run(words: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+    let output = command
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().expect("ended by itself");
+    (code, text(output.stdout), text(output.stderr))
+}
+
+/// A refusal: its code, nothing on standard output, one line on standard error.
+fn refused(words: &[&str], code: i32, line: &Expect) {
+    let (actual, out, err) = run(words);
+    assert_eq!((actual, out.as_str()), (code, ""), "{words:?}: {err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    line.assert_eq(&err);
+}
+
+#[test]
+fn help_is_a_page_worth_reading() {
+    let (code, out, err) = run(&["--help"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.lines().all(|line| line.len() <= 100), "fits a terminal");
+    expect_file!["help.txt"].assert_eq(&out);
+    assert_eq!(run(&["-h"]).1, out, "there is one help, not two");
+}
+
+#[test]
+fn version_is_one_line() {
+    let expected = concat!("httpoll ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(run(&["--version"]), (0, expected.into(), String::new()));
+}
+
+#[test]
+fn wrong_options_are_one_line_of_advice() {
+    refused(
+        &["--backend", "uring"],
+        2,
+        &expect![[r#"
+            httpoll: invalid value 'uring' for '--backend <NAME>' [possible values: edge, level, poll, select, threads, blocking] (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
+        &["--idle-timeout", "soon"],
+        2,
+        &expect![[r#"
+            httpoll: invalid value 'soon' for '--idle-timeout <SECONDS>': give seconds, or a number with ms, s, m or h: 0.2, 500ms, 5m (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
+        &["--prot", "80"],
+        2,
+        &expect![[r#"
+            httpoll: unexpected argument '--prot' found; a similar argument exists: '--port' (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
+        &["--listen", ":80"],
+        2,
+        &expect![[r#"
+            httpoll: invalid value ':80' for '--listen <ADDR>': say for whom: 127.0.0.1:80 (this machine) or 0.0.0.0:80 (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
+        &["--header", "Content-Length: 1"],
+        2,
+        &expect![[r#"
+            httpoll: invalid value 'Content-Length: 1' for '--header <FIELD>': Content-Length is written by the server itself (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
+        &["--workers", "2", "--backend", "threads"],
+        2,
+        &expect![[r#"
+            httpoll: --workers 2 needs a backend with a loop: edge, level, poll or select
+        "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_served_is_one_line_of_advice() {
+    refused(
+        &["no/such"],
+        1,
+        &expect![[r#"
+            httpoll: no such directory: no/such (create it, or name another: httpoll DIR)
+        "#]],
+    );
+    refused(
+        &["/dev/null"],
+        1,
+        &expect![[r#"
+            httpoll: cannot serve /dev/null: neither a directory nor a regular file
+        "#]],
+    );
+}
+
+#[test]
+fn a_taken_port_is_an_error_however_many_want_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for workers in ["1", "3"] {
+        let words = ["--hello", "-p", &port, "-w", workers];
+        let (code, out, err) = run(&words);
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        assert_eq!(
+            err.replace(&port, "PORT"),
+            "httpoll: port PORT is taken by another process (at 127.0.0.1); \
+             try --port 0 for a free one\n"
+        );
+    }
+}
+
+#[test]
+fn an_address_of_somebody_else_is_an_error() {
+    refused(
+        &["--hello", "--listen", "192.0.2.1:0"],
+        1,
+        &expect![[r#"
+            httpoll: 192.0.2.1 is not an address of this machine; try 127.0.0.1 for this machine only, or 0.0.0.0 for all its addresses
+        "#]],
+    );
+}

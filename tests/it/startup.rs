@@ -1,0 +1,214 @@
+//! The program as it starts and talks: where it is, what it logs, and that its output, whatever
+//! becomes of it, never becomes a client's problem.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a client connects, and gives up after a while"
+)]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use expect_test::{Expect, expect};
+
+/// A running httpoll, ended with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Server {
+    fn start(words: &[&str], stdout: impl Into<Stdio>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+        command
+            .args(words)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::null())
+            .stdout(stdout);
+        Self(command.spawn().unwrap())
+    }
+
+    /// With standard output to be read, up to and with the line of the first IPv4 address.
+    fn start_and_listen(words: &[&str]) -> (Self, String, SocketAddr, BufReader<ChildStdout>) {
+        let mut server = Self::start(words, Stdio::piped());
+        let mut out = BufReader::new(server.0.stdout.take().unwrap());
+        let mut told = String::new();
+        loop {
+            let begin = told.len();
+            let n = out.read_line(&mut told).unwrap();
+            assert_ne!(n, 0, "it ended without an address: {told}");
+            if let Some(url) = told[begin..].trim().strip_prefix("http://127.") {
+                let address = format!("127.{}", url.split('/').next().unwrap());
+                return (server, told, address.parse().unwrap(), out);
+            }
+        }
+    }
+}
+
+/// One exchange on a connection of its own; the whole answer.
+fn exchange<S: Read + Write>(mut stream: S, target: &str) -> String {
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    answer
+}
+
+fn get(address: SocketAddr, target: &str) -> String {
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    exchange(stream, target)
+}
+
+/// Connects as soon as somebody listens there.
+fn connect_when_bound(path: &Path) -> UnixStream {
+    let begun = Instant::now();
+    loop {
+        match UnixStream::connect(path) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(10), "{error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_printed_address_is_the_one_that_answers() {
+    let check = |words: &[&str], expected: &Expect| {
+        let (_server, told, address, _out) = Server::start_and_listen(words);
+        assert!(get(address, "/").ends_with("\r\n\r\nHello, World!"));
+        let told = told.replace(&address.port().to_string(), "PORT");
+        expected.assert_eq(&told.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    };
+    check(
+        &["--hello", "--port", "0"],
+        &expect![[r#"
+            httpoll VERSION serves Hello, World! (edge, one loop)
+              http://127.0.0.1:PORT/
+        "#]],
+    );
+    check(
+        &["--hello", "-l", "127.0.0.1:0", "-b", "poll", "-w", "2"],
+        &expect![[r#"
+            httpoll VERSION serves Hello, World! (poll, 2 loops)
+              http://127.0.0.1:PORT/
+        "#]],
+    );
+}
+
+#[test]
+fn a_line_per_request() {
+    let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
+    let (_server, _, address, mut out) = Server::start_and_listen(&words);
+    get(address, "/?a='b");
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert_eq!((time.len(), time.ends_with('Z')), (20, true), "{line}");
+    let expected = "127.0.0.1 \"GET /?a='b HTTP/1.1\" 200 13 ";
+    let took = rest
+        .strip_prefix(expected)
+        .unwrap_or_else(|| panic!("{line}"));
+    let took: f64 = took.strip_suffix("ms\n").unwrap().parse().unwrap();
+    assert!((0.0..10_000.0).contains(&took), "{line}");
+}
+
+/// Such a request is refused, and its line still tells of it without obeying it.
+#[test]
+fn a_client_cannot_steer_the_terminal_that_shows_the_log() {
+    let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
+    let (_server, _, address, mut out) = Server::start_and_listen(&words);
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = b"GET /\x1b[2J\xc2\x9b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(head).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let printable = |c: char| matches!(c, ' '..='~');
+    assert!(
+        line.trim_end_matches('\n').chars().all(printable),
+        "{line:?}"
+    );
+    assert!(line.ends_with("ms\n"), "{line:?}");
+}
+
+#[test]
+fn without_a_terminal_and_without_a_wish_there_are_no_lines() {
+    for mode in ["auto", "off"] {
+        let words = ["--hello", "-l", "127.0.0.1:0", "--log", mode];
+        let (server, _, address, mut out) = Server::start_and_listen(&words);
+        get(address, "/");
+        drop(server);
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "{mode}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
+    let (mut server, _, address, out) = Server::start_and_listen(&words);
+    drop(out); // from now on: EPIPE
+    for _ in 0..10 {
+        get(address, "/");
+    }
+    assert!(server.0.try_wait().unwrap().is_none(), "it is still there");
+}
+
+/// A pipe holds 64 KiB, the channel 64 chunks: at 4 KiB a line, 200 requests are more than both.
+#[test]
+fn a_log_that_is_read_too_slowly_stops_nothing() {
+    let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
+    let (_server, _, address, out) = Server::start_and_listen(&words);
+    let target = format!("/?{}", "x".repeat(4000));
+    for _ in 0..200 {
+        get(address, &target);
+    }
+    drop(out); // not read since the start-up text
+}
+
+#[test]
+fn a_log_on_a_full_disk_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listen = format!("unix:{}", path.display());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let words = ["--hello", "-l", &listen, "--log", "plain"];
+    let _server = Server::start(&words, full);
+    for _ in 0..10 {
+        exchange(connect_when_bound(&path), "/");
+    }
+}
+
+#[test]
+fn closed_standard_descriptors_never_become_a_clients_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let script = r#"exec "$0" --hello --log plain -l "unix:$1" <&- >&- 2>&-"#;
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", script, env!("CARGO_BIN_EXE_httpoll")])
+        .arg(&path);
+    let server = Server(shell.spawn().unwrap());
+    let answer = exchange(connect_when_bound(&path), "/");
+    assert!(answer.ends_with("\r\n\r\nHello, World!"), "{answer}");
+    let _open = connect_when_bound(&path);
+    for fd in 0..=2 {
+        let link = fs::read_link(format!("/proc/{}/fd/{fd}", server.0.id())).unwrap();
+        assert_eq!(link, Path::new("/dev/null"), "descriptor {fd}");
+    }
+}
