@@ -114,6 +114,14 @@ fn paths_are_found_in_every_way_of_writing_them() {
         "fn f() {}\n#[cfg(test)]\nmod tests { use crate::driver::X; }",
         &[],
     );
+    check(
+        "#[cfg(test)]\nuse crate::driver::X;\n\nmod y;",
+        &["driver::X"],
+    );
+    check(
+        "\n#[cfg(test)]\n#[expect(\n    x\n)]\nmod tests { use crate::driver::X; }",
+        &[],
+    );
     check("use mycrate::service::X;", &[]);
 }
 
@@ -145,7 +153,13 @@ fn floor_of(file: &str) -> &str {
 
 /// Tests stand at the end of their file (house style), so the rest of the file is theirs.
 fn code_only(text: &str) -> String {
-    let end = text.find("\n#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let is_module = |at: &usize| {
+        let mut lines = text[*at..].lines().skip(2);
+        let item = lines.find(|line| line.is_empty() || line.starts_with(char::is_alphabetic));
+        item.is_some_and(|item| item.starts_with("mod "))
+    };
+    let marks = text.match_indices("\n#[cfg(test)]\n").map(|(at, _)| at);
+    let end = marks.filter(is_module).min().unwrap_or(text.len());
     let lines = text[..end].lines();
     let code: Vec<_> = lines
         .map(|line| line.find("//").map_or(line, |at| &line[..at]))
