@@ -316,7 +316,8 @@ mod tests {
     #[test]
     fn chunked_bodies_decode_the_same_whole_and_in_any_pieces() {
         use ProtocolError as E;
-        let cases: &[(&[u8], Result<Option<&[u8]>, E>)] = &[
+        type Expected<'a> = Result<Option<&'a [u8]>, E>;
+        let cases: &[(&[u8], Expected<'_>)] = &[
             (b"0\r\n\r\n", Ok(Some(b""))),
             (b"5\r\nhello\r\n0\r\n\r\n", Ok(Some(b"hello"))),
             (
@@ -434,13 +435,8 @@ mod tests {
             (&[""], Err(E::CodingNotFinal)),
         ];
         for (lines, expected) in cases {
-            let lines = lines.iter().map(|line| line.as_bytes());
-            assert_eq!(
-                transfer_encoding(lines.clone()),
-                *expected,
-                "{:?}",
-                lines.last()
-            );
+            let found = transfer_encoding(lines.iter().map(|line| line.as_bytes()));
+            assert_eq!(found, *expected, "{lines:?}");
         }
     }
 }

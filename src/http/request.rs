@@ -508,6 +508,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
     fn every_refusal_has_its_row() {
         use ProtocolError as E;
         let host = "Host: a\r\n\r\n";
