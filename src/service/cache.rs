@@ -84,12 +84,13 @@ impl Cache {
         Some(slot)
     }
 
-    /// Keeps a resource, unless it alone is too much. `turn` and `now` are those of the look.
+    /// Keeps a resource, unless it alone is too much or changed while it was read. `turn` and `now` are those of the look.
     pub(super) fn insert(&mut self, key: &[u8], resource: Resource, turn: u64, now: Instant) {
         self.remove(key);
         let descriptors = resource.descriptors();
         let cost = resource.cost() + key.len() + SLOT_BYTES;
-        if cost > self.max.bytes || descriptors > self.max.descriptors {
+        let fits = cost <= self.max.bytes && descriptors <= self.max.descriptors;
+        if !(fits && resource.whole) {
             return;
         }
         while self.cost.bytes + cost > self.max.bytes

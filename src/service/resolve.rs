@@ -38,6 +38,8 @@ pub(super) enum Named {
 pub(super) struct Resource {
     path: CString,
     identity: Identity,
+    /// Whether it was the same before and after it was read.
+    pub(super) whole: bool,
     /// Whether the next change certainly shows in the identity.
     settled: bool,
     /// Whether looking may wait for another machine.
@@ -69,7 +71,11 @@ impl Resource {
     /// Whether its name still leads to the same version of the same file.
     ///
     /// One statx(2) of the name, not of a descriptor, so that a file put in its place by rename(2)
-    /// is noticed too.
+    /// is noticed too. It follows links wherever they lead, which is harmless: an equal identity
+    /// means the very bytes that were opened beneath the root and published from there; anything
+    /// else is opened anew, by the rules. (So a directory moved out of the root, with a link to it
+    /// left behind, keeps what was cached of it alive until that changes. One openat2 per look
+    /// would end this sooner, at three times the cost.)
     pub(super) fn is_current(&self, root: &Root) -> bool {
         let is_file = |path: &CString| {
             root.identity_at(path)
@@ -221,7 +227,8 @@ impl Resolver<'_> {
         let remote = opened.medium == Medium::Remote;
         let loaded = self.load(opened)?;
         let identity = loaded.identity;
-        let settled = loaded.whole && identity.is_settled(self.now);
+        let whole = loaded.whole;
+        let settled = whole && identity.is_settled(self.now);
         let found = if self.policy.precompressed {
             Some(Found::look(self, path, &identity)?)
         } else {
@@ -242,6 +249,7 @@ impl Resolver<'_> {
         Ok(Named::File(Resource {
             path: path.to_owned(),
             identity,
+            whole,
             settled,
             remote,
             preferred: missing.into(),

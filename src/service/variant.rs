@@ -115,8 +115,8 @@ impl Variant {
             Verdict::Proceed => self.content_answer(&validators, request, now),
         };
         match role {
-            // Another Accept would have got a 404.
-            Role::Application => response.field("Vary", "Accept"),
+            // Another Accept would have got a 404 (RFC 9110 §12.5.5).
+            Role::Application => response.field("Vary", "Accept, Sec-Fetch-Mode"),
             _ => response,
         }
     }

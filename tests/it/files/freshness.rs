@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Site;
+use super::root::race;
 
 #[test]
 fn an_edit_is_seen_by_the_very_next_request() {
@@ -180,36 +179,25 @@ fn an_answer_is_one_version_of_the_file() {
     };
     site.write("a", content(0));
     let root = site.path("");
-    let done = AtomicBool::new(false);
     let mut seen: HashMap<String, (u8, usize)> = HashMap::new();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for version in 1.. {
-                fs::write(root.join("tmp"), content(version)).unwrap();
-                fs::rename(root.join("tmp"), root.join("a")).unwrap();
-                if done.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        });
-        let until = Instant::now() + Duration::from_millis(400);
-        while Instant::now() < until {
-            let answer = site.get("/a");
-            assert_eq!(answer.status, 200);
-            let first = answer.body[0];
-            assert!(
-                answer.body.iter().all(|&byte| byte == first),
-                "two versions in one answer"
-            );
-            let version = (first, answer.body.len());
-            let tag = answer.etag();
-            assert_eq!(
-                *seen.entry(tag).or_insert(version),
-                version,
-                "one tag, two versions"
-            );
-        }
-        done.store(true, Ordering::Relaxed);
+    let mut version = 0;
+    let deploy = || {
+        version += 1;
+        fs::write(root.join("tmp"), content(version)).unwrap();
+        fs::rename(root.join("tmp"), root.join("a")).unwrap();
+    };
+    race(deploy, || {
+        let answer = site.get("/a");
+        assert_eq!(answer.status, 200);
+        let first = answer.body[0];
+        let one = answer.body.iter().all(|&byte| byte == first);
+        assert!(one, "two versions in one answer");
+        let version = (first, answer.body.len());
+        assert_eq!(
+            *seen.entry(answer.etag()).or_insert(version),
+            version,
+            "one tag, two versions"
+        );
     });
     assert!(seen.len() > 20, "{} versions are no race", seen.len());
 }

@@ -179,7 +179,7 @@ fn a_single_page_application_answers_navigations_only() {
     let answer = site.ask("GET", "/users/7", &[NAVIGATION]);
     assert_eq!(
         answer.field("Vary").as_deref(),
-        Some("Accept-Encoding, Accept")
+        Some("Accept-Encoding, Accept, Sec-Fetch-Mode")
     );
     let again = format!("If-None-Match: {}", answer.etag());
     assert_eq!(
