@@ -164,7 +164,7 @@ fn links_by_policy() {
 fn special_and_unreadable_files() {
     let mut site = Site::new(|_| {});
     let fifo = site.path("fifo");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    rustix::fs::mkfifoat(CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
     let _socket = UnixListener::bind(site.path("socket")).unwrap();
     site.write("closed", "no");
     site.write("private/file", "no");
