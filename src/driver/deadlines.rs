@@ -37,7 +37,9 @@ impl Deadlines {
     /// The step at whose end `at` has passed.
     pub(super) fn step(&self, at: Instant) -> Step {
         let since = at.saturating_duration_since(self.base);
-        Step::try_from(since.as_millis().div_ceil(STEP.as_millis())).unwrap_or(NEVER - 1)
+        // PITFALL: in nanoseconds. Cut to milliseconds first, 100.5 ms would come up at 100, early:
+        // `expire` would put it back at the same step and find it due again, for ever.
+        Step::try_from(since.as_nanos().div_ceil(STEP.as_nanos())).unwrap_or(NEVER - 1)
     }
 
     /// Names `token` at `step`.
@@ -86,5 +88,6 @@ mod tests {
         assert_eq!(deadlines.pop_due(now), Some((1, Token(100))));
         assert_eq!(deadlines.pop_due(now), None);
         assert_eq!(deadlines.next(now), Some(Duration::from_millis(200)));
+        assert_eq!(deadlines.step(base + Duration::from_nanos(100_000_001)), 2);
     }
 }
