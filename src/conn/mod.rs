@@ -441,6 +441,9 @@ impl Connection {
     /// Whether [`Connection::next_step`] can go on without anything happening: bytes already taken
     /// from the kernel, which no event will announce again.
     pub fn has_work(&self) -> bool {
+        if self.phase == Phase::Closed {
+            return true; // the driver has not been told yet: Step::Close is waiting
+        }
         if self.starved {
             return false;
         }
