@@ -21,6 +21,8 @@ mod gaps;
 mod linux;
 mod listen;
 mod listener;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod socket;
 mod traced;
 
@@ -28,6 +30,8 @@ pub use blocking::{Acceptor, Arrival, BlockingStream, Stop};
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;
+#[cfg(feature = "sim")]
+pub use sim::Sim;
 pub use socket::Socket;
 pub use traced::{Calls, Count, TraceSink, Traced};
 

@@ -1,0 +1,565 @@
+//! The simulated world: clients and their wires, who watches what, the clock, and the moves that
+//! the schedule chooses among.
+//!
+//! *Floor 2.* Knows everything there is to know, so it can tell the two ways in which a loop
+//! fails: **edge fails by sleeping for ever, level fails by never sleeping**. The first is
+//! [`Verdict::Stall`], the second [`Verdict::Spin`].
+//!
+//! *Read next:* `mod.rs`, the system calls over it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::schedule::Schedule;
+use super::script::{Act, Client};
+use super::wire::{Ready, Server, Wire};
+use crate::readiness::{Event, Interest, Token};
+
+/// What the loop did wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It would sleep although somebody waits for it.
+    Stall(String),
+    /// It wakes again and again without doing anything.
+    Spin(String),
+    /// It broke a promise of [`Kernel`](crate::kernel::Kernel).
+    Misuse(String),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stall(what) => write!(f, "stall: {what}"),
+            Self::Spin(what) => write!(f, "spin: {what}"),
+            Self::Misuse(what) => write!(f, "misuse: {what}"),
+        }
+    }
+}
+
+/// Something that can be watched.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Key {
+    Listener,
+    Notifier,
+    Socket(usize),
+}
+
+#[derive(Debug)]
+struct Watch {
+    token: Token,
+    interest: Interest,
+    /// Reports since the last call on it.
+    ignored: u32,
+}
+
+/// One thing the world may do now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Move {
+    Connect(usize),
+    /// The client's next act.
+    Act(usize),
+    /// The client receives.
+    Take(usize),
+    /// A client that has closed answers data with a reset.
+    Refuse(usize),
+    /// Something that runs on another thread comes to its end.
+    Elsewhere(usize),
+    /// Descriptors are free again; nothing announces it.
+    FreeDescriptors,
+}
+
+pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+pub(super) struct World {
+    pub(super) edge: bool,
+    pub(super) schedule: Schedule,
+    /// Since the start.
+    pub(super) clock: Duration,
+    pub(super) clients: Vec<Client>,
+    pub(super) wires: Vec<Wire>,
+    pub(super) backlog: VecDeque<usize>,
+    pub(super) elsewhere: VecDeque<Task>,
+    pub(super) knocked: bool,
+    pub(super) no_descriptors: bool,
+    /// The schedule took the descriptors, so it gives them back.
+    descriptors_return: bool,
+    pub(super) disturbances: Disturbances,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) log: Option<Vec<String>>,
+    watches: BTreeMap<Key, Watch>,
+    /// epoll's ready list. Edge: what has changed since it was last reported. Level: what may be
+    /// ready; it stays in the list until a look finds that it is not.
+    changed: VecDeque<Key>,
+    /// Waits since anything moved.
+    pub(super) idle_waits: u32,
+    /// Waits in all.
+    waits: u32,
+    /// Sleeps since the world last moved.
+    sleeps: u32,
+}
+
+/// What the schedule may do besides splitting and delaying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disturbances {
+    /// EINTR from wait.
+    pub interrupts: bool,
+    /// Events that announce nothing.
+    pub spurious: bool,
+    /// EMFILE from accept, for a while.
+    pub no_descriptors: bool,
+    /// At most this many events are reported by some waits.
+    pub small_batches: bool,
+    /// The process is stopped for so long (SIGSTOP, a suspended laptop): deadlines are missed.
+    pub jump: Option<Duration>,
+}
+
+impl World {
+    pub(super) fn new(edge: bool, schedule: Schedule) -> Self {
+        Self {
+            edge,
+            schedule,
+            clock: Duration::ZERO,
+            clients: Vec::new(),
+            wires: Vec::new(),
+            backlog: VecDeque::new(),
+            elsewhere: VecDeque::new(),
+            knocked: false,
+            no_descriptors: false,
+            descriptors_return: false,
+            disturbances: Disturbances::default(),
+            verdict: None,
+            log: None,
+            watches: BTreeMap::new(),
+            changed: VecDeque::new(),
+            idle_waits: 0,
+            waits: 0,
+            sleeps: 0,
+        }
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(line());
+        }
+    }
+
+    pub(super) fn condemn(&mut self, verdict: Verdict) {
+        self.note(|| format!("!! {verdict}"));
+        self.verdict.get_or_insert(verdict);
+    }
+
+    // ---- watching ----------------------------------------------------------------------------
+
+    pub(super) fn watch(&mut self, key: Key, token: Token, interest: Interest) {
+        if !interest.any() {
+            // HUP and ERR are reported even so: a loop that asks for nothing spins.
+            let what = format!("{key:?} is watched for nothing instead of deregistered");
+            self.condemn(Verdict::Misuse(what));
+        }
+        let watch = Watch {
+            token,
+            interest,
+            ignored: 0,
+        };
+        self.watches.insert(key, watch);
+        self.change(key);
+    }
+
+    pub(super) fn unwatch(&mut self, key: Key) -> bool {
+        self.changed.retain(|other| *other != key);
+        self.watches.remove(&key).is_some()
+    }
+
+    pub(super) fn is_watched(&self, key: Key) -> bool {
+        self.watches.contains_key(&key)
+    }
+
+    /// Something happened to `key`: epoll's callback.
+    pub(super) fn change(&mut self, key: Key) {
+        if self.watches.contains_key(&key) && !self.changed.contains(&key) {
+            self.changed.push_back(key);
+        }
+    }
+
+    /// New data wakes only those who asked to read (the key of `sk_data_ready`); a FIN or a reset
+    /// wakes everybody.
+    fn change_readable(&mut self, client: usize) {
+        let key = Key::Socket(client);
+        if self
+            .watches
+            .get(&key)
+            .is_some_and(|watch| watch.interest.readable)
+        {
+            self.change(key);
+        }
+    }
+
+    /// The loop has called something on `key`.
+    pub(super) fn touch(&mut self, key: Key) {
+        if let Some(watch) = self.watches.get_mut(&key) {
+            watch.ignored = 0;
+        }
+    }
+
+    fn ready(&mut self, key: Key) -> Ready {
+        let readable = match key {
+            Key::Socket(client) => return self.wires[client].ready(),
+            Key::Listener => !self.backlog.is_empty(),
+            Key::Notifier => self.knocked,
+        };
+        Ready {
+            readable,
+            writable: false,
+            read_closed: false,
+            hung_up: false,
+        }
+    }
+
+    /// Fills `events` as epoll_wait(2) does: from the front of the ready list, at most `max`;
+    /// what is level-triggered goes back to its end, so that nobody starves.
+    pub(super) fn collect(&mut self, events: &mut Vec<Event>) {
+        let max = match self.disturbances.small_batches {
+            true => [1024, 1, 2, 5][self.schedule.pick(4)],
+            false => 1024,
+        };
+        for _ in 0..self.changed.len() {
+            if events.len() == max {
+                break;
+            }
+            let Some(key) = self.changed.pop_front() else {
+                break;
+            };
+            let ready = self.ready(key);
+            let Some(watch) = self.watches.get_mut(&key) else {
+                continue;
+            };
+            let Some(seen) = ready.seen_with(watch.interest) else {
+                continue;
+            };
+            events.push(Event {
+                token: watch.token,
+                readable: seen.readable,
+                writable: seen.writable,
+                read_closed: seen.read_closed,
+            });
+            watch.ignored += 1;
+            if !self.edge {
+                self.changed.push_back(key);
+                if watch.ignored > IGNORED_MAX {
+                    let slot = watch.token.slot();
+                    self.condemn(Verdict::Spin(format!(
+                        "{key:?} (slot {slot}) was reported {IGNORED_MAX} times and never called on"
+                    )));
+                }
+            }
+        }
+    }
+
+    /// An event about a socket that has nothing to say (select(2) BUGS, and any stack after a
+    /// checksum failed late).
+    pub(super) fn spurious(&mut self, events: &mut Vec<Event>) {
+        let sockets: Vec<Key> = self.watches.keys().copied().collect();
+        if sockets.is_empty() {
+            return;
+        }
+        let key = sockets[self.schedule.pick(sockets.len())];
+        let Watch {
+            token, interest, ..
+        } = self.watches[&key];
+        if interest.any() && !events.iter().any(|event| event.token == token) {
+            self.note(|| format!("-- spurious event for {key:?}"));
+            events.push(Event {
+                token,
+                readable: interest.readable,
+                writable: interest.writable,
+                read_closed: false,
+            });
+        }
+    }
+
+    // ---- moving ------------------------------------------------------------------------------
+
+    /// All that could happen next besides the passing of time. Acts that ask for nothing (an
+    /// `Await` whose bytes are there) are done on the way.
+    pub(super) fn moves(&mut self) -> Vec<Move> {
+        let mut moves = Vec::new();
+        for client in 0..self.clients.len() {
+            self.skip_done(client);
+            let (wire, it) = (&self.wires[client], &self.clients[client]);
+            if it.gone && !wire.outbox.is_empty() {
+                moves.push(Move::Refuse(client));
+            }
+            if it.by_hand {
+                continue;
+            }
+            if wire.server == Server::Absent {
+                moves.push(Move::Connect(client));
+                continue;
+            }
+            if it.receives() && !wire.outbox.is_empty() {
+                moves.push(Move::Take(client));
+            }
+            let acts = match it.acts.front() {
+                Some(Act::Send(_)) => wire.inbox.len() < INBOX_MAX,
+                Some(Act::Finish | Act::Close | Act::Reset | Act::StopReceiving) => true,
+                Some(Act::Pause(_)) => it.paused_until.is_none_or(|until| until <= self.clock),
+                Some(Act::Await(_) | Act::AwaitEnd | Act::Vanish) | None => false,
+            };
+            if acts {
+                moves.push(Move::Act(client));
+            }
+        }
+        moves.extend((0..self.elsewhere.len()).map(Move::Elsewhere));
+        if self.no_descriptors && self.descriptors_return {
+            moves.push(Move::FreeDescriptors);
+        }
+        moves
+    }
+
+    fn skip_done(&mut self, client: usize) {
+        let (wire, it) = (&self.wires[client], &mut self.clients[client]);
+        let ended = wire.shut || wire.reset;
+        loop {
+            let done = match it.acts.front() {
+                Some(Act::Await(n)) => it.got.len() >= *n || ended && wire.outbox.is_empty(),
+                Some(Act::AwaitEnd) => ended && wire.outbox.is_empty(),
+                Some(Act::Vanish) => wire.server == Server::Closed,
+                Some(Act::Send(bytes)) => bytes.is_empty(),
+                _ => false,
+            };
+            if !done {
+                return;
+            }
+            it.acts.pop_front();
+        }
+    }
+
+    /// Does one move; a task from elsewhere is handed back, because it will want the world.
+    pub(super) fn make(&mut self, chosen: Move) -> Option<Task> {
+        self.idle_waits = 0;
+        self.sleeps = 0;
+        match chosen {
+            Move::Connect(client) => self.connect(client),
+            Move::Act(client) => self.act(client),
+            Move::Take(client) => {
+                let n = self.schedule.part(self.wires[client].outbox.len());
+                self.take(client, n);
+            }
+            Move::Refuse(client) => self.reset(client),
+            Move::Elsewhere(index) => {
+                self.note(|| "-- a task elsewhere is done".to_owned());
+                return self.elsewhere.remove(index);
+            }
+            Move::FreeDescriptors => {
+                self.note(|| "-- descriptors are free again".to_owned());
+                self.no_descriptors = false;
+            }
+        }
+        None
+    }
+
+    fn act(&mut self, client: usize) {
+        let Some(act) = self.clients[client].acts.pop_front() else {
+            return;
+        };
+        match act {
+            Act::Send(mut bytes) => {
+                let room = INBOX_MAX - self.wires[client].inbox.len();
+                let n = self.schedule.part(bytes.len().min(room));
+                let rest = bytes.split_off(n);
+                self.send(client, &bytes);
+                if !rest.is_empty() && !self.wires[client].reset {
+                    self.clients[client].acts.push_front(Act::Send(rest));
+                }
+            }
+            Act::Finish => self.finish(client),
+            Act::Close => self.close(client),
+            Act::Reset => self.reset(client),
+            Act::StopReceiving => self.clients[client].deaf = true,
+            Act::Pause(time) if self.clients[client].paused_until.is_none() => {
+                self.clients[client].paused_until = Some(self.clock + time);
+                self.clients[client].acts.push_front(act);
+            }
+            Act::Pause(_) => self.clients[client].paused_until = None,
+            Act::Await(_) | Act::AwaitEnd | Act::Vanish => {}
+        }
+    }
+
+    pub(super) fn connect(&mut self, client: usize) {
+        self.note(|| format!("-- client {client} connects"));
+        self.wires[client].server = Server::Backlog;
+        self.backlog.push_back(client);
+        self.change(Key::Listener);
+    }
+
+    pub(super) fn send(&mut self, client: usize, bytes: &[u8]) {
+        let wire = &mut self.wires[client];
+        if wire.server == Server::Closed {
+            // The port is closed: a reset comes back, and with it goes what was under way.
+            return self.reset(client);
+        }
+        wire.inbox.extend(bytes);
+        self.note(|| format!("-- client {client} sends {}", bytes.len()));
+        self.change_readable(client);
+    }
+
+    pub(super) fn take(&mut self, client: usize, n: usize) {
+        let event = self.wires[client].take(n, &mut self.clients[client].got);
+        self.note(|| format!("-- client {client} receives {n}"));
+        if event {
+            self.change(Key::Socket(client));
+        }
+    }
+
+    pub(super) fn finish(&mut self, client: usize) {
+        self.note(|| format!("-- client {client} ends its sending half"));
+        self.wires[client].fin = true;
+        self.change(Key::Socket(client));
+    }
+
+    pub(super) fn close(&mut self, client: usize) {
+        if self.clients[client].gone {
+            return;
+        }
+        self.clients[client].gone = true;
+        self.finish(client);
+    }
+
+    pub(super) fn reset(&mut self, client: usize) {
+        self.note(|| format!("-- client {client}: reset"));
+        self.clients[client].gone = true;
+        self.clients[client].acts.clear();
+        self.wires[client].reset();
+        self.change(Key::Socket(client));
+    }
+
+    /// A little time for one wait or one move.
+    pub(super) fn tick(&mut self) {
+        let micros = [0, 20, 200, 1_000][self.schedule.pick(4)];
+        self.clock += Duration::from_micros(micros);
+    }
+
+    /// What the schedule lets go wrong at this wait; `true` asks for a spurious event.
+    pub(super) fn disturb(&mut self) -> io::Result<bool> {
+        let allowed = self.disturbances;
+        match self.schedule.pick(24) {
+            1 if allowed.interrupts => {
+                self.note(|| "wait() = EINTR".to_owned());
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            2 | 3 => return Ok(allowed.spurious),
+            4 if allowed.no_descriptors && !self.no_descriptors => {
+                self.note(|| "-- no descriptors are left".to_owned());
+                self.no_descriptors = true;
+                self.descriptors_return = true;
+            }
+            5 => self.clock += allowed.jump.unwrap_or_default(),
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// The end of a wait: an error once the loop has been condemned.
+    pub(super) fn judge(&mut self) -> io::Result<()> {
+        self.idle_waits += 1;
+        self.waits += 1;
+        if self.idle_waits > IDLE_WAITS_MAX {
+            let what = format!("{IDLE_WAITS_MAX} waits and nothing was moved");
+            self.condemn(Verdict::Spin(what));
+        } else if self.waits > WAITS_MAX {
+            self.condemn(Verdict::Spin(format!("{WAITS_MAX} waits and no end")));
+        }
+        match &self.verdict {
+            Some(verdict) => Err(io::Error::other(verdict.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    // ---- sleeping ----------------------------------------------------------------------------
+
+    /// Nothing can happen but the passing of time. Whoever sleeps now although a client waits for
+    /// it has forgotten that client.
+    pub(super) fn sleep(&mut self, timeout: Option<Duration>) {
+        self.sleeps += 1;
+        self.idle_waits = 0;
+        let alarm = self
+            .clients
+            .iter()
+            .filter_map(|client| client.paused_until)
+            .min();
+        let until_alarm = alarm.map(|at| at.saturating_sub(self.clock));
+        let sleep = timeout.into_iter().chain(until_alarm).min();
+        let impatient = sleep.is_none_or(|sleep| sleep > PATIENCE) || self.sleeps > SLEEPS_MAX;
+        if impatient && let Some(forgotten) = self.forgotten() {
+            return self.condemn(Verdict::Stall(forgotten));
+        }
+        match sleep {
+            Some(sleep) => {
+                self.note(|| format!("-- {sleep:?} pass"));
+                self.clock += sleep;
+            }
+            None if self.is_over() => {}
+            None => self.condemn(Verdict::Stall("it would sleep for ever".to_owned())),
+        }
+    }
+
+    /// Who waits for the server and will not be helped by time.
+    fn forgotten(&self) -> Option<String> {
+        let waits = |client: &usize| self.clients[*client].awaits().is_some();
+        let client = (0..self.clients.len()).find(waits)?;
+        let wire = &self.wires[client];
+        let watch = self.watches.get(&Key::Socket(client));
+        let who = match watch {
+            Some(watch) => format!("slot {}", watch.token.slot()),
+            None => format!("the socket of client {client}"),
+        };
+        Some(if wire.server == Server::Backlog {
+            format!("client {client} waits to be accepted")
+        } else if !wire.inbox.is_empty() {
+            let unread = wire.inbox.len();
+            format!("{who} has {unread} unread bytes and nobody will say so")
+        } else if wire.fin && !wire.fin_read {
+            format!("{who} has an unread end of file and nobody will say so")
+        } else {
+            let act = self.clients[client].awaits();
+            let (room, got) = (wire.room(), self.clients[client].got.len());
+            format!("{who} has room for {room} bytes, client {client} has {got} and is at {act:?}")
+        })
+    }
+
+    /// Whether every client has come to its end and every socket is closed.
+    pub(super) fn is_over(&self) -> bool {
+        let ends = |(client, wire): (&Client, &Wire)| {
+            client.acts.is_empty() && wire.server == Server::Closed && !client.by_hand
+        };
+        self.clients.iter().zip(&self.wires).all(ends)
+    }
+}
+
+impl Default for Disturbances {
+    /// Everything but jumps of the clock.
+    fn default() -> Self {
+        Self {
+            interrupts: true,
+            spurious: true,
+            no_descriptors: true,
+            small_batches: true,
+            jump: None,
+        }
+    }
+}
+
+/// Bytes on their way to the server: its receive window.
+const INBOX_MAX: usize = 64 * 1024;
+/// Level: reports without a call on the socket before it is a spin.
+const IGNORED_MAX: u32 = 3;
+/// A sleep up to this may be a retry (a paused listener tries again every 100 ms).
+const PATIENCE: Duration = Duration::from_millis(250);
+/// So many sleeps in a row, however short, help nobody.
+const SLEEPS_MAX: u32 = 200;
+/// So many waits without one byte, close or sleep between them are a spin.
+const IDLE_WAITS_MAX: u32 = 1_000;
+/// So many waits are more than any schedule needs.
+const WAITS_MAX: u32 = 100_000;
