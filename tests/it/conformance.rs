@@ -841,6 +841,8 @@ edge_kernel!(epoll_edge, Loopback<EpollEdge>);
 level_kernel!(epoll_level, Loopback<EpollLevel>);
 level_kernel!(poll_array, Loopback<PollArray>);
 level_kernel!(select_sets, Loopback<SelectSets>);
+edge_kernel!(sim_edge, crate::sim::Simulated<true>);
+level_kernel!(sim_level, crate::sim::Simulated<false>);
 
 /// Linux, and clients on the loopback interface.
 struct Loopback<S: Selector> {

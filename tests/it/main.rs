@@ -12,5 +12,6 @@ mod cli;
 mod conformance;
 mod files;
 mod floors;
+mod sim;
 mod startup;
 mod wire;
