@@ -245,6 +245,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
+        #[cfg(feature = "sim")]
+        let event = &super::mistake::spoil_event(event, slot.wanted());
         slot.ready = slot.ready.or(Interest {
             readable: event.readable,
             writable: event.writable,

@@ -15,6 +15,8 @@ mod door;
 mod event_loop;
 mod exchange;
 mod mailbox;
+#[cfg(feature = "sim")]
+mod mistake;
 mod offload;
 mod server;
 mod settle;
@@ -25,6 +27,8 @@ pub use crate::config::Backend;
 pub use access_log::{AccessLog, LogBuffer, LogEnd};
 pub use door::PerAddress;
 pub use event_loop::{Budget, EventLoop, Handle, Settings};
+#[cfg(feature = "sim")]
+pub use mistake::Mistake;
 pub use offload::Offload;
 pub use server::Server;
 

@@ -32,6 +32,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return Ok(());
         };
         let wanted = slot.wanted().or(self.kernel.pending(&slot.socket));
+        #[cfg(feature = "sim")]
+        let wanted = super::mistake::spoil_wanted(K::TRIGGER, wanted, slot.armed);
         // Taken from the kernel already: neither trigger will tell us.
         let mut come_back = slot.conn.has_work();
         // A constant of the kernel's type: one arm is compiled in.
@@ -39,6 +41,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             Trigger::Edge => come_back |= wanted.and(slot.ready).any(),
             Trigger::Level => arm(&mut self.kernel, slot, token, wanted)?,
         }
+        #[cfg(feature = "sim")]
+        let come_back = super::mistake::spoil_return(come_back, slot, wanted, K::TRIGGER);
         if come_back && !slot.queued {
             slot.queued = true;
             self.run_queue.push_back(token);

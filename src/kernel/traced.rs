@@ -190,6 +190,7 @@ impl<T> Traced<T> {
 impl<K: Kernel> Kernel for Traced<K> {
     const TRIGGER: Trigger = K::TRIGGER;
     const NAME: &'static str = K::NAME;
+    const FORGETS_CLOSED: bool = K::FORGETS_CLOSED;
     type Socket = K::Socket;
     type Listener = K::Listener;
 

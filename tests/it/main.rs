@@ -14,4 +14,5 @@ mod files;
 mod floors;
 mod sim;
 mod startup;
+mod transcripts;
 mod wire;
