@@ -28,6 +28,8 @@ use httpoll::readiness::{
 };
 use rustix::event::{PollFd, PollFlags};
 
+use crate::sim::Simulated;
+
 /// A kernel and what is outside of it.
 ///
 /// What a peer does has arrived by the time its method returns: the tests are about what is
@@ -841,8 +843,8 @@ edge_kernel!(epoll_edge, Loopback<EpollEdge>);
 level_kernel!(epoll_level, Loopback<EpollLevel>);
 level_kernel!(poll_array, Loopback<PollArray>);
 level_kernel!(select_sets, Loopback<SelectSets>);
-edge_kernel!(sim_edge, crate::sim::Simulated<true>);
-level_kernel!(sim_level, crate::sim::Simulated<false>);
+edge_kernel!(sim_edge, Simulated<true>);
+level_kernel!(sim_level, Simulated<false>);
 
 /// Linux, and clients on the loopback interface.
 struct Loopback<S: Selector> {

@@ -16,13 +16,14 @@
 //!
 //! *References:* epoll(7), "Questions and answers"; DESIGN of FoundationDB's simulator (Zhou et
 //! al., SIGMOD 2021, §4) for the idea.
-//! *Read next:* `wire.rs` (one connection), `world.rs` (the moves), `tests/it/sim.rs`.
+//! *Read next:* `wire.rs` (one connection), `world.rs`, `moves.rs`, `tests/it/sim.rs`.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the simulated clock starts from one real instant, because Instant has no zero"
 )]
 
+mod moves;
 mod schedule;
 mod script;
 #[cfg(test)]

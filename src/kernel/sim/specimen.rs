@@ -94,7 +94,8 @@ impl<const EDGE: bool> Specimen<EDGE> {
                     self.slots[index] = Some(slot);
                     self.settle(index);
                 }
-                false => self.kernel.deregister(&slot.socket).unwrap(),
+                false if slot.armed.any() => self.kernel.deregister(&slot.socket).unwrap(),
+                false => {}
             }
         }
     }
@@ -186,7 +187,12 @@ impl<const EDGE: bool> Specimen<EDGE> {
             };
             if next != slot.armed {
                 let token = Token::new(u32::try_from(index).unwrap(), 1);
-                self.kernel.reregister(&slot.socket, token, next).unwrap();
+                match (slot.armed.any(), next.any()) {
+                    (true, true) => self.kernel.reregister(&slot.socket, token, next),
+                    (true, false) => self.kernel.deregister(&slot.socket),
+                    (false, _) => self.kernel.register(&slot.socket, token, next),
+                }
+                .unwrap();
                 slot.armed = next;
             }
         }

@@ -11,18 +11,18 @@ use httpoll::service::{Flow, Reply, Service, Sink};
 use super::scenery::{KINDS, Scenery, pattern};
 
 /// A client and what it must receive.
-pub struct Conversation {
-    pub script: Vec<Act>,
-    pub answers: Vec<u8>,
+pub(crate) struct Conversation {
+    pub(crate) script: Vec<Act>,
+    pub(crate) answers: Vec<u8>,
     /// It does not stay to the end, or cannot expect the server to: a prefix is right too.
-    pub prefix: bool,
+    pub(crate) prefix: bool,
     /// The server's send buffer for it.
-    pub outbox_max: usize,
+    pub(crate) outbox_max: usize,
 }
 
 impl Conversation {
     /// Draws one.
-    pub fn draw(draw: &mut Schedule, limits: &Arc<Limits>) -> Self {
+    pub(crate) fn draw(draw: &mut Schedule, limits: &Arc<Limits>) -> Self {
         let ending = draw.pick(10);
         let mut sent = Vec::new();
         let mut script = Vec::new();
@@ -35,7 +35,7 @@ impl Conversation {
             script.push(Act::Await(heard.out.len()));
         }
         let outbox_max = [4 * 1024, 64 * 1024, 700, 16 * 1024][draw.pick(4)];
-        let prefix = end(ending, &mut script, &mut sent, limits);
+        let prefix = end(ending, &mut script, &mut sent);
         Self {
             answers: reference(&sent, limits, ending == 1),
             script,
@@ -46,7 +46,7 @@ impl Conversation {
 }
 
 /// How the client leaves; whether it may miss something by it.
-fn end(ending: usize, script: &mut Vec<Act>, sent: &mut Vec<u8>, limits: &Arc<Limits>) -> bool {
+fn end(ending: usize, script: &mut Vec<Act>, sent: &mut Vec<u8>) -> bool {
     let mut say = |script: &mut Vec<Act>, bytes: &[u8]| {
         sent.extend_from_slice(bytes);
         script.push(Act::Send(bytes.to_vec()));
@@ -123,7 +123,7 @@ fn batch(draw: &mut Schedule, bodiless: bool) -> Vec<u8> {
     requests
 }
 
-pub fn get(kind: &str, len: usize) -> Vec<u8> {
+pub(crate) fn get(kind: &str, len: usize) -> Vec<u8> {
     format!("GET /{kind}/{len} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
 
@@ -145,7 +145,7 @@ fn post_chunked(path: &str, len: usize) -> Vec<u8> {
 }
 
 /// What the automaton answers to `sent` when it gets it whole and its answers are taken at once.
-pub fn reference(sent: &[u8], limits: &Arc<Limits>, eof: bool) -> Vec<u8> {
+pub(crate) fn reference(sent: &[u8], limits: &Arc<Limits>, eof: bool) -> Vec<u8> {
     let mut reference = Reference::new(limits);
     if eof {
         reference.conn.on_eof(&reference.now);

@@ -16,12 +16,12 @@ use httpoll::kernel::sim::Elsewhere;
 use httpoll::service::{Flow, Reply, Service, Sink};
 
 #[derive(Clone)]
-pub struct Scenery {
-    pub elsewhere: Option<Elsewhere>,
+pub(crate) struct Scenery {
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 /// What a `GET /kind/length` can ask for.
-pub const KINDS: [&str; 8] = [
+pub(crate) const KINDS: [&str; 8] = [
     "owned", "shared", "range", "cold", "parts", "stream", "later", "missing",
 ];
 
@@ -71,7 +71,7 @@ impl Scenery {
 }
 
 /// Bytes that say where they belong, so that a piece sent twice or left out shows.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     pattern_from(0, len)
 }
 

@@ -13,13 +13,13 @@ use super::conversation::Conversation;
 use super::scenery::Scenery;
 
 /// The clients of a run, drawn from a seed of their own.
-pub struct Cast {
+pub(crate) struct Cast {
     clients: Vec<Conversation>,
     disturbances: Disturbances,
 }
 
 impl Cast {
-    pub fn draw(seed: u64) -> Self {
+    pub(crate) fn draw(seed: u64) -> Self {
         let mut draw = Schedule::seeded(seed);
         let disturbances = Disturbances {
             jump: (draw.pick(8) == 1).then_some(Duration::from_secs(20)),
@@ -38,7 +38,11 @@ impl Cast {
 }
 
 /// One run: what goes wrong in it, if anything does.
-pub fn run<const EDGE: bool>(cast: &Cast, schedule: Schedule, record: bool) -> Result<(), String> {
+pub(crate) fn run<const EDGE: bool>(
+    cast: &Cast,
+    schedule: Schedule,
+    record: bool,
+) -> Result<(), String> {
     let mut sim = Sim::<EDGE>::new(schedule).disturbed(cast.disturbances);
     if record {
         sim = sim.recorded();
