@@ -239,16 +239,24 @@ impl Connection {
             fields_max: self.limits.fields_max,
             target_bytes_max: self.limits.target_bytes_max,
         };
-        let found = buffers.scan.find(buffers.inbox.unread(), &limits);
-        match found {
+        let unread = buffers.inbox.unread();
+        if buffers.scan.is_fresh()
+            && let Some((head, len)) = request::parse_at_once(unread, &limits)
+        {
+            buffers.inbox.take(len);
+            return self.on_head(head, len, now);
+        }
+        match buffers.scan.find(unread, &limits) {
             Ok(Some((start, end))) => {
                 buffers.inbox.take(end);
                 buffers.scan = HeadScan::default();
-                buffers.refusable = end - start;
-                let raw = buffers.inbox.taken_last(end - start);
-                match request::parse(raw, &limits) {
-                    Ok(head) => return self.on_head(head, end - start, now),
-                    Err(error) => self.refuse(error, now),
+                let len = end - start;
+                match request::parse(buffers.inbox.taken_last(len), &limits) {
+                    Ok(head) => return self.on_head(head, len, now),
+                    Err(error) => {
+                        buffers.refusable = len;
+                        self.refuse(error, now);
+                    }
                 }
             }
             Err(error) => self.refuse(error, now),
@@ -282,6 +290,7 @@ impl Connection {
     /// A valid head of `len` bytes has just been taken from the inbox.
     fn on_head(&mut self, head: Head, len: usize, now: &Tick) -> Option<Next> {
         let buffers = self.buffers.as_mut()?;
+        buffers.refusable = len;
         let extra = self.limits.chunk_extra_bytes_max;
         buffers.body = BodyReader::new(head.body, extra, head.expects_continue);
         buffers.head = head;

@@ -125,13 +125,12 @@ macro_rules! known_fields {
             pub(crate) const NOTHING: Self = Self(0);
             $(pub(crate) const $name: Self = Self(1 << $bit);)*
 
-            /// The field that `name` names, or nothing.
+            /// The field that `name` names, or nothing. Keys differ (nearly), so that one
+            /// comparison is left, and that of a constant length.
             pub(crate) fn of(name: &[u8]) -> Self {
-                match (name.len(), name.first().map_or(0, |b| b | 0x20)) {
-                    $((len, first)
-                        if len == $text.len()
-                            && first == $text.as_bytes()[0]
-                            && name.eq_ignore_ascii_case($text.as_bytes()) => Self::$name,)*
+                $(const $name: usize = Known::key($text);)*
+                match Self::key(name) {
+                    $($name if is_same(name, $text) => Self::$name,)*
                     _ => Self::NOTHING,
                 }
             }
@@ -140,27 +139,43 @@ macro_rules! known_fields {
 }
 
 known_fields! {
-    0 HOST "host",
-    1 CONNECTION "connection",
-    2 CONTENT_LENGTH "content-length",
-    3 TRANSFER_ENCODING "transfer-encoding",
-    4 EXPECT "expect",
-    5 RANGE "range",
-    6 IF_RANGE "if-range",
-    7 IF_MATCH "if-match",
-    8 IF_NONE_MATCH "if-none-match",
-    9 IF_MODIFIED_SINCE "if-modified-since",
-    10 IF_UNMODIFIED_SINCE "if-unmodified-since",
-    11 ACCEPT "accept",
-    12 ACCEPT_ENCODING "accept-encoding",
-    13 ORIGIN "origin",
-    14 FORWARDED "forwarded",
-    15 X_FORWARDED_FOR "x-forwarded-for",
-    16 AUTHORIZATION "authorization",
-    17 ACCESS_CONTROL_REQUEST_METHOD "access-control-request-method",
+    0 HOST b"host",
+    1 CONNECTION b"connection",
+    2 CONTENT_LENGTH b"content-length",
+    3 TRANSFER_ENCODING b"transfer-encoding",
+    4 EXPECT b"expect",
+    5 RANGE b"range",
+    6 IF_RANGE b"if-range",
+    7 IF_MATCH b"if-match",
+    8 IF_NONE_MATCH b"if-none-match",
+    9 IF_MODIFIED_SINCE b"if-modified-since",
+    10 IF_UNMODIFIED_SINCE b"if-unmodified-since",
+    11 ACCEPT b"accept",
+    12 ACCEPT_ENCODING b"accept-encoding",
+    13 ORIGIN b"origin",
+    14 FORWARDED b"forwarded",
+    15 X_FORWARDED_FOR b"x-forwarded-for",
+    16 AUTHORIZATION b"authorization",
+    17 ACCESS_CONTROL_REQUEST_METHOD b"access-control-request-method",
+}
+
+/// Whether a field name is `known`, which is in lower case. In a token, only an upper case letter
+/// becomes a lower case one by this bit; whole words are compared, not bytes.
+fn is_same<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    <[u8; N]>::try_from(name).is_ok_and(|name| name.map(|byte| byte | 0x20) == *known)
 }
 
 impl Known {
+    /// Length, first and last byte of a name, letters in lower case.
+    const fn key(name: &[u8]) -> usize {
+        match name {
+            [first, .., last] => {
+                name.len() << 16 | (*first as usize | 0x20) << 8 | *last as usize | 0x20
+            }
+            _ => 0,
+        }
+    }
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
