@@ -37,21 +37,22 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Makes the set as good as new, keeping what capacity is worth keeping.
+    /// Makes the set as good as new, keeping what capacity is worth keeping. Every request pays
+    /// for this, so what the next head sets anyway is left: `head`, `body`.
     pub(super) fn reset(&mut self) {
+        debug_assert!(self.answers.queue.is_empty(), "answers not reported");
         self.inbox.clear();
         if self.inbox.bytes.capacity() > KEPT_CAPACITY_MAX {
             self.inbox.bytes = Vec::new();
         }
         self.scan = HeadScan::default();
         self.refusable = 0;
-        self.body = BodyReader::default();
         self.outbox.discard();
         self.outbox.shrink(KEPT_CAPACITY_MAX);
         self.held = None;
         self.ending = None;
         self.writes = WriteProgress::default();
-        self.answers = Answers::default();
+        self.answers.current = None;
     }
 }
 

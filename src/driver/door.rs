@@ -68,15 +68,15 @@ impl<K: Kernel> Door<K> {
         }
     }
 
-    /// How long until a listener must be tried without the kernel asking for it.
-    pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Duration> {
+    /// When a listener must be tried without the kernel asking for it.
+    pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Instant> {
         let tries = self
             .gates
             .iter()
             .filter_map(|gate| match gate.paused_until {
-                Some(at) => Some(at.saturating_duration_since(now)),
+                Some(at) => Some(at),
                 // Left early: under edge the kernel will not repeat itself.
-                None if gate.ready && trigger == Trigger::Edge => Some(Duration::ZERO),
+                None if gate.ready && trigger == Trigger::Edge => Some(now),
                 None => None,
             });
         tries.min()
@@ -175,13 +175,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             Trigger::Edge => Interest::BOTH,
             Trigger::Level => Interest::READ,
         };
-        let conn = Connection::new(Arc::clone(&self.settings.limits), now);
-        let due = conn
-            .next_deadline()
-            .map_or(NEVER, |at| self.deadlines.step(at));
         let slot = Slot {
             socket,
-            conn,
+            conn: Connection::new(Arc::clone(&self.settings.limits), now),
             sink: None,
             peer,
             // Nothing was sent yet, so there is room to write.
@@ -190,15 +186,17 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             read_closed: false,
             queued: false,
             warming: false,
-            armed_at: due,
+            armed_at: NEVER,
         };
         let Some(token) = self.slots.insert(slot) else {
             return self.door_closed(peer);
         };
-        self.deadlines.push(due, token);
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
+        if let Some(at) = slot.conn.next_deadline() {
+            slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
+        }
         if self.kernel.register(&slot.socket, token, armed).is_err() {
             slot.armed = Interest::NONE;
             self.close(token, CloseReason::SocketFailed);

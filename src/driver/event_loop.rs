@@ -210,13 +210,16 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     fn wait(&mut self) -> io::Result<()> {
         let now = self.now.instant;
         let ours = [
-            self.deadlines.next(now),
+            self.deadlines.next(),
             self.door.next_try(now, K::TRIGGER),
-            self.stop_at.map(|at| at.saturating_duration_since(now)),
+            self.stop_at,
         ];
         let timeout = match self.run_queue.is_empty() {
             false => Some(Duration::ZERO),
-            true => ours.into_iter().flatten().min(),
+            true => {
+                let first = ours.into_iter().flatten().min();
+                first.map(|at| at.saturating_duration_since(now))
+            }
         };
         self.events.clear();
         match self.kernel.wait(&mut self.events, timeout) {
@@ -353,12 +356,12 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.report(token, now);
         match reason {
             Some(reason) => self.close(token, reason),
-            None => self.leave(token, now),
+            None => self.leave(token),
         }
     }
 
     /// Sees to it that somebody comes back to this connection.
-    fn leave(&mut self, token: Token, now: &Tick) {
+    fn leave(&mut self, token: Token) {
         if self.settle(token).is_err() {
             // The selector cannot watch it (select(2) beyond FD_SETSIZE): nobody would come back.
             return self.close(token, CloseReason::SocketFailed);
@@ -367,15 +370,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         };
         self.pool.reclaim(&mut slot.conn);
-        let due = slot
-            .conn
-            .next_deadline()
-            .map_or(NEVER, |at| self.deadlines.step(at));
-        if due < slot.armed_at {
-            slot.armed_at = due;
-            self.deadlines.push(due, token);
+        if let Some(at) = slot.conn.next_deadline() {
+            slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
         }
-        let _ = now;
     }
 
     /// Ends connections and answers whose time is over.
@@ -397,7 +394,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 slot.conn.on_deadline(now, unacknowledged);
                 self.serve(token, now);
             } else {
-                self.leave(token, now);
+                self.leave(token);
             }
         }
     }
