@@ -94,6 +94,18 @@ impl<K: Kernel> Door<K> {
         }
     }
 
+    /// Closes all listeners.
+    ///
+    /// PITFALL: out of the selector first. A closed descriptor that poll(2) or select(2) is still
+    /// asked about is an error at every wait, while answers in flight have to be finished
+    /// (`a_stop_finishes_what_is_in_flight`).
+    fn shut(&mut self, kernel: &mut K) {
+        for (at, gate) in self.gates.drain(..).enumerate() {
+            // A paused one is out already under level, and says so.
+            let _ = kernel.watch(&gate.listener, gate_token(at), false);
+        }
+    }
+
     fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) {
         let Some(gate) = self.gates.get_mut(at) else {
             return;
@@ -260,7 +272,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         }
         self.stop_at = Some(now.instant + self.settings.grace);
-        self.door.gates.clear();
+        self.door.shut(&mut self.kernel);
         let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
         for token in tokens {
             if let Some(slot) = self.slots.get_mut(token) {

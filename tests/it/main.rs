@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod files;
 mod floors;
+mod pitfalls;
 mod sim;
 mod startup;
 mod transcripts;

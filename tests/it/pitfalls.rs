@@ -1,0 +1,84 @@
+//! What goes wrong in a loop over a real kernel, once each.
+//!
+//! The production loop on every selector and a client at the other end of a real socket: what a
+//! simulator cannot be trusted with, because it is about what Linux does to a descriptor that is
+//! closed, or to bytes that nobody read.
+
+#![expect(clippy::disallowed_methods, reason = "a client connects to a loop")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use httpoll::driver::{EventLoop, Handle, Offload, Settings};
+use httpoll::http::{Body, Request, Response, Status, Tick};
+use httpoll::kernel::{Linux, ListenAddr, bind};
+use httpoll::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
+use httpoll::service::Reply;
+
+/// More than two sockets hold, so that an answer of it is in flight until its client reads.
+const LARGE: usize = 16 * 1024 * 1024;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A loop in a thread of its own: who stops it, what becomes of it, and a client.
+fn start<S: Selector + 'static>() -> (Handle, JoinHandle<std::io::Result<()>>, TcpStream) {
+    let address = ListenAddr::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let bound = bind(&[address], 0, 1, false, 16).unwrap();
+    let ListenAddr::Tcp(address) = bound.addresses[0] else {
+        panic!("TCP was asked for");
+    };
+    let listeners = bound.workers.into_iter().flatten().collect();
+    let (tell, told) = mpsc::channel();
+    let running = thread::spawn(move || {
+        let large: Arc<[u8]> = vec![b'x'; LARGE].into();
+        let service = move |_: &Request<'_>, _: &Tick| {
+            Reply::Now(Response::new(Status::OK).body(Body::Shared(Arc::clone(&large))))
+        };
+        let (kernel, settings) = (Linux::<S>::new()?, Settings::default());
+        let mut own = EventLoop::new(kernel, listeners, service, settings, Offload::threads())?;
+        tell.send(own.handle()).unwrap();
+        own.run()
+    });
+    let client = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_secs(10));
+    client.set_read_timeout(patience).unwrap();
+    (told.recv().unwrap(), running, client)
+}
+
+/// Reads to the end; how much of the content came.
+fn content_length(client: &mut TcpStream) -> usize {
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    answer.len() - head
+}
+
+/// One test per selector.
+macro_rules! on_each_selector {
+    ($($sentence:ident)*) => {
+        mod edge { $(#[test] fn $sentence() { super::$sentence::<super::EpollEdge>(); })* }
+        mod level { $(#[test] fn $sentence() { super::$sentence::<super::EpollLevel>(); })* }
+        mod poll { $(#[test] fn $sentence() { super::$sentence::<super::PollArray>(); })* }
+        mod select { $(#[test] fn $sentence() { super::$sentence::<super::SelectSets>(); })* }
+    };
+}
+
+on_each_selector! {
+    a_stop_finishes_what_is_in_flight
+}
+
+/// The listener that is closed by a stop must leave the selector: select(2) fails with `EBADF`
+/// otherwise, and poll(2) reports `POLLNVAL` for ever.
+fn a_stop_finishes_what_is_in_flight<S: Selector + 'static>() {
+    let (handle, running, mut client) = start::<S>();
+    client.write_all(GET).unwrap();
+    // Under way: its first byte is here, its last cannot have left the server.
+    client.peek(&mut [0]).unwrap();
+    handle.shutdown();
+    assert_eq!(content_length(&mut client), LARGE);
+    running.join().unwrap().unwrap();
+}
