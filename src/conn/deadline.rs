@@ -3,6 +3,9 @@
 //! *Floor 1.* One moment per phase; nothing is armed or cancelled per request. Whether a reader
 //! is slow or gone is judged by what it acknowledged, not by what fits our send buffer: the kernel
 //! may hold megabytes that an honest modem takes minutes to fetch.
+//!
+//! The same knowledge says who is dropped first when there is no room for another client:
+//! [`Connection::standing`].
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +15,26 @@ use crate::http::{ProtocolError, Tick};
 /// How often within a write time-out the acknowledgements are looked at.
 const WRITE_CHECKS: u32 = 4;
 
-/// How long a reader is watched before it can be called slow.
-const SLOW_READER_AFTER: Duration = Duration::from_secs(1);
+/// How long a client is watched before it can be called slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a connection may be dropped when room is needed for another; the first to go stands first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    /// It never completed a request.
+    Newcomer,
+    /// It owes nothing and is owed nothing.
+    Idle,
+    /// It sends a request, or takes an answer, below the minimal rate.
+    Slow,
+}
 
 impl Connection {
     /// When [`Connection::on_deadline`] wants to be called, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let limits = &self.limits;
         let reading = match self.phase {
-            Phase::AwaitHead if self.wants_read() => Some(self.since + self.head_timeout()),
+            Phase::AwaitHead if self.waits_for_head() => Some(self.since + self.head_timeout()),
             Phase::AwaitBody if self.wants_content() => Some(self.since + limits.body_timeout),
             Phase::Lingering => Some(self.since + limits.linger_timeout),
             _ => None,
@@ -42,7 +56,7 @@ impl Connection {
         }
         let waited = now.instant.saturating_duration_since(self.since);
         match self.phase {
-            Phase::AwaitHead if self.wants_read() && waited >= self.head_timeout() => {
+            Phase::AwaitHead if self.waits_for_head() && waited >= self.head_timeout() => {
                 self.head_is_late(now);
             }
             Phase::AwaitBody if self.wants_content() && waited >= self.limits.body_timeout => {
@@ -60,18 +74,38 @@ impl Connection {
         }
     }
 
+    /// Why it may be dropped to make room; `None` if it must not be: a request is being answered,
+    /// or its client does what it can. `unacknowledged` is asked only where it matters.
+    pub fn standing(&self, now: &Tick, unacknowledged: impl FnOnce() -> usize) -> Option<Standing> {
+        let stalled = now.instant.saturating_duration_since(self.since) >= SLOW_AFTER;
+        match self.phase {
+            _ if self.wants_write() => {
+                (self.is_slow_reader(now, unacknowledged())).then_some(Standing::Slow)
+            }
+            Phase::AwaitHead if !self.served => Some(Standing::Newcomer),
+            Phase::AwaitHead if self.is_idle() => Some(Standing::Idle),
+            Phase::AwaitBody if stalled && self.wants_content() && !self.served => {
+                Some(Standing::Newcomer)
+            }
+            Phase::AwaitBody if stalled && self.wants_content() => Some(Standing::Slow),
+            Phase::AwaitHead if stalled => Some(Standing::Slow),
+            Phase::Lingering if stalled && unacknowledged() == 0 => Some(Standing::Slow),
+            _ => None,
+        }
+    }
+
     /// Whether an answer has been under way for a while to a reader slower than the minimal rate:
     /// the one kind of answer that may be cut when there is no other way to make room.
-    pub fn is_slow_reader(&self, now: &Tick, unacknowledged: usize) -> bool {
+    fn is_slow_reader(&self, now: &Tick, unacknowledged: usize) -> bool {
         let Some(writes) = self.buffers.as_ref().map(|b| &b.writes) else {
             return false;
         };
-        let Some((began, before)) = writes.began.filter(|_| self.wants_write()) else {
+        let Some((began, before)) = writes.began else {
             return false;
         };
         let waited = now.instant.saturating_duration_since(began);
         let due = i128::from(self.limits.rate_min) * waited.as_millis() as i128 / 1000;
-        waited >= SLOW_READER_AFTER && writes.acknowledged(unacknowledged) - before < due
+        waited >= SLOW_AFTER && writes.acknowledged(unacknowledged) - before < due
     }
 
     /// Content slower than the minimal rate is no progress: the mark moves only when the average
@@ -89,10 +123,19 @@ impl Connection {
         }
     }
 
+    /// Whether it is the client that keeps us waiting for a head. One that still takes its answers
+    /// is not idle: the write time-out judges it, unless it has begun a head meanwhile.
+    fn waits_for_head(&self) -> bool {
+        self.wants_read() && (self.has_begun_head() || !self.wants_write())
+    }
+
+    fn has_begun_head(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|b| b.scan.has_begun())
+    }
+
     /// For a head that has begun, or the first one, `--header-timeout`; else `--idle-timeout`.
     fn head_timeout(&self) -> Duration {
-        let begun = self.buffers.as_ref().is_some_and(|b| b.scan.has_begun());
-        if begun || !self.served {
+        if self.has_begun_head() || !self.served {
             self.limits.header_timeout
         } else {
             self.limits.idle_timeout
@@ -100,7 +143,7 @@ impl Connection {
     }
 
     fn head_is_late(&mut self, now: &Tick) {
-        if self.buffers.as_ref().is_some_and(|b| b.scan.has_begun()) {
+        if self.has_begun_head() {
             self.refuse(ProtocolError::HeaderTimeout, now);
         } else if self.served {
             self.over(CloseReason::IdleTimeout);

@@ -27,6 +27,7 @@ use std::time::Instant;
 pub use answer::Finished;
 pub use buffers::Buffers;
 pub use close::CloseReason;
+pub use deadline::Standing;
 pub use limits::Limits;
 pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
@@ -374,6 +375,10 @@ impl Connection {
         buffers.outbox.on_sent(n);
         buffers.writes.sent += n as u64;
         buffers.writes.since = Some(now.instant);
+        if self.phase == Phase::AwaitHead && buffers.outbox.is_empty() && !buffers.scan.has_begun()
+        {
+            self.since = now.instant; // idle only from here on
+        }
     }
 
     /// Our half is closed, as [`Transmit::Shutdown`] asked.

@@ -6,49 +6,72 @@
 //! `Connection: close`; `threads` calls it once per thread, which is why a thousand clients cost a
 //! thousand stacks. The protocol, its limits and its deadlines are the same [`Connection`].
 //!
-//! *Read next:* `event_loop.rs`, which turns this inside out.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "one thread per connection starts here"
-)]
+//! *Read next:* `threads.rs` for what a thousand of these need around them, then `event_loop.rs`,
+//! which turns this inside out.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
-use super::door::PerAddress;
+use super::door::{PerAddress, is_out_of_room};
 use super::exchange::{self, Advanced};
 use super::offload::run_job;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
-use crate::http::{Notify, Request, Tick, Wake};
+use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
 use crate::readiness::Interest;
-use crate::service::{Reply, Service};
+use crate::service::Service;
 
 /// How long accepting rests when the process is out of descriptors.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// How long a thread sleeps at most when only other work can wake it.
 const DOZE: Duration = Duration::from_millis(500);
 
-/// Serves one connection to its end.
-pub(super) fn serve_connection<T: Stream, S: Service>(
+/// A connection and who is at its other end.
+///
+/// The lock is held while there is work for the connection and let go while waiting for its
+/// client. So whoever gets it from another thread has found a connection that waits, and may look
+/// at it or end it: that is how `threads.rs` makes room.
+pub(super) struct Guest {
+    pub(super) peer: Peer,
+    conn: Mutex<Connection>,
+}
+
+impl Guest {
+    pub(super) fn new(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Self {
+        Self {
+            peer,
+            conn: Mutex::new(Connection::new(Arc::clone(limits), now)),
+        }
+    }
+
+    fn conn(&self) -> MutexGuard<'_, Connection> {
+        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, if nobody works on it now.
+    pub(super) fn waiting(&self) -> Option<MutexGuard<'_, Connection>> {
+        self.conn.try_lock().ok()
+    }
+}
+
+/// Serves one connection to its end. `on_stop` is called when the server stops, once.
+fn serve_connection<T: Stream, S: Service>(
     stream: &mut T,
-    peer: Peer,
+    guest: &Guest,
     service: &mut S,
     terms: &Terms,
     mut log: Option<&mut LogBuffer>,
+    on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
     let mut now = stream.now();
-    let mut conn = Connection::new(Arc::clone(&terms.limits), &now);
-    let mut sink = None;
+    let (peer, mut sink, mut stop_at) = (guest.peer, None, None);
     let bell = Arc::new(Bell::default());
     let wake = || Wake::new(Arc::clone(&bell) as Arc<dyn Notify>, 0);
     let mut scratch = vec![0; READ_BYTES];
-    let mut stop_at = None;
+    let mut conn = guest.conn();
     loop {
         let mut steps = u32::MAX;
         let ip = peer.ip();
@@ -69,42 +92,43 @@ pub(super) fn serve_connection<T: Stream, S: Service>(
             conn.on_abort(reason);
         }
         report(&mut conn, peer, &mut log, &now);
-        if !conn.has_work() {
-            let waited = wait(stream, &mut conn, &bell, &mut scratch, stop_at);
-            now = stream.now();
-            match waited {
-                Ok(Waited::Stopping) => {
-                    stop_at = Some(now.instant + terms.grace);
-                    conn.on_shutdown(&now);
-                }
-                Ok(_) if stop_at.is_some_and(|at| at <= now.instant) => {
-                    conn.on_abort(CloseReason::Shutdown);
-                }
-                Ok(_) => {}
-                Err(_) => conn.on_abort(CloseReason::SocketFailed),
-            }
-            if bell.take() {
-                conn.on_wake(&now);
-            }
+        if conn.has_work() {
+            continue;
+        }
+        let wish = Wish::of(&conn, stop_at);
+        drop(conn);
+        let waited = wish.wait(stream, &bell);
+        now = stream.now();
+        conn = guest.conn();
+        if matches!(waited, Ok(Waited::Stopping)) {
+            stop_at = Some(now.instant + terms.grace);
+            on_stop();
+        }
+        heed(waited, &wish, stream, &mut conn, &mut scratch, &now);
+        if stop_at.is_some_and(|at| at <= now.instant) {
+            conn.on_abort(CloseReason::Shutdown);
+        }
+        if bell.take() {
+            conn.on_wake(&now);
         }
     }
 }
 
 /// Serves one connection, its calls printed if that is wanted.
-fn serve<S: Service>(
+pub(super) fn serve<S: Service>(
     mut stream: BlockingStream,
-    peer: Peer,
+    guest: &Guest,
     service: &mut S,
     terms: &Terms,
-    trace: Option<fn(&str)>,
     log: Option<&mut LogBuffer>,
+    on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
-    match trace {
+    match terms.trace {
         Some(print) => {
             let mut traced = Traced::printing(stream, Box::new(print)).with_times();
-            serve_connection(&mut traced, peer, service, terms, log)
+            serve_connection(&mut traced, guest, service, terms, log, on_stop)
         }
-        None => serve_connection(&mut stream, peer, service, terms, log),
+        None => serve_connection(&mut stream, guest, service, terms, log, on_stop),
     }
 }
 
@@ -114,21 +138,28 @@ pub(super) struct Terms {
     pub(super) limits: Arc<Limits>,
     /// How long a stop waits for what is in flight.
     pub(super) grace: Duration,
+    /// Where each connection's calls are printed, if anywhere.
+    pub(super) trace: Option<fn(&str)>,
 }
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Sends until nothing is left or the socket is full.
+/// Bytes sent before the deadlines and the stop are looked at again, however fast the client
+/// takes them.
+const SEND_BYTES: usize = 4 * 1024 * 1024;
+
+/// Sends until nothing is left, the socket is full or the client has had its share.
 fn transmit<T: Stream>(
     stream: &mut T,
     conn: &mut Connection,
     wake: impl Fn() -> Wake,
     now: &Tick,
 ) -> Result<(), CloseReason> {
-    loop {
+    let mut left = SEND_BYTES;
+    while left > 0 {
         if conn.wants_pull() {
-            conn.pull(&wake());
+            exchange::pull(conn, &wake());
         }
         let sent = match conn.next_transmit() {
             None => return Ok(()),
@@ -149,10 +180,16 @@ fn transmit<T: Stream>(
                 source,
                 offset,
                 len,
-            }) => stream.send_file(source, offset, usize::try_from(len).unwrap_or(usize::MAX)),
+            }) => {
+                let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
+                stream.send_file(source, offset, len)
+            }
         };
         match sent {
-            Ok(Sent::Bytes(n)) => conn.on_sent(n, now),
+            Ok(Sent::Bytes(n)) => {
+                conn.on_sent(n, now);
+                left = left.saturating_sub(n);
+            }
             Ok(Sent::SocketFull | Sent::SourceCold) => return Ok(()),
             Ok(Sent::SourceEnd) => conn.on_source_end(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -160,37 +197,60 @@ fn transmit<T: Stream>(
             Err(_) => return Err(CloseReason::SocketFailed),
         }
     }
+    Ok(())
 }
 
-/// Waits for whatever the connection is interested in, and tells it.
-fn wait<T: Stream>(
-    stream: &mut T,
-    conn: &mut Connection,
-    bell: &Bell,
-    scratch: &mut [u8],
-    stop_at: Option<Instant>,
-) -> io::Result<Waited> {
-    let wanted = Interest {
-        readable: conn.wants_read(),
-        writable: conn.wants_write(),
-    };
-    let own = [conn.next_deadline(), stop_at];
-    let mut deadline = own.into_iter().flatten().min();
-    if conn.waits_for_wake() && !wanted.writable {
+/// What a connection waits for.
+struct Wish {
+    wanted: Interest,
+    deadline: Option<Instant>,
+    /// Whether other work wakes it, which no descriptor announces.
+    wake: bool,
+}
+
+impl Wish {
+    fn of(conn: &Connection, stop_at: Option<Instant>) -> Self {
+        let wanted = Interest {
+            readable: conn.wants_read(),
+            writable: conn.wants_write(),
+        };
+        Self {
+            wanted,
+            deadline: [conn.next_deadline(), stop_at].into_iter().flatten().min(),
+            wake: conn.waits_for_wake() && !wanted.writable,
+        }
+    }
+
+    fn wait<T: Stream>(&self, stream: &mut T, bell: &Bell) -> io::Result<Waited> {
+        if !self.wake {
+            return stream.wait(self.wanted, self.deadline);
+        }
         // A stream or a sink has something soon: the socket is only looked at in between.
         bell.wait(DOZE);
-        deadline = Some(stream.now().instant);
+        let at_once = stream.now().instant;
+        stream.wait(self.wanted, Some(at_once))
     }
-    let waited = stream.wait(wanted, deadline)?;
-    let now = stream.now();
+}
+
+/// Tells the connection what came of its wait.
+fn heed<T: Stream>(
+    waited: io::Result<Waited>,
+    wish: &Wish,
+    stream: &mut T,
+    conn: &mut Connection,
+    scratch: &mut [u8],
+    now: &Tick,
+) {
     match waited {
-        Waited::Ready if wanted.readable => read(stream, conn, scratch, &now),
-        Waited::TimedOut if conn.next_deadline().is_some_and(|at| at <= now.instant) => {
-            conn.on_deadline(&now, stream.unacknowledged());
-        }
-        _ => {}
+        Ok(Waited::Ready) if wish.wanted.readable => read(stream, conn, scratch, now),
+        Ok(Waited::Ready | Waited::TimedOut) => {}
+        Ok(Waited::Stopping) => conn.on_shutdown(now),
+        Err(_) => conn.on_abort(CloseReason::SocketFailed),
     }
-    Ok(waited)
+    // PITFALL: not only after `TimedOut`. A client that never stops sending is always ready.
+    if conn.next_deadline().is_some_and(|at| at <= now.instant) {
+        conn.on_deadline(now, stream.unacknowledged());
+    }
 }
 
 fn read<T: Stream>(stream: &mut T, conn: &mut Connection, scratch: &mut [u8], now: &Tick) {
@@ -247,180 +307,42 @@ pub(super) struct Blocking<S: Service> {
     pub(super) terms: Terms,
     pub(super) per_address: Option<PerAddress>,
     pub(super) threads_max: usize,
-    /// Where each connection's calls are printed, if anywhere.
-    pub(super) trace: Option<fn(&str)>,
     pub(super) log: Option<LogBuffer>,
 }
 
 impl<S: Service> Blocking<S> {
-    /// The `blocking` backend: one client after the other.
+    /// The `blocking` backend: one client after the other. When the server stops, new ones are
+    /// refused while the present one is still being served.
     pub(super) fn run_one_at_a_time(mut self) -> io::Result<()> {
-        loop {
-            match self.next_client(None)? {
-                Arrival::Client(stream, peer) => {
-                    let service = &mut self.service;
-                    let log = self.log.as_mut();
-                    serve(stream, peer, service, &self.terms, self.trace, log);
+        let mut door = Some(self.acceptor);
+        while let Some(acceptor) = &mut door {
+            match next_client(acceptor)? {
+                Arrival::Client(mut stream, peer) => {
+                    let guest = Guest::new(peer, &self.terms.limits, &stream.now());
+                    let (service, log) = (&mut self.service, self.log.as_mut());
+                    let mut on_stop = || door = None;
+                    serve(stream, &guest, service, &self.terms, log, &mut on_stop);
                 }
                 Arrival::TimedOut => {}
-                Arrival::Stopping => return Ok(()),
+                Arrival::Stopping => door = None,
             }
         }
-    }
-
-    /// The `threads` backend: a thread per client, up to a bound at which accepting stops.
-    pub(super) fn run_threads(mut self) -> io::Result<()> {
-        let crew = Arc::new(Crew::default());
-        let service = Arc::new(Mutex::new(self.service));
-        loop {
-            let (next, log) = (&mut self.acceptor, &self.log);
-            crew.wait_below(self.threads_max, None);
-            match next_client(next, None)? {
-                Arrival::Client(stream, peer) => {
-                    let Some(place) = crew.enter(self.per_address.clone(), peer) else {
-                        continue;
-                    };
-                    let task = Task {
-                        stream,
-                        peer,
-                        service: Shared(Arc::clone(&service)),
-                        terms: self.terms.clone(),
-                        trace: self.trace,
-                        log: log.as_ref().map(LogBuffer::fork),
-                        _place: place,
-                    };
-                    let thread = thread::Builder::new().name("connection".into());
-                    if thread
-                        .stack_size(STACK_BYTES)
-                        .spawn(move || task.run())
-                        .is_err()
-                    {
-                        self.acceptor.rest(REST)?;
-                    }
-                }
-                Arrival::TimedOut => {}
-                Arrival::Stopping => break,
-            }
-        }
-        drop(self.acceptor);
-        crew.wait_below(1, Some(self.terms.grace));
         Ok(())
-    }
-
-    fn next_client(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
-        next_client(&mut self.acceptor, deadline)
     }
 }
 
-/// Stack of a connection's thread: the deepest path is a directory listing.
-const STACK_BYTES: usize = 512 * 1024;
-
 /// The next client, however often the process is out of descriptors meanwhile.
-fn next_client(acceptor: &mut Acceptor, deadline: Option<Instant>) -> io::Result<Arrival> {
+fn next_client(acceptor: &mut Acceptor) -> io::Result<Arrival> {
     loop {
-        match acceptor.accept(deadline) {
-            Ok(arrival) => return Ok(arrival),
-            Err(error) if super::door::is_out_of_room(&error) => {
+        match acceptor.accept(None) {
+            Err(error) if is_out_of_room(&error) => {
                 if acceptor.rest(REST)? == Waited::Stopping {
                     return Ok(Arrival::Stopping);
                 }
             }
             // That one connection failed before we had it.
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => {}
-            Err(error) => return Err(error),
+            arrival => return arrival,
         }
-    }
-}
-
-/// One thread's work.
-struct Task<S: Service> {
-    stream: BlockingStream,
-    peer: Peer,
-    service: Shared<S>,
-    terms: Terms,
-    trace: Option<fn(&str)>,
-    log: Option<LogBuffer>,
-    /// Given back when the thread ends, however it ends.
-    _place: Place,
-}
-
-impl<S: Service> Task<S> {
-    fn run(mut self) {
-        let log = self.log.as_mut();
-        serve(
-            self.stream,
-            self.peer,
-            &mut self.service,
-            &self.terms,
-            self.trace,
-            log,
-        );
-    }
-}
-
-/// One service for all threads: locked while it decides, not while it works.
-struct Shared<S>(Arc<Mutex<S>>);
-
-impl<S: Service> Service for Shared<S> {
-    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .call(request, now)
-    }
-}
-
-/// The threads at work.
-#[derive(Default)]
-struct Crew {
-    count: Mutex<usize>,
-    left: Condvar,
-}
-
-impl Crew {
-    /// Waits until fewer than `n` are at work; with `at_most`, no longer than that.
-    fn wait_below(&self, n: usize, at_most: Option<Duration>) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_many = |count: &mut usize| *count >= n;
-        match at_most {
-            None => drop(self.left.wait_while(count, too_many)),
-            Some(at_most) => drop(self.left.wait_timeout_while(count, at_most, too_many)),
-        }
-    }
-
-    /// A place for one more; `None` if its address holds its share already.
-    fn enter(self: &Arc<Self>, per_address: Option<PerAddress>, peer: Peer) -> Option<Place> {
-        let shared = per_address.zip(peer.ip());
-        if shared
-            .as_ref()
-            .is_some_and(|(counts, ip)| !counts.enter(*ip))
-        {
-            return None;
-        }
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Some(Place {
-            crew: Arc::clone(self),
-            shared,
-        })
-    }
-}
-
-/// A thread's place in the crew.
-struct Place {
-    crew: Arc<Crew>,
-    shared: Option<(PerAddress, std::net::IpAddr)>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some((counts, ip)) = &self.shared {
-            counts.leave(*ip);
-        }
-        *self
-            .crew
-            .count
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.crew.left.notify_all();
     }
 }

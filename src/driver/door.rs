@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::deadlines::NEVER;
 use super::event_loop::{EventLoop, Slot};
 use super::slots::RESERVED;
-use crate::conn::{CloseReason, Connection, Phase};
+use crate::conn::{CloseReason, Connection, Standing};
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Interest, Token, Trigger};
@@ -150,13 +150,20 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
+    /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
+    /// counts as ready until an accept finds nobody, and that must not cost a connection.
     fn accept_one(&mut self, at: usize, now: &Tick) -> Accepted {
-        if self.slots.len() >= self.settings.connections_max && !self.evict(now) {
+        let full = self.slots.len() >= self.settings.connections_max;
+        let victim = if full { self.next_victim(now) } else { None };
+        if full && victim.is_none() {
             return Accepted::NoRoom;
         }
         let error = match self.kernel.accept(&self.door.gates[at].listener) {
             Ok((socket, peer)) => {
-                self.welcome(socket, peer, now);
+                if self.counts_in(peer) {
+                    self.evict(victim);
+                    self.welcome(socket, peer, now);
+                }
                 return Accepted::One;
             }
             Err(error) => error,
@@ -164,25 +171,28 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if error.kind() == io::ErrorKind::WouldBlock {
             Accepted::Nobody
         } else if is_out_of_room(&error) {
-            if self.evict(now) {
-                Accepted::One
-            } else {
-                Accepted::NoRoom
+            match victim.or_else(|| self.next_victim(now)) {
+                None => return Accepted::NoRoom,
+                victim => self.evict(victim),
             }
+            Accepted::One
         } else {
             // That one connection failed before we had it (accept(2), "Error handling").
             Accepted::One
         }
     }
 
+    /// Counts a newcomer for its address, if it may come in.
+    fn counts_in(&self, peer: Peer) -> bool {
+        match (&self.settings.per_address, peer.ip()) {
+            (Some(counts), Some(address)) => counts.enter(address),
+            _ => true,
+        }
+    }
+
     /// Takes a connection in. It is served when the kernel says that it has something: a
     /// registration reports what is already there, under both triggers.
     fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
-        if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip())
-            && !counts.enter(address)
-        {
-            return;
-        }
         let armed = match K::TRIGGER {
             Trigger::Edge => Interest::BOTH,
             Trigger::Level => Interest::READ,
@@ -215,24 +225,29 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Makes room: first the oldest connection that never completed a request, then the longest
-    /// idle one, then a reader below the minimal rate; never another answer in flight.
-    fn evict(&mut self, now: &Tick) -> bool {
+    /// Who must go next: first the oldest connection that never completed a request, then the
+    /// longest idle one, then one below the minimal rate; never an answer in flight.
+    fn next_victim(&mut self, now: &Tick) -> Option<Token> {
         if self.door.victims_of != now.turn {
             self.door.victims_of = now.turn;
             self.door.victims = self.list_victims(now);
         }
-        while let Some(token) = self.door.victims.pop() {
+        while let Some(token) = self.door.victims.last().copied() {
             // Served, gone or come back since the list was made?
-            let Some(slot) = self.slots.get_mut(token) else {
-                continue;
-            };
-            if victim_class(slot, &self.kernel, now).is_some() {
-                self.close(token, CloseReason::Evicted);
-                return true;
+            let slot = self.slots.get_mut(token);
+            if slot.is_some_and(|slot| standing(slot, &self.kernel, now).is_some()) {
+                return Some(token);
             }
+            self.door.victims.pop();
         }
-        false
+        None
+    }
+
+    /// Makes room.
+    fn evict(&mut self, victim: Option<Token>) {
+        if let Some(token) = victim {
+            self.close(token, CloseReason::Evicted);
+        }
     }
 
     /// Who may be dropped, the first to go last. Made once per turn: at the limit, a list per
@@ -242,8 +257,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             .slots
             .iter()
             .filter_map(|(token, slot)| {
-                let class = victim_class(slot, &self.kernel, now)?;
-                Some((class, slot.conn.since(), token.0))
+                let standing = standing(slot, &self.kernel, now)?;
+                Some((standing, slot.conn.since(), token.0))
             })
             .collect();
         let wanted = ACCEPTS_MAX.min(victims.len());
@@ -295,21 +310,14 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 }
 
-/// In which order connections are dropped; `None` must not be.
-fn victim_class<K: Kernel>(slot: &Slot<K>, kernel: &K, now: &Tick) -> Option<u8> {
-    let conn = &slot.conn;
-    if slot.queued {
+/// Why a connection may be dropped. Not one that something has just come for; nor one that came in
+/// this turn, about whose request the kernel has not been asked yet.
+fn standing<K: Kernel>(slot: &Slot<K>, kernel: &K, now: &Tick) -> Option<Standing> {
+    if slot.queued || slot.conn.since() >= now.instant {
         return None;
     }
-    if conn.phase() == Phase::AwaitHead && !conn.wants_write() {
-        return match (conn.has_served(), conn.is_idle()) {
-            (false, _) => Some(0),
-            (true, true) => Some(1),
-            (true, false) => None,
-        };
-    }
-    conn.is_slow_reader(now, kernel.unacknowledged(&slot.socket))
-        .then_some(2)
+    slot.conn
+        .standing(now, || kernel.unacknowledged(&slot.socket))
 }
 
 /// Out of descriptors or memory: not this client's fault, and not over by trying at once.

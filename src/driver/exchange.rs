@@ -112,6 +112,14 @@ pub(super) fn finish_job(conn: &mut Connection, made: Option<Box<Response>>, now
     }
 }
 
+/// Takes what a stream has. One that panics ends its connection, visibly incomplete: its answer
+/// has begun, so that it is too late for a 500.
+pub(super) fn pull(conn: &mut Connection, wake: &Wake) {
+    if guard(|| conn.pull(wake)).is_none() {
+        conn.on_abort(CloseReason::Panicked);
+    }
+}
+
 /// Runs foreign code: a panic in it costs its request, not the server. What it may have left half
 /// done is its own service, whose caches hold whole values only.
 fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {

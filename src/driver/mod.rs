@@ -2,8 +2,8 @@
 //!
 //! *Floor 4.* May use everything below. [`Server`] binds and starts; `event_loop.rs` is one loop
 //! over any kernel, with `settle.rs` as the page on which edge and level differ; `blocking.rs` is
-//! the same protocol in a program that waits, once for the `blocking` backend and once per thread
-//! for `threads`.
+//! the same protocol in a program that waits, once for the `blocking` backend and, by `threads.rs`,
+//! once per thread for `threads`.
 //!
 //! *Read next:* `blocking.rs` for the linear reading, then `event_loop.rs`.
 
@@ -21,6 +21,7 @@ mod offload;
 mod server;
 mod settle;
 mod slots;
+mod threads;
 mod transmit;
 
 pub use crate::config::Backend;

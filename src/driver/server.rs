@@ -45,8 +45,16 @@ pub struct Server {
 /// net.core.somaxconn (listen(2)).
 const BACKLOG: i32 = 4096;
 
-/// Descriptors kept back for files, pipes and whatever else is not a connection.
+/// Descriptors kept back for files that are being sent, pipes and whatever else is not a
+/// connection. What the file caches keep open comes on top: at most a quarter of all, and at most
+/// [`CACHED_DESCRIPTORS`].
 const RESERVED_DESCRIPTORS: u64 = 128;
+
+/// The default of [`FilesConfig`](crate::service::FilesConfig).
+const CACHED_DESCRIPTORS: u64 = 1024;
+
+/// Where select(2) ends: a higher descriptor cannot be watched (select(2), BUGS).
+const SELECT_DESCRIPTORS: u64 = 1024;
 
 impl Server {
     /// Binds all addresses of `config`, or none.
@@ -122,10 +130,11 @@ impl Plan {
         let mut limits = Limits::clone(&config.limits);
         limits.report_finished = log.is_some();
         limits.close_always |= config.backend == Backend::Blocking;
-        let room = descriptors()?.saturating_sub(RESERVED_DESCRIPTORS).max(8);
+        let room = room_for_connections(descriptors()?, config.backend);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let connections = match config.connections_max {
-            0 => usize::try_from(room).unwrap_or(usize::MAX),
-            stated => stated,
+            0 => room,
+            stated => stated.min(room),
         };
         let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
         Ok(Self {
@@ -149,6 +158,17 @@ impl Plan {
             ..Settings::default()
         }
     }
+}
+
+/// How many of `descriptors` connections may use, so that a flood of them never leaves a file
+/// without one.
+fn room_for_connections(descriptors: u64, backend: Backend) -> u64 {
+    let usable = match backend {
+        Backend::Select => descriptors.min(SELECT_DESCRIPTORS),
+        _ => descriptors,
+    };
+    let files = RESERVED_DESCRIPTORS + (usable / 4).min(CACHED_DESCRIPTORS);
+    usable.saturating_sub(files).max(8)
 }
 
 /// Raises the soft limit on descriptors to the hard one (getrlimit(2)) and returns it.
@@ -273,10 +293,10 @@ impl Crew {
             terms: Terms {
                 limits: Arc::clone(&plan.limits),
                 grace: plan.grace,
+                trace: plan.trace.then_some(to_stderr as fn(&str)),
             },
             per_address: plan.per_address.clone(),
             threads_max: plan.threads_max,
-            trace: plan.trace.then_some(to_stderr as fn(&str)),
             log: plan.log.clone().map(LogBuffer::new),
         };
         self.spawn("acceptor", move || run(driver))

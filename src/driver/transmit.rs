@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::event_loop::{Budget, EventLoop, Slot};
+use super::exchange;
 use super::offload::Task;
 use crate::conn::{CloseReason, Transmit};
 use crate::http::{Notify, Tick, Wake};
@@ -25,7 +26,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         while !slot.warming {
             if slot.conn.wants_pull() {
                 let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
-                slot.conn.pull(&Wake::new(mailbox, token.0));
+                exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
             }
             match send_some(&mut self.kernel, slot, budget, now) {
                 Sending::More => {}

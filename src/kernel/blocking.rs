@@ -49,9 +49,30 @@ impl Stop {
     }
 }
 
+/// A hold on a stream's socket for another thread than the one that waits on it.
+#[derive(Clone)]
+pub struct Hold(Arc<Socket>);
+
+impl Hold {
+    /// Ends both directions: the thread that waits on the stream wakes and finds its end.
+    pub fn hang_up(&self) {
+        self.0.hang_up();
+    }
+
+    /// Whether nothing has come that was not read yet.
+    pub fn is_quiet(&self) -> bool {
+        self.0.is_quiet()
+    }
+
+    /// As [`Stream::unacknowledged`].
+    pub fn unacknowledged(&self) -> usize {
+        self.0.unacknowledged()
+    }
+}
+
 /// A connected socket with deadlines.
 pub struct BlockingStream {
-    socket: Socket,
+    socket: Arc<Socket>,
     stop: Stop,
     /// Whether [`Waited::Stopping`] was said. Once is enough: what is in flight must still be
     /// finished, with waits that mean the socket.
@@ -64,12 +85,17 @@ impl BlockingStream {
     /// A stream over an accepted socket.
     pub fn new(socket: Socket, stop: Stop) -> Self {
         Self {
-            socket,
+            socket: Arc::new(socket),
             stop,
             told: false,
             clock: Clock::new(),
             scratch: Vec::new(),
         }
+    }
+
+    /// A hold on it. The socket is closed when the stream and all holds are gone.
+    pub fn hold(&self) -> Hold {
+        Hold(Arc::clone(&self.socket))
     }
 }
 
@@ -83,7 +109,7 @@ impl Stream for BlockingStream {
             "nothing can end this"
         );
         let stop = PollFd::new(&self.stop.0, PollFlags::IN);
-        let mut both = [stop, PollFd::new(&self.socket, flags)];
+        let mut both = [stop, PollFd::new(&*self.socket, flags)];
         // A hang-up is reported even where nothing is wanted, so that the socket is left out then.
         let watched = usize::from(self.told)..1 + usize::from(wanted.any());
         if !ppoll(&mut both[watched], deadline)? {
@@ -144,6 +170,7 @@ pub struct Acceptor {
     stop: Stop,
     /// The listener that is asked first, so that a busy one does not starve the others.
     first: usize,
+    clock: Clock,
 }
 
 impl Acceptor {
@@ -153,7 +180,13 @@ impl Acceptor {
             listeners,
             stop,
             first: 0,
+            clock: Clock::new(),
         }
+    }
+
+    /// The time.
+    pub fn now(&mut self) -> Tick {
+        self.clock.now()
     }
 
     /// Waits for a client, for the deadline, or for the server to stop.

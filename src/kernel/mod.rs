@@ -26,7 +26,7 @@ pub mod sim;
 mod socket;
 mod traced;
 
-pub use blocking::{Acceptor, Arrival, BlockingStream, Stop};
+pub use blocking::{Acceptor, Arrival, BlockingStream, Hold, Stop};
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;

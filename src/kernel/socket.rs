@@ -102,6 +102,18 @@ impl Socket {
         Ok(rustix::net::shutdown(&self.0, Shutdown::Write)?)
     }
 
+    /// shutdown(2) of both halves: whoever waits on this socket wakes to its end.
+    pub(super) fn hang_up(&self) {
+        // Fails if the peer was quicker, and then that wakes them.
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+    }
+
+    /// Whether a read would have to wait.
+    pub(super) fn is_quiet(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(&self.0, &mut [0; 1], flags).is_err_and(|errno| errno == Errno::AGAIN)
+    }
+
     /// SIOCOUTQ.
     pub(super) fn unacknowledged(&self) -> usize {
         gaps::unacknowledged(self.as_fd())
