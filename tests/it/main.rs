@@ -12,6 +12,8 @@ mod cli;
 mod conformance;
 mod files;
 mod floors;
+mod harness;
+mod matrix;
 mod pitfalls;
 mod sim;
 mod startup;
