@@ -18,7 +18,7 @@ use clap::{Args, Parser};
 use httpoll::config::{Backend, Config, ListenAddr, LogMode};
 use httpoll::conn::Limits;
 use httpoll::service::{
-    EtagMode, Files, FilesConfig, HeaderRule, Router, Service, Symlinks, hello,
+    EtagMode, Files, FilesConfig, HeaderRule, HostName, Hosts, Router, Service, Symlinks, hello,
 };
 
 pub(crate) mod startup;
@@ -40,6 +40,8 @@ pub(crate) struct Options {
     caching: CacheOptions,
     #[command(flatten)]
     limits: LimitOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
     #[command(flatten)]
     watching: Watching,
 }
@@ -174,6 +176,14 @@ struct LimitOptions {
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Names and proxies")]
+struct TrustOptions {
+    /// Answer to this Host only, 421 to others; repeatable [default: to any]
+    #[arg(long, value_name = "NAME", value_parser = values::host)]
+    allow_host: Vec<HostName>,
+}
+
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Watching")]
 struct Watching {
     /// A line per request: auto (if stdout is a terminal), plain, off
@@ -194,6 +204,8 @@ pub(crate) struct Plan {
     pub(crate) files: Option<FilesConfig>,
     /// Whether hello is served.
     pub(crate) hello: bool,
+    /// The names it answers to; any if there are none.
+    pub(crate) hosts: Vec<HostName>,
 }
 
 /// Why there is nothing to run.
@@ -221,13 +233,18 @@ pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + 
             .map_err(|error| format!("cannot serve {root}: {error}"))
     };
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
+    let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
     Ok(move || -> Box<dyn Service> {
-        match files.clone() {
+        let service: Box<dyn Service> = match files.clone() {
             None => Box::new(Router::new().get("/", hello)),
             Some(files) if with_hello => {
                 Box::new(Router::new().get("/hello", hello).otherwise(files))
             }
             Some(files) => Box::new(files),
+        };
+        match hosts.is_empty() {
+            true => service,
+            false => Box::new(Hosts::new(Arc::clone(&hosts), service)),
         }
     })
 }
@@ -252,6 +269,7 @@ impl Options {
             config,
             files,
             hello,
+            hosts: self.trust.allow_host,
         })
     }
 
@@ -562,6 +580,13 @@ mod tests {
     }
 
     #[test]
+    fn names_are_kept_as_they_are_compared() {
+        let plan = plan("--allow-host A.example. --allow-host [::1]").unwrap();
+        let expected = ["a.example", "::1"].map(|name| HostName::new(name).unwrap());
+        assert_eq!(plan.hosts, expected);
+    }
+
+    #[test]
     fn limits_reach_the_connection() {
         let words = "--header-timeout 0.2 --body-timeout 1 --min-rate 2K --idle-timeout 3 \
                      --write-timeout 4 --max-body 5M --max-connections 7 --max-per-ip 8 --grace 0";
@@ -609,6 +634,7 @@ mod tests {
         check("--prot 80", "exists: '--port'");
         check("src extra", "unexpected argument 'extra'");
         check("--max-age 2147483649", "2147483648");
+        check("--allow-host http://a/", "without scheme and port");
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     if plan.files.is_some() && bound.iter().any(is_public) {
         text.push_str("  Everybody who can reach this machine over the network can read it.\n");
     }
+    if plan.hosts.is_empty() && bound.iter().any(is_public) {
+        text.push_str("  With --allow-host NAME it answers to that name only: no DNS rebinding.\n");
+    }
     text
 }
 
@@ -157,6 +160,7 @@ mod tests {
                   http://[::1]:80/
                   http://[2001:db8::7]:80/
                   Everybody who can reach this machine over the network can read it.
+                  With --allow-host NAME it answers to that name only: no DNS rebinding.
             "#]],
         );
     }
@@ -169,6 +173,15 @@ mod tests {
             &expect![[r#"
                 httpoll VERSION serves Hello, World! (blocking, one connection at a time)
                   http://127.0.0.1:80/
+                  http://192.0.2.7:80/
+                  With --allow-host NAME it answers to that name only: no DNS rebinding.
+            "#]],
+        );
+        check(
+            "--hello -b blocking --allow-host a.example",
+            &["192.0.2.7:80"],
+            &expect![[r#"
+                httpoll VERSION serves Hello, World! (blocking, one connection at a time)
                   http://192.0.2.7:80/
             "#]],
         );

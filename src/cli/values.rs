@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use httpoll::http::response::is_framing_field;
+use httpoll::service::HostName;
 
 /// Why a word is not a value: the second half of a sentence.
 type Advice = String;
@@ -141,6 +142,12 @@ fn unix_path(path: &str) -> Result<Listen, Advice> {
             "a socket's path holds at most {PATH_BYTES_MAX} bytes"
         )),
     }
+}
+
+/// A name or address that requests may ask for.
+pub(crate) fn host(word: &str) -> Result<HostName, Advice> {
+    let advice = "give a name as in the URL, without scheme and port: files.example, 192.0.2.7";
+    HostName::new(word).ok_or_else(|| advice.into())
 }
 
 /// `Name: value`, as a response field (RFC 9110 §5.1, §5.5).

@@ -9,6 +9,7 @@ mod cache;
 mod errand;
 mod files;
 mod hello;
+mod hosts;
 pub mod listing;
 mod load;
 mod meta;
@@ -24,6 +25,7 @@ mod variant;
 
 pub use files::Files;
 pub use hello::hello;
+pub use hosts::{HostName, Hosts};
 pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 pub use router::Router;
 

@@ -65,6 +65,7 @@ const fn advice(status: Status) -> &'static str {
         Status::METHOD_NOT_ALLOWED => "This address exists, but not for this method.",
         Status::CONTENT_TOO_LARGE => "The request carries more than this server takes.",
         Status::URI_TOO_LONG => "The address is longer than this server takes.",
+        Status::MISDIRECTED_REQUEST => "This server does not answer to the name in the address.",
         Status::RANGE_NOT_SATISFIABLE => "The file does not have the part you asked for.",
         Status::SERVICE_UNAVAILABLE => "The server is busy. Please try again in a moment.",
         Status::INTERNAL_SERVER_ERROR => "Something went wrong on the server, not on your side.",
