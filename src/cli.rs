@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use httpoll::config::{Backend, Config, ListenAddr, LogMode};
+use httpoll::config::{Backend, Config, ListenAddr, LogMode, TrustedProxies};
 use httpoll::conn::Limits;
 use httpoll::service::{
     EtagMode, Files, FilesConfig, HeaderRule, HostName, Hosts, Router, Service, Symlinks, hello,
@@ -24,7 +24,7 @@ use httpoll::service::{
 pub(crate) mod startup;
 mod values;
 
-use values::{Listen, Workers};
+use values::{Listen, Proxy, Workers};
 
 /// Serve a directory over HTTP/1.1, from raw sockets.
 #[derive(Parser, Debug)]
@@ -181,6 +181,9 @@ struct TrustOptions {
     /// Answer to this Host only, 421 to others; repeatable [default: to any]
     #[arg(long, value_name = "NAME", value_parser = values::host)]
     allow_host: Vec<HostName>,
+    /// Believe Forwarded and X-Forwarded-For from here (or unix); repeatable
+    #[arg(long, value_name = "CIDR", value_parser = values::proxy)]
+    trusted_proxy: Vec<Proxy>,
 }
 
 #[derive(Args, Debug)]
@@ -300,6 +303,7 @@ impl Options {
             connections_max: connections.unwrap_or(default.connections_max),
             connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
             threads_max: connections.unwrap_or(default.threads_max),
+            trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
             log: self.watching.log,
             trace: self.watching.trace,
         })
@@ -375,6 +379,17 @@ fn addresses(listen: &[Listen], port: Option<u16>) -> Result<(Vec<ListenAddr>, u
     };
     let addresses: Result<_, String> = listen.iter().map(address).collect();
     Ok((addresses?, port))
+}
+
+fn trusted_proxies(named: &[Proxy]) -> TrustedProxies {
+    let mut trusted = TrustedProxies::default();
+    for proxy in named {
+        match proxy {
+            Proxy::Network(network) => trusted.networks.push(*network),
+            Proxy::Unix => trusted.unix = true,
+        }
+    }
+    trusted
 }
 
 fn header_rules(
@@ -587,6 +602,19 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_networks_or_the_unix_sockets() {
+        let config = plan("--trusted-proxy 10.0.0.0/8 --trusted-proxy unix")
+            .unwrap()
+            .config;
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let expected = TrustedProxies {
+            networks,
+            unix: true,
+        };
+        assert_eq!(config.trusted_proxies, expected);
+    }
+
+    #[test]
     fn limits_reach_the_connection() {
         let words = "--header-timeout 0.2 --body-timeout 1 --min-rate 2K --idle-timeout 3 \
                      --write-timeout 4 --max-body 5M --max-connections 7 --max-per-ip 8 --grace 0";
@@ -635,6 +663,7 @@ mod tests {
         check("src extra", "unexpected argument 'extra'");
         check("--max-age 2147483649", "2147483648");
         check("--allow-host http://a/", "without scheme and port");
+        check("--trusted-proxy 10.1.2.3/8", "bits behind its prefix");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::conn::Limits;
+pub use crate::http::TrustedProxies;
 pub use crate::kernel::ListenAddr;
 pub use crate::service::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 
@@ -103,6 +104,8 @@ pub struct Config {
     pub connections_per_ip_max: usize,
     /// The bound on threads of the `threads` backend.
     pub threads_max: usize,
+    /// Whose word about their clients is taken (`Forwarded`, `X-Forwarded-For`); nobody's if empty.
+    pub trusted_proxies: TrustedProxies,
     /// Access lines.
     pub log: LogMode,
     /// Whether each system call of the loop is printed.
@@ -122,6 +125,7 @@ impl Default for Config {
             connections_max: 0,
             connections_per_ip_max: 0,
             threads_max: 512,
+            trusted_proxies: TrustedProxies::default(),
             log: LogMode::Auto,
             trace: false,
         }

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use httpoll::http::Network;
 use httpoll::http::response::is_framing_field;
 use httpoll::service::HostName;
 
@@ -141,6 +142,23 @@ fn unix_path(path: &str) -> Result<Listen, Advice> {
         _ => Err(format!(
             "a socket's path holds at most {PATH_BYTES_MAX} bytes"
         )),
+    }
+}
+
+/// One `--trusted-proxy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Proxy {
+    /// Whoever has one of these addresses.
+    Network(Network),
+    /// Whoever may open our Unix sockets.
+    Unix,
+}
+
+/// `ADDR`, `ADDR/BITS` or `unix`.
+pub(crate) fn proxy(word: &str) -> Result<Proxy, Advice> {
+    match word {
+        "unix" => Ok(Proxy::Unix),
+        _ => Ok(Proxy::Network(word.parse()?)),
     }
 }
 

@@ -6,6 +6,7 @@
 //! *References:* RFC 9112 §6.3 (length), §9.3 (persistence), §9.6 (closing);
 //! RFC 9110 §8.6, §9.3.2 (HEAD), §10.1.1 (Expect).
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::buffers::Answers;
@@ -25,6 +26,8 @@ pub struct Finished {
     pub started: Instant,
     /// Whether all of the answer was given to the kernel.
     pub complete: bool,
+    /// For whom a trusted proxy spoke; `None` if the peer spoke for itself.
+    pub client: Option<IpAddr>,
 }
 
 impl Finished {
@@ -42,6 +45,7 @@ impl Finished {
             body_bytes: 0,
             started: now.instant,
             complete: false,
+            client: None,
         }
     }
 }
@@ -101,6 +105,17 @@ impl Connection {
     /// The answer comes later, from other work; until then the request is in the service's hands.
     pub fn respond_later(&mut self) {
         debug_assert!(self.phase == Phase::AwaitReply, "nothing to answer");
+    }
+
+    /// For whom the present request was made, for the access line: a proxy spoke for it.
+    pub fn name_client(&mut self, client: Option<IpAddr>) {
+        if let Some(finished) = self
+            .buffers
+            .as_mut()
+            .and_then(|b| b.answers.current.as_mut())
+        {
+            finished.client = client;
+        }
     }
 
     /// Receives the request's content: [`Step::Body`](super::Step::Body) follows.

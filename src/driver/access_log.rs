@@ -147,12 +147,14 @@ impl LogBuffer {
     }
 
     /// Adds the line of one answer that left whole. `now` is the moment it left: its distance
-    /// from `finished.started` is the duration shown.
+    /// from `finished.started` is the duration shown. A client for whom `peer` spoke stands in
+    /// its place.
     pub fn line(&mut self, now: &Tick, peer: Peer, finished: &Finished) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(self.largest);
         }
         let took = now.instant.saturating_duration_since(finished.started);
+        let peer = finished.client.map_or(peer, Peer::Ip);
         format_line(&mut self.bytes, &now.http_date, peer, finished, took);
         self.lines += 1;
         if self.bytes.len() >= CHUNK_BYTES {
@@ -345,6 +347,7 @@ mod tests {
             body_bytes: 1234,
             started: now.instant,
             complete: true,
+            client: None,
         }
     }
 

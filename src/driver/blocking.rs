@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
 use super::door::{PerAddress, is_out_of_room};
-use super::exchange::{self, Advanced};
+use super::exchange::{self, Advanced, Asker};
 use super::offload::run_job;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
-use crate::http::{Notify, Tick, Wake};
+use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
 use crate::readiness::Interest;
 use crate::service::Service;
@@ -74,8 +74,11 @@ fn serve_connection<T: Stream, S: Service>(
     let mut conn = guest.conn();
     loop {
         let mut steps = u32::MAX;
-        let ip = peer.ip();
-        match exchange::advance(&mut conn, &mut sink, service, ip, wake, &mut steps, &now) {
+        let asker = Asker {
+            peer: peer.ip(),
+            proxies: terms.proxies.as_deref(),
+        };
+        match exchange::advance(&mut conn, &mut sink, service, asker, wake, &mut steps, &now) {
             Advanced::Job(job) => {
                 let made = run_job(job);
                 now = stream.now();
@@ -140,6 +143,8 @@ pub(super) struct Terms {
     pub(super) grace: Duration,
     /// Where each connection's calls are printed, if anywhere.
     pub(super) trace: Option<fn(&str)>,
+    /// Whose word about their clients is taken.
+    pub(super) proxies: Option<Arc<TrustedProxies>>,
 }
 
 /// Bytes read at a time.

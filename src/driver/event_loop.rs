@@ -23,12 +23,12 @@ use super::access_log::LogBuffer;
 use super::buffers::Pool;
 use super::deadlines::{Deadlines, NEVER, Step};
 use super::door::Door;
-use super::exchange::{self, Advanced};
+use super::exchange::{self, Advanced, Asker};
 use super::mailbox::{Mailbox, Message};
 use super::offload::{Offload, Task};
 use super::slots::{RESERVED, Slots};
 use crate::conn::{CloseReason, Connection, Limits};
-use crate::http::{Notify, Tick, Wake};
+use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Event, Interest, Token};
 use crate::service::{Service, Sink};
@@ -58,6 +58,8 @@ pub struct Settings {
     pub read_bytes: usize,
     /// Where access lines go.
     pub log: Option<LogBuffer>,
+    /// Whose word about their clients is taken.
+    pub proxies: Option<Arc<TrustedProxies>>,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             grace: Duration::from_secs(10),
             read_bytes: 64 * 1024,
             log: None,
+            proxies: None,
         }
     }
 }
@@ -336,7 +339,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             let (conn, sink) = (&mut slot.conn, &mut slot.sink);
             let service = &mut self.service;
             let steps = &mut budget.steps;
-            match exchange::advance(conn, sink, service, slot.peer.ip(), wake, steps, now) {
+            let asker = Asker {
+                peer: slot.peer.ip(),
+                proxies: self.settings.proxies.as_deref(),
+            };
+            match exchange::advance(conn, sink, service, asker, wake, steps, now) {
                 Advanced::Close(why) => {
                     reason = Some(why);
                     break;

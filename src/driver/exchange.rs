@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::conn::{CloseReason, Connection, Step};
-use crate::http::{Response, Tick, Wake};
+use crate::http::{Request, Response, Tick, TrustedProxies, Wake};
 use crate::service::{Flow, Job, Reply, Service, Sink};
 
 /// Where an exchange stands after all steps that could be taken.
@@ -22,12 +22,29 @@ pub(super) enum Advanced {
     Close(CloseReason),
 }
 
+/// Who is connected, and whose word about others is taken.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) peer: Option<IpAddr>,
+    pub(super) proxies: Option<&'a TrustedProxies>,
+}
+
+impl Asker<'_> {
+    /// The client behind `request`: the peer, unless that is a proxy that we trust.
+    fn client(&self, request: &Request<'_>) -> Option<IpAddr> {
+        match self.proxies {
+            None => self.peer,
+            Some(proxies) => proxies.client(self.peer, request),
+        }
+    }
+}
+
 /// Takes up to `steps` steps on a connection, with `service` answering and `sink` receiving.
 pub(super) fn advance<S: Service>(
     conn: &mut Connection,
     sink: &mut Option<Box<dyn Sink>>,
     service: &mut S,
-    peer: Option<IpAddr>,
+    asker: Asker<'_>,
     wake: impl Fn() -> Wake,
     steps: &mut u32,
     now: &Tick,
@@ -40,9 +57,14 @@ pub(super) fn advance<S: Service>(
             Step::NeedBytes | Step::Paused => break,
             Step::Close(reason) => return Advanced::Close(reason),
             Step::Request(mut request) => {
-                request.peer = peer;
+                let client = asker.client(&request);
+                request.peer = client;
                 *steps -= 1;
-                guard(|| service.call(&request, now))
+                let reply = guard(|| service.call(&request, now));
+                if asker.proxies.is_some() {
+                    conn.name_client(client);
+                }
+                reply
             }
             Step::Body(chunk) => {
                 let Some(open) = sink.as_mut() else { break };

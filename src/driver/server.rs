@@ -29,6 +29,7 @@ use super::event_loop::{EventLoop, Handle, Settings};
 use super::offload::Offload;
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
+use crate::http::TrustedProxies;
 use crate::kernel::{self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Stop, Traced};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use crate::service::Service;
@@ -123,6 +124,7 @@ struct Plan {
     grace: Duration,
     trace: bool,
     log: Option<AccessLog>,
+    proxies: Option<Arc<TrustedProxies>>,
 }
 
 impl Plan {
@@ -145,6 +147,7 @@ impl Plan {
             grace: config.grace,
             trace: config.trace,
             log,
+            proxies: trusted(&config.trusted_proxies),
         })
     }
 
@@ -155,6 +158,7 @@ impl Plan {
             per_address: self.per_address.clone(),
             grace: self.grace,
             log: self.log.clone().map(LogBuffer::new),
+            proxies: self.proxies.clone(),
             ..Settings::default()
         }
     }
@@ -169,6 +173,11 @@ fn room_for_connections(descriptors: u64, backend: Backend) -> u64 {
     };
     let files = RESERVED_DESCRIPTORS + (usable / 4).min(CACHED_DESCRIPTORS);
     usable.saturating_sub(files).max(8)
+}
+
+/// Nobody to trust is nothing to look for.
+fn trusted(proxies: &TrustedProxies) -> Option<Arc<TrustedProxies>> {
+    (*proxies != TrustedProxies::default()).then(|| Arc::new(proxies.clone()))
 }
 
 /// Raises the soft limit on descriptors to the hard one (getrlimit(2)) and returns it.
@@ -294,6 +303,7 @@ impl Crew {
                 limits: Arc::clone(&plan.limits),
                 grace: plan.grace,
                 trace: plan.trace.then_some(to_stderr as fn(&str)),
+                proxies: plan.proxies.clone(),
             },
             per_address: plan.per_address.clone(),
             threads_max: plan.threads_max,

@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 pub mod body;
 pub mod date;
 pub mod error;
+pub mod forwarded;
 pub mod framing;
 pub(crate) mod head;
 mod list;
@@ -24,6 +25,7 @@ pub mod validator;
 
 pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
 pub use error::ProtocolError;
+pub use forwarded::{Network, TrustedProxies};
 pub(crate) use head::Head;
 pub use head::{Method, OwnedRequest, Request};
 pub use response::{HeaderBlock, Response};

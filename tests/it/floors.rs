@@ -17,7 +17,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
     ("readiness", &[]),
     ("kernel", &["http", "readiness"]),
     ("service", &["http"]),
-    ("config", &["conn", "kernel", "service"]),
+    ("config", &["conn", "http", "kernel", "service"]),
     (
         "driver",
         &["config", "conn", "http", "kernel", "readiness", "service"],

@@ -15,6 +15,7 @@ mod floors;
 mod harness;
 mod matrix;
 mod pitfalls;
+mod proxies;
 mod sim;
 mod startup;
 mod transcripts;
