@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use httpoll::config::{Backend, Config, ListenAddr, LogMode, TrustedProxies};
+use httpoll::config::{Backend, Config, ListenAddr, LogMode, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
 use httpoll::service::{
     EtagMode, Files, FilesConfig, HeaderRule, HostName, Hosts, Router, Service, Symlinks, hello,
@@ -184,6 +184,9 @@ struct TrustOptions {
     /// Believe Forwarded and X-Forwarded-For from here (or unix); repeatable
     #[arg(long, value_name = "CIDR", value_parser = values::proxy)]
     trusted_proxy: Vec<Proxy>,
+    /// Require a PROXY header on all listeners (one: --listen proxy:ADDR)
+    #[arg(long)]
+    proxy_protocol: bool,
 }
 
 #[derive(Args, Debug)]
@@ -303,10 +306,22 @@ impl Options {
             connections_max: connections.unwrap_or(default.connections_max),
             connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
             threads_max: connections.unwrap_or(default.threads_max),
+            proxy_protocol: self.proxy_protocol(),
             trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
             log: self.watching.log,
             trace: self.watching.trace,
         })
+    }
+
+    fn proxy_protocol(&self) -> ProxyProtocol {
+        let listen = self.serving.listen.iter().enumerate();
+        let proxied = listen.filter(|(_, one)| matches!(one, Listen::Proxied(_)));
+        let positions: Vec<_> = proxied.map(|(position, _)| position).collect();
+        match (self.trust.proxy_protocol, positions.is_empty()) {
+            (true, _) => ProxyProtocol::Everywhere,
+            (false, true) => ProxyProtocol::Off,
+            (false, false) => ProxyProtocol::At(positions),
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -364,18 +379,21 @@ fn addresses(listen: &[Listen], port: Option<u16>) -> Result<(Vec<ListenAddr>, u
             Some(_) => Err("--listen PORT and --port say the same thing: use one of them".into()),
         };
     }
-    let takes_port = listen.iter().any(|one| matches!(one, Listen::Ip(_)));
+    let takes_port = listen
+        .iter()
+        .any(|one| matches!(one.place(), Listen::Ip(_)));
     if port.is_some() && !listen.is_empty() && !takes_port {
         return Err("--port is for addresses without one: put it into --listen ADDR:PORT".into());
     }
     let port = port.unwrap_or(Config::default().port);
-    let address = |one: &Listen| match one {
+    let address = |one: &Listen| match one.place() {
         Listen::Tcp(address) => Ok(ListenAddr::Tcp(*address)),
         Listen::Ip(ip) => Ok(ListenAddr::Tcp((*ip, port).into())),
         Listen::Unix(path) => Ok(ListenAddr::Unix(path.clone())),
         Listen::Port(port) => Err(format!(
             "--listen {port} beside others: name the address too, as in 127.0.0.1:{port}"
         )),
+        Listen::Proxied(_) => Err("say proxy: once".into()),
     };
     let addresses: Result<_, String> = listen.iter().map(address).collect();
     Ok((addresses?, port))
@@ -612,6 +630,24 @@ mod tests {
             unix: true,
         };
         assert_eq!(config.trusted_proxies, expected);
+    }
+
+    #[test]
+    fn a_proxy_header_is_declared_per_listener() {
+        let check = |words: &str, expected: ProxyProtocol| {
+            assert_eq!(
+                plan(words).unwrap().config.proxy_protocol,
+                expected,
+                "{words}"
+            );
+        };
+        check("", ProxyProtocol::Off);
+        check("--proxy-protocol", ProxyProtocol::Everywhere);
+        let two = "-l 127.0.0.1:1 -l proxy:127.0.0.1:2";
+        check(two, ProxyProtocol::At(vec![1]));
+        assert_eq!(plan(two).unwrap().config.listen.len(), 2);
+        let ip = plan("-l proxy:127.0.0.1 -p 3").unwrap().config.listen;
+        assert_eq!(ip, [ListenAddr::Tcp("127.0.0.1:3".parse().unwrap())]);
     }
 
     #[test]

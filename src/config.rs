@@ -80,6 +80,30 @@ impl LogMode {
     }
 }
 
+/// Which listeners expect a PROXY header (v1 or v2) before the first request, and refuse whoever
+/// comes without. Whoever reaches such a listener can claim any address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ProxyProtocol {
+    /// None.
+    #[default]
+    Off,
+    /// All.
+    Everywhere,
+    /// Those at these positions of [`Config::listen`].
+    At(Vec<usize>),
+}
+
+impl ProxyProtocol {
+    /// Whether the listener at this position of [`Config::listen`] does.
+    pub fn is_expected_at(&self, position: usize) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Everywhere => true,
+            Self::At(positions) => positions.contains(&position),
+        }
+    }
+}
+
 /// A whole server.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -104,6 +128,8 @@ pub struct Config {
     pub connections_per_ip_max: usize,
     /// The bound on threads of the `threads` backend.
     pub threads_max: usize,
+    /// Where each connection must begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
     /// Whose word about their clients is taken (`Forwarded`, `X-Forwarded-For`); nobody's if empty.
     pub trusted_proxies: TrustedProxies,
     /// Access lines.
@@ -125,6 +151,7 @@ impl Default for Config {
             connections_max: 0,
             connections_per_ip_max: 0,
             threads_max: 512,
+            proxy_protocol: ProxyProtocol::Off,
             trusted_proxies: TrustedProxies::default(),
             log: LogMode::Auto,
             trace: false,

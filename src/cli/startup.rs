@@ -22,18 +22,22 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
         carried(&plan.config)
     );
     let prefix = plan.files.as_ref().map_or("", |files| &files.prefix);
-    for address in bound {
+    for (at, address) in bound.iter().enumerate() {
+        let how = match plan.config.proxy_protocol.is_expected_at(at) {
+            true => " behind PROXY headers",
+            false => "",
+        };
         match address {
             ListenAddr::Tcp(address) => {
                 for address in reachable(*address, interfaces) {
-                    let _ = writeln!(text, "  http://{address}{prefix}/");
+                    let _ = writeln!(text, "  http://{address}{prefix}/{how}");
                 }
             }
             ListenAddr::Unix(path) => {
                 let path = printable(path);
                 let _ = writeln!(
                     text,
-                    "  unix:{path} (curl --unix-socket {path} http://localhost{prefix}/)"
+                    "  unix:{path} (curl --unix-socket {path} http://localhost{prefix}/){how}"
                 );
             }
         }
@@ -183,6 +187,15 @@ mod tests {
             &expect![[r#"
                 httpoll VERSION serves Hello, World! (blocking, one connection at a time)
                   http://192.0.2.7:80/
+            "#]],
+        );
+        check(
+            "--hello -l 127.0.0.1:80 -l proxy:127.0.0.1:81",
+            &["127.0.0.1:80", "127.0.0.1:81"],
+            &expect![[r#"
+                httpoll VERSION serves Hello, World! (edge, one loop)
+                  http://127.0.0.1:80/
+                  http://127.0.0.1:81/ behind PROXY headers
             "#]],
         );
         check(

@@ -38,6 +38,18 @@ pub(crate) enum Listen {
     Port(u16),
     /// A Unix socket.
     Unix(PathBuf),
+    /// One of these, where connections begin with a PROXY header.
+    Proxied(Box<Self>),
+}
+
+impl Listen {
+    /// The address itself.
+    pub(crate) fn place(&self) -> &Self {
+        match self {
+            Self::Proxied(place) => place,
+            place => place,
+        }
+    }
 }
 
 /// One word of a fixed list, each with its meaning.
@@ -111,9 +123,16 @@ pub(crate) fn count(word: &str) -> Result<usize, Advice> {
         .ok_or_else(|| "give a whole number, at least 1".into())
 }
 
-/// `ADDR:PORT`, `[V6]:PORT`, `ADDR`, `PORT` or `unix:PATH`. Names are not looked up: which
-/// address a name stands for is decided elsewhere, and may change.
+/// `ADDR:PORT`, `[V6]:PORT`, `ADDR`, `PORT` or `unix:PATH`, perhaps behind `proxy:`. Names are not
+/// looked up: which address a name stands for is decided elsewhere, and may change.
 pub(crate) fn listen(word: &str) -> Result<Listen, Advice> {
+    if let Some(word) = word.strip_prefix("proxy:") {
+        return match listen(word)? {
+            Listen::Port(port) => Err(format!("name the address too: proxy:127.0.0.1:{port}")),
+            Listen::Proxied(_) => Err("say proxy: once".into()),
+            place => Ok(Listen::Proxied(Box::new(place))),
+        };
+    }
     if let Some(path) = word.strip_prefix("unix:") {
         return unix_path(path);
     }
@@ -345,6 +364,10 @@ mod tests {
         check("[::]", Ok(Listen::Ip("::".parse().unwrap())));
         check("8080", Ok(Listen::Port(8080)));
         check("localhost:8080", Ok(Listen::Port(8080)));
+        let proxied = |word| Ok(Listen::Proxied(Box::new(listen(word).unwrap())));
+        check("proxy:127.0.0.1:80", proxied("127.0.0.1:80"));
+        check("proxy:[::]", proxied("::"));
+        check("proxy:unix:/run/a", proxied("unix:/run/a"));
         check("unix:/run/a b", Ok(Listen::Unix("/run/a b".into())));
         for word in [
             "",
@@ -355,6 +378,9 @@ mod tests {
             "1.2.3:80",
             "::1:x",
             "unix:",
+            "proxy:",
+            "proxy:80",
+            "proxy:proxy:127.0.0.1:80",
         ] {
             assert!(listen(word).is_err(), "{word}");
         }

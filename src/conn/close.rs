@@ -15,6 +15,8 @@ pub enum CloseReason {
     Refused(ProtocolError),
     /// The client closed in the middle of a request.
     Truncated,
+    /// A proxy was to say for whom it speaks, and did not, or not so that it could be understood.
+    BadPreface,
     /// No whole head within `--header-timeout`, and not even a first byte.
     HeaderTimeout,
     /// No content for `--body-timeout`, behind an answer that was already given.
@@ -33,6 +35,8 @@ pub enum CloseReason {
     Shutdown,
     /// Dropped to make room for another client.
     Evicted,
+    /// Its address holds its share of connections already.
+    AddressLimit,
     /// The handler panicked; the client got a 500.
     Panicked,
 }
@@ -45,6 +49,7 @@ impl CloseReason {
             Self::Answered => "answered",
             Self::Refused(_) => "refused",
             Self::Truncated => "truncated",
+            Self::BadPreface => "bad_preface",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
             Self::IdleTimeout => "idle_timeout",
@@ -54,16 +59,18 @@ impl CloseReason {
             Self::SocketFailed => "socket_failed",
             Self::Shutdown => "shutdown",
             Self::Evicted => "evicted",
+            Self::AddressLimit => "address_limit",
             Self::Panicked => "panicked",
         }
     }
 
     /// All words, in the order of [`CloseReason::index`].
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 16] = [
         "client_closed",
         "answered",
         "refused",
         "truncated",
+        "bad_preface",
         "header_timeout",
         "body_timeout",
         "idle_timeout",
@@ -73,6 +80,7 @@ impl CloseReason {
         "socket_failed",
         "shutdown",
         "evicted",
+        "address_limit",
         "panicked",
     ];
 
@@ -91,6 +99,7 @@ impl CloseReason {
             Self::Answered => "the answer was the last on this connection",
             Self::Refused(error) => error.explain(),
             Self::Truncated => "the client closed in the middle of a request",
+            Self::BadPreface => "no valid PROXY header came first",
             Self::HeaderTimeout => "no request head came in time",
             Self::BodyTimeout => "the request content stopped coming",
             Self::IdleTimeout => "no further request came in time",
@@ -100,6 +109,7 @@ impl CloseReason {
             Self::SocketFailed => "the connection broke",
             Self::Shutdown => "the server is stopping",
             Self::Evicted => "room was needed for another client",
+            Self::AddressLimit => "its address holds its share of connections already",
             Self::Panicked => "the handler failed",
         }
     }

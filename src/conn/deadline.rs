@@ -34,7 +34,9 @@ impl Connection {
     pub fn next_deadline(&self) -> Option<Instant> {
         let limits = &self.limits;
         let reading = match self.phase {
-            Phase::AwaitHead if self.waits_for_head() => Some(self.since + self.head_timeout()),
+            Phase::AwaitPreface | Phase::AwaitHead if self.waits_for_head() => {
+                Some(self.since + self.head_timeout())
+            }
             Phase::AwaitBody if self.wants_content() => Some(self.since + limits.body_timeout),
             Phase::Lingering => Some(self.since + limits.linger_timeout),
             _ => None,
@@ -56,6 +58,9 @@ impl Connection {
         }
         let waited = now.instant.saturating_duration_since(self.since);
         match self.phase {
+            Phase::AwaitPreface if waited >= self.head_timeout() => {
+                self.over(CloseReason::HeaderTimeout);
+            }
             Phase::AwaitHead if self.waits_for_head() && waited >= self.head_timeout() => {
                 self.head_is_late(now);
             }
@@ -82,6 +87,7 @@ impl Connection {
             _ if self.wants_write() => {
                 (self.is_slow_reader(now, unacknowledged())).then_some(Standing::Slow)
             }
+            Phase::AwaitPreface => Some(Standing::Newcomer),
             Phase::AwaitHead if !self.served => Some(Standing::Newcomer),
             Phase::AwaitHead if self.is_idle() => Some(Standing::Idle),
             Phase::AwaitBody if stalled && self.wants_content() && !self.served => {

@@ -20,7 +20,9 @@ mod deadline;
 mod limits;
 mod outbox;
 mod phase;
+mod preface;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,6 +93,9 @@ pub enum Step<'c> {
     Body(&'c [u8]),
     /// The content is complete: answer the request.
     BodyEnd,
+    /// The proxy has said for whom it speaks: `None` for itself. Only the first step of a
+    /// connection that was made by [`Connection::behind_proxy`].
+    Client(Option<IpAddr>),
     /// Close the socket.
     Close(CloseReason),
 }
@@ -103,6 +108,7 @@ enum Next {
     Request { len: usize },
     Body { len: usize },
     BodyEnd,
+    Client(Option<IpAddr>),
     Close(CloseReason),
 }
 
@@ -121,6 +127,14 @@ impl Connection {
             lingers: false,
             stopping: false,
             served: false,
+        }
+    }
+
+    /// A new connection from a proxy that begins with a PROXY header.
+    pub fn behind_proxy(limits: Arc<Limits>, now: &Tick) -> Self {
+        Self {
+            phase: Phase::AwaitPreface,
+            ..Self::new(limits, now)
         }
     }
 
@@ -198,6 +212,7 @@ impl Connection {
             Next::NeedBytes => Step::NeedBytes,
             Next::Paused => Step::Paused,
             Next::BodyEnd => Step::BodyEnd,
+            Next::Client(client) => Step::Client(client),
             Next::Close(reason) => Step::Close(reason),
             Next::Request { len } => match &self.buffers {
                 Some(b) => Step::Request(Request::new(b.inbox.taken_last(len), b.head)),
@@ -213,6 +228,7 @@ impl Connection {
     /// One change, or what must happen outside first.
     fn advance(&mut self, now: &Tick) -> Option<Next> {
         match self.phase {
+            Phase::AwaitPreface => self.await_preface(now),
             Phase::AwaitHead => self.await_head(now),
             Phase::AwaitReply => Some(Next::Paused),
             Phase::AwaitBody => self.await_body(now),
@@ -226,6 +242,27 @@ impl Connection {
                 self.closed.unwrap_or(CloseReason::ClientClosed),
             )),
         }
+    }
+
+    /// Before the first request: who is it for?
+    fn await_preface(&mut self, now: &Tick) -> Option<Next> {
+        let unread = self.buffers.as_ref().map_or(&[][..], |b| b.inbox.unread());
+        let reason = match preface::parse(unread) {
+            Ok(Some(preface)) => {
+                if let Some(buffers) = &mut self.buffers {
+                    buffers.inbox.take(preface.len);
+                }
+                self.phase.change(Cause::Preface, Phase::AwaitHead);
+                self.since = now.instant;
+                return Some(Next::Client(preface.client));
+            }
+            Ok(None) if self.eof && unread.is_empty() => CloseReason::ClientClosed,
+            Ok(None) if self.stopping => CloseReason::Shutdown,
+            Ok(None) if !self.eof => return Some(Next::NeedBytes),
+            Ok(None) | Err(preface::Malformed) => CloseReason::BadPreface,
+        };
+        self.over(reason);
+        None
     }
 
     fn await_head(&mut self, now: &Tick) -> Option<Next> {
@@ -432,7 +469,7 @@ impl Connection {
         };
         let room = inbox < self.limits.inbox_bytes_max;
         match self.phase {
-            Phase::AwaitHead => {
+            Phase::AwaitPreface | Phase::AwaitHead => {
                 (self.starved || inbox == 0) && room && pending <= self.limits.outbox_bytes_max
             }
             Phase::AwaitBody => room,
@@ -465,6 +502,7 @@ impl Connection {
             return self.eof || self.stopping;
         };
         match self.phase {
+            Phase::AwaitPreface => true,
             Phase::AwaitHead if buffers.inbox.is_empty() => {
                 (self.eof || self.stopping) && buffers.outbox.is_empty()
             }

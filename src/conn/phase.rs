@@ -8,6 +8,8 @@
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
+    /// Before anything else, where a proxy must first say for whom it speaks.
+    AwaitPreface,
     /// Between two requests, or collecting a head.
     AwaitHead,
     /// A service has the request; its answer has not been made yet.
@@ -27,6 +29,8 @@ pub enum Phase {
 /// Why a phase changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
+    /// The proxy has said for whom it speaks.
+    Preface,
     /// A whole, valid head was read.
     Head,
     /// The service wants the content.
@@ -52,6 +56,8 @@ use Phase as P;
 
 /// Every change there is.
 pub const TRANSITIONS: &[(Phase, Cause, Phase)] = &[
+    (P::AwaitPreface, C::Preface, P::AwaitHead),
+    (P::AwaitPreface, C::Over, P::Closed),
     (P::AwaitHead, C::Head, P::AwaitReply),
     (P::AwaitHead, C::Refused, P::Replying),
     (P::AwaitHead, C::Over, P::Closed),
@@ -88,7 +94,8 @@ mod tests {
 
     #[test]
     fn the_diagram_in_the_documents_is_drawn_from_the_table() {
-        let mut diagram = String::from("```mermaid\nstateDiagram-v2\n    [*] --> AwaitHead\n");
+        let begin = "    [*] --> AwaitHead\n    [*] --> AwaitPreface: --proxy-protocol\n";
+        let mut diagram = format!("```mermaid\nstateDiagram-v2\n{begin}");
         for (from, cause, to) in TRANSITIONS {
             let to = if *to == Phase::Closed {
                 "[*]".to_owned()
@@ -108,6 +115,7 @@ mod tests {
     #[test]
     fn every_phase_can_end() {
         for phase in [
+            P::AwaitPreface,
             P::AwaitHead,
             P::AwaitReply,
             P::AwaitBody,

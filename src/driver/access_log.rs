@@ -193,7 +193,7 @@ fn format_line(
     push_timestamp(into, http_date);
     let _ = match peer {
         Peer::Ip(ip) => write!(into, " {} \"", ip.to_canonical()),
-        Peer::Unix => write!(into, " unix \""),
+        Peer::Unix | Peer::Proxy(_) => write!(into, " unix \""),
     };
     match finished.request_line.as_slice() {
         b"" => into.push(b'-'), // an answer to no request: 408, or a head of empty lines

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
-use super::door::{PerAddress, is_out_of_room};
+use super::door::{PerAddress, Share, is_out_of_room};
 use super::exchange::{self, Advanced, Asker};
 use super::offload::run_job;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
@@ -43,7 +43,7 @@ impl Guest {
     pub(super) fn new(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Self {
         Self {
             peer,
-            conn: Mutex::new(Connection::new(Arc::clone(limits), now)),
+            conn: Mutex::new(exchange::begin(peer, limits, now)),
         }
     }
 
@@ -67,7 +67,8 @@ fn serve_connection<T: Stream, S: Service>(
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
     let mut now = stream.now();
-    let (peer, mut sink, mut stop_at) = (guest.peer, None, None);
+    let (mut peer, mut sink, mut stop_at) = (guest.peer, None, None);
+    let mut _share = None;
     let bell = Arc::new(Bell::default());
     let wake = || Wake::new(Arc::clone(&bell) as Arc<dyn Notify>, 0);
     let mut scratch = vec![0; READ_BYTES];
@@ -83,6 +84,14 @@ fn serve_connection<T: Stream, S: Service>(
                 let made = run_job(job);
                 now = stream.now();
                 exchange::finish_job(&mut conn, made, &now);
+                continue;
+            }
+            Advanced::Client(client) => {
+                peer = peer.speaking_for(client);
+                _share = Share::take(terms.per_address.as_ref(), peer);
+                if _share.is_none() {
+                    return CloseReason::AddressLimit;
+                }
                 continue;
             }
             Advanced::Close(reason) => {
@@ -145,6 +154,8 @@ pub(super) struct Terms {
     pub(super) trace: Option<fn(&str)>,
     /// Whose word about their clients is taken.
     pub(super) proxies: Option<Arc<TrustedProxies>>,
+    /// Connections that one address may hold.
+    pub(super) per_address: Option<PerAddress>,
 }
 
 /// Bytes read at a time.
@@ -310,7 +321,6 @@ pub(super) struct Blocking<S: Service> {
     pub(super) acceptor: Acceptor,
     pub(super) service: S,
     pub(super) terms: Terms,
-    pub(super) per_address: Option<PerAddress>,
     pub(super) threads_max: usize,
     pub(super) log: Option<LogBuffer>,
 }

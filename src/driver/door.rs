@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use super::deadlines::NEVER;
 use super::event_loop::{EventLoop, Slot};
+use super::exchange;
 use super::slots::RESERVED;
-use crate::conn::{CloseReason, Connection, Standing};
+use crate::conn::{CloseReason, Standing};
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Interest, Token, Trigger};
@@ -160,9 +161,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         let error = match self.kernel.accept(&self.door.gates[at].listener) {
             Ok((socket, peer)) => {
-                if self.counts_in(peer) {
+                if counts_in(self.settings.per_address.as_ref(), peer) {
                     self.evict(victim);
                     self.welcome(socket, peer, now);
+                } else {
+                    self.closed.count(CloseReason::AddressLimit);
                 }
                 return Accepted::One;
             }
@@ -182,14 +185,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Counts a newcomer for its address, if it may come in.
-    fn counts_in(&self, peer: Peer) -> bool {
-        match (&self.settings.per_address, peer.ip()) {
-            (Some(counts), Some(address)) => counts.enter(address),
-            _ => true,
-        }
-    }
-
     /// Takes a connection in. It is served when the kernel says that it has something: a
     /// registration reports what is already there, under both triggers.
     fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
@@ -199,7 +194,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         };
         let slot = Slot {
             socket,
-            conn: Connection::new(Arc::clone(&self.settings.limits), now),
+            conn: exchange::begin(peer, &self.settings.limits, now),
             sink: None,
             peer,
             // Nothing was sent yet, so there is room to write.
@@ -223,6 +218,24 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             slot.armed = Interest::NONE;
             self.close(token, CloseReason::SocketFailed);
         }
+    }
+
+    /// A proxy has said for whom it speaks. Until then its connection counted for nobody: at the
+    /// door a proxy is one address for all its clients.
+    pub(super) fn introduce(
+        &mut self,
+        token: Token,
+        client: Option<IpAddr>,
+    ) -> Result<(), CloseReason> {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return Ok(());
+        };
+        let peer = slot.peer.speaking_for(client);
+        if !counts_in(self.settings.per_address.as_ref(), peer) {
+            return Err(CloseReason::AddressLimit);
+        }
+        slot.peer = peer;
+        Ok(())
     }
 
     /// Who must go next: first the oldest connection that never completed a request, then the
@@ -310,6 +323,14 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 }
 
+/// Counts a newcomer for its address, if it may come in.
+fn counts_in(counts: Option<&PerAddress>, peer: Peer) -> bool {
+    match (counts, peer.ip()) {
+        (Some(counts), Some(address)) => counts.enter(address),
+        _ => true,
+    }
+}
+
 /// Why a connection may be dropped. Not one that something has just come for; nor one that came in
 /// this turn, about whose request the kernel has not been asked yet.
 fn standing<K: Kernel>(slot: &Slot<K>, kernel: &K, now: &Tick) -> Option<Standing> {
@@ -361,6 +382,27 @@ impl PerAddress {
             if *count == 0 {
                 counts.remove(&address);
             }
+        }
+    }
+}
+
+/// One connection of what its address may hold.
+pub(super) struct Share(Option<(PerAddress, IpAddr)>);
+
+impl Share {
+    /// `None` if the address holds its share already.
+    pub(super) fn take(per_address: Option<&PerAddress>, peer: Peer) -> Option<Self> {
+        let (Some(counts), Some(ip)) = (per_address, peer.ip()) else {
+            return Some(Self(None));
+        };
+        counts.enter(ip).then(|| Self(Some((counts.clone(), ip))))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some((counts, ip)) = &self.0 {
+            counts.leave(*ip);
         }
     }
 }

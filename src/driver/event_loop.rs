@@ -348,6 +348,12 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                     reason = Some(why);
                     break;
                 }
+                Advanced::Client(client) => {
+                    if let Err(why) = self.introduce(token, client) {
+                        reason = Some(why);
+                        break;
+                    }
+                }
                 Advanced::Job(job) => self.offload.submit(Task::Answer(token, job), mailbox),
                 Advanced::Waiting | Advanced::Spent => {}
             }

@@ -5,9 +5,11 @@
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use crate::conn::{CloseReason, Connection, Step};
+use crate::conn::{CloseReason, Connection, Limits, Step};
 use crate::http::{Request, Response, Tick, TrustedProxies, Wake};
+use crate::kernel::Peer;
 use crate::service::{Flow, Job, Reply, Service, Sink};
 
 /// Where an exchange stands after all steps that could be taken.
@@ -16,6 +18,8 @@ pub(super) enum Advanced {
     Waiting,
     /// The step budget is spent; there may be more to do.
     Spent,
+    /// A proxy has said for whom it speaks; there may be more to do.
+    Client(Option<IpAddr>),
     /// An answer must be made by work that may block.
     Job(Job),
     /// The connection is over.
@@ -39,6 +43,15 @@ impl Asker<'_> {
     }
 }
 
+/// A connection to `peer`, which may have to say first for whom it speaks.
+pub(super) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection {
+    let limits = Arc::clone(limits);
+    match peer {
+        Peer::Proxy(_) => Connection::behind_proxy(limits, now),
+        Peer::Ip(_) | Peer::Unix => Connection::new(limits, now),
+    }
+}
+
 /// Takes up to `steps` steps on a connection, with `service` answering and `sink` receiving.
 pub(super) fn advance<S: Service>(
     conn: &mut Connection,
@@ -56,6 +69,7 @@ pub(super) fn advance<S: Service>(
         let reply = match conn.next_step(now) {
             Step::NeedBytes | Step::Paused => break,
             Step::Close(reason) => return Advanced::Close(reason),
+            Step::Client(client) => return Advanced::Client(client),
             Step::Request(mut request) => {
                 let client = asker.client(&request);
                 request.peer = client;

@@ -68,7 +68,14 @@ impl Server {
             _ => config.workers.max(1),
         };
         let (listen, port) = (&config.listen, config.port);
-        let bound = kernel::bind(listen, port, config.workers, config.reuse_port, BACKLOG)?;
+        let mut bound = kernel::bind(listen, port, config.workers, config.reuse_port, BACKLOG)?;
+        for listeners in &mut bound.workers {
+            for (at, listener) in listeners.iter_mut().enumerate() {
+                if config.proxy_protocol.is_expected_at(at) {
+                    listener.expect_proxies();
+                }
+            }
+        }
         Ok(Self {
             config,
             bound,
@@ -304,8 +311,8 @@ impl Crew {
                 grace: plan.grace,
                 trace: plan.trace.then_some(to_stderr as fn(&str)),
                 proxies: plan.proxies.clone(),
+                per_address: plan.per_address.clone(),
             },
-            per_address: plan.per_address.clone(),
             threads_max: plan.threads_max,
             log: plan.log.clone().map(LogBuffer::new),
         };

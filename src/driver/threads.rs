@@ -17,14 +17,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
 use super::blocking::{Blocking, Guest, REST, Terms, serve};
-use super::door::{PerAddress, is_out_of_room};
+use super::door::{Share, is_out_of_room};
 use crate::conn::{CloseReason, Standing};
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Hold, Peer, Stream, Waited};
@@ -40,7 +39,7 @@ impl<S: Service> Blocking<S> {
         let crew = Arc::new(Crew::default());
         let service = Arc::new(Mutex::new(self.service));
         while let Some((mut stream, peer)) = next_client(&mut acceptor, &crew)? {
-            let Some(share) = Share::take(self.per_address.as_ref(), peer) else {
+            let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
                 continue;
             };
             if !crew.make_room(self.threads_max, &mut acceptor)? {
@@ -242,26 +241,5 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.crew.seats().taken.remove(&self.number);
         self.crew.left.notify_all();
-    }
-}
-
-/// One connection of what its address may hold.
-struct Share(Option<(PerAddress, IpAddr)>);
-
-impl Share {
-    /// `None` if the address holds its share already.
-    fn take(per_address: Option<&PerAddress>, peer: Peer) -> Option<Self> {
-        let (Some(counts), Some(ip)) = (per_address, peer.ip()) else {
-            return Some(Self(None));
-        };
-        counts.enter(ip).then(|| Self(Some((counts.clone(), ip))))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        if let Some((counts, ip)) = &self.0 {
-            counts.leave(*ip);
-        }
     }
 }

@@ -27,6 +27,7 @@ pub struct Listener {
     file: Option<Arc<SocketFile>>,
     fd: OwnedFd,
     shared: bool,
+    proxied: bool,
 }
 
 impl Listener {
@@ -35,6 +36,7 @@ impl Listener {
             file: None,
             fd,
             shared: false,
+            proxied: false,
         }
     }
 
@@ -43,7 +45,13 @@ impl Listener {
             file: Some(file),
             fd,
             shared,
+            proxied: false,
         }
+    }
+
+    /// From now on each client is a proxy that begins by saying for whom it speaks.
+    pub const fn expect_proxies(&mut self) {
+        self.proxied = true;
     }
 
     /// accept4(2): a non-blocking socket and whom it leads to. `TCP_NODELAY` was set on the
@@ -55,14 +63,25 @@ impl Listener {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if self.file.is_some() {
             let fd = rustix::net::accept_with(&self.fd, flags)?;
-            return Ok((Socket::new(fd), Peer::Unix));
+            let peer = if self.proxied {
+                Peer::Proxy(None)
+            } else {
+                Peer::Unix
+            };
+            return Ok((Socket::new(fd), peer));
         }
         let (fd, address) = rustix::net::acceptfrom_with(&self.fd, flags)?;
         let ip = address
             .and_then(|address| SocketAddr::try_from(address).ok())
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
         // One client is one peer, whether it came as 192.0.2.7 or as ::ffff:192.0.2.7.
-        Ok((Socket::new(fd), Peer::Ip(ip.to_canonical())))
+        let ip = ip.to_canonical();
+        let peer = if self.proxied {
+            Peer::Proxy(Some(ip))
+        } else {
+            Peer::Ip(ip)
+        };
+        Ok((Socket::new(fd), peer))
     }
 
     /// Whether other loops wait on the same socket (not just on the same address).

@@ -43,14 +43,27 @@ pub enum Peer {
     Ip(IpAddr),
     /// A client of a Unix socket, whom the file system's permissions let in.
     Unix,
+    /// A proxy at this address, or at a Unix socket, that has yet to say for whom it speaks: on
+    /// listeners that [expect it](Listener::expect_proxies).
+    Proxy(Option<IpAddr>),
 }
 
 impl Peer {
-    /// Its address, if it has one.
+    /// Its address, if it has one and if that is who is asking.
     pub const fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Ip(ip) => Some(ip),
-            Self::Unix => None,
+            Self::Unix | Self::Proxy(_) => None,
+        }
+    }
+
+    /// Who is asking, now that a proxy has said so: the client it named, or itself.
+    #[must_use]
+    pub fn speaking_for(self, client: Option<IpAddr>) -> Self {
+        match (self, client) {
+            (_, Some(ip)) | (Self::Proxy(Some(ip)), None) => Self::Ip(ip),
+            (Self::Proxy(None), None) => Self::Unix,
+            (other, None) => other,
         }
     }
 }

@@ -406,6 +406,7 @@ impl Display for Shown {
             Self::Bytes(n) => write!(f, "{n}"),
             Self::Client(id, Peer::Ip(ip)) => write!(f, "{id} from {ip}"),
             Self::Client(id, Peer::Unix) => write!(f, "{id} from a Unix socket"),
+            Self::Client(id, Peer::Proxy(_)) => write!(f, "{id} from a proxy"),
             Self::Word(word) => f.write_str(word),
             Self::Failed(errno) => {
                 let known = ERRNO_NAMES.iter().find(|(known, _)| *known == errno);

@@ -183,6 +183,7 @@ impl Peer {
     fn step(&mut self) -> bool {
         let reply = match self.conn.next_step(&self.now) {
             Step::NeedBytes | Step::Paused => return false,
+            Step::Client(_) => panic!("no proxy was expected"),
             Step::Close(reason) => {
                 self.closed = Some(reason);
                 return false;

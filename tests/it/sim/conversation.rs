@@ -180,6 +180,7 @@ impl Reference {
         loop {
             let reply = match self.conn.next_step(&self.now) {
                 Step::Request(request) => self.service.call(&request, &self.now),
+                Step::Client(_) => panic!("no proxy was expected"),
                 Step::BodyEnd => self.sink.take().expect("a sink").finish(),
                 Step::Body(chunk) => {
                     let sink = self.sink.as_mut().expect("a sink");
