@@ -250,7 +250,8 @@ impl Connection {
         self.starved = false;
         if last {
             self.last = true;
-            self.lingers |= !buffers.inbox.is_empty();
+            // A client that did not ask for the end may have sent more, which we have not read.
+            self.lingers |= buffers.head.keep_alive || !buffers.inbox.is_empty();
             buffers.inbox.clear();
         }
         if last || buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {

@@ -383,6 +383,11 @@ impl Connection {
         if !buffers.outbox.is_empty() {
             return Some(Next::Paused);
         }
+        if self.stopping && !self.last && buffers.inbox.is_empty() {
+            // Nobody told the client while the answer was made: a next request may be unread.
+            self.last = true;
+            self.lingers = true;
+        }
         if !self.last {
             self.phase.change(Cause::Sent, Phase::AwaitHead);
             self.since = now.instant;

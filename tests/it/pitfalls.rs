@@ -69,6 +69,7 @@ macro_rules! on_each_selector {
 
 on_each_selector! {
     a_stop_finishes_what_is_in_flight
+    an_answer_survives_the_request_behind_it
 }
 
 /// The listener that is closed by a stop must leave the selector: select(2) fails with `EBADF`
@@ -80,5 +81,19 @@ fn a_stop_finishes_what_is_in_flight<S: Selector + 'static>() {
     client.peek(&mut [0]).unwrap();
     handle.shutdown();
     assert_eq!(content_length(&mut client), LARGE);
+    running.join().unwrap().unwrap();
+}
+
+/// RFC 9112 §9.6: a close with unread bytes makes the kernel send a reset, which takes from the
+/// client what it has not read yet. A client that did not ask for the close may have sent more.
+fn an_answer_survives_the_request_behind_it<S: Selector + 'static>() {
+    let (handle, running, mut client) = start::<S>();
+    client.write_all(GET).unwrap();
+    client.peek(&mut [0]).unwrap();
+    // The loop reads nothing while it sends: this stays in the kernel.
+    client.write_all(GET).unwrap();
+    handle.shutdown();
+    assert_eq!(content_length(&mut client), LARGE);
+    drop(client);
     running.join().unwrap().unwrap();
 }
