@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use httpoll::config::{Backend, Config, ListenAddr, LogMode, ProxyProtocol, TrustedProxies};
+use httpoll::confine::Sandbox;
 use httpoll::conn::Limits;
 use httpoll::service::{
     EtagMode, Files, FilesConfig, HeaderRule, HostName, Hosts, Router, Service, Symlinks, hello,
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     limits: LimitOptions,
     #[command(flatten)]
     trust: TrustOptions,
+    #[command(flatten)]
+    rights: Rights,
     #[command(flatten)]
     watching: Watching,
 }
@@ -190,6 +193,18 @@ struct TrustOptions {
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Rights")]
+struct Rights {
+    /// Become this user once the ports are bound; needs root
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    user: Option<String>,
+    /// Rights to give up: auto, strict (system calls too), off
+    #[arg(long, value_name = "MODE", default_value = "auto",
+          value_parser = values::one_of(&SANDBOXES), hide_possible_values = true)]
+    sandbox: Sandbox,
+}
+
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Watching")]
 struct Watching {
     /// A line per request: auto (if stdout is a terminal), plain, off
@@ -212,6 +227,10 @@ pub(crate) struct Plan {
     pub(crate) hello: bool,
     /// The names it answers to; any if there are none.
     pub(crate) hosts: Vec<HostName>,
+    /// Whom to become once the ports are bound.
+    pub(crate) user: Option<String>,
+    /// What is given up then.
+    pub(crate) sandbox: Sandbox,
 }
 
 /// Why there is nothing to run.
@@ -276,6 +295,8 @@ impl Options {
             files,
             hello,
             hosts: self.trust.allow_host,
+            user: self.rights.user,
+            sandbox: self.rights.sandbox,
         })
     }
 
@@ -484,6 +505,11 @@ const SYMLINKS: [(&str, Symlinks); 3] = [
 ];
 const SWITCH: [(&str, bool); 2] = [("on", true), ("off", false)];
 const ETAGS: [(&str, EtagMode); 2] = [("stat", EtagMode::Stat), ("content", EtagMode::Content)];
+const SANDBOXES: [(&str, Sandbox); 3] = [
+    ("auto", Sandbox::Auto),
+    ("strict", Sandbox::Strict),
+    ("off", Sandbox::Off),
+];
 const LOGS: [(&str, LogMode); 3] = [
     ("auto", LogMode::Auto),
     ("plain", LogMode::Plain),

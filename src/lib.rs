@@ -4,6 +4,7 @@
 compile_error!("httpoll is about Linux's readiness calls and builds on Linux only");
 
 pub mod config;
+pub mod confine;
 pub mod conn;
 pub mod driver;
 pub mod http;

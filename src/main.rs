@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::{Plan, Refusal, startup};
+use httpoll::confine::{self, Confined, Needs, User};
 use httpoll::driver::{AccessLog, Server};
+use httpoll::kernel::StartError;
 
 fn main() -> ExitCode {
     let (code, line) = match cli::parse(std::env::args_os()) {
@@ -31,19 +33,35 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// PITFALL: the order is the point. Rights belong to threads: what is given up before the first
+/// one starts is given up by all of them, and the log is a thread.
 fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
+    let user = plan.user.as_deref().map(User::find).transpose()?;
     let service = cli::service(plan)?;
     let server = Server::bind(plan.config.clone())?;
-    let (log, log_end) = AccessLog::stdout()?;
-    log.say(startup::text(
-        plan,
-        server.addresses(),
-        &startup::interfaces(),
-    ));
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
+    let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
+    text.extend(give_up_rights(plan, user)?);
+
+    let (log, log_end) = AccessLog::stdout()?;
+    log.say(text);
     server.log_to(wanted.then_some(log)).run(service)?;
     log_end.wait(LOG_PATIENCE);
     Ok(())
+}
+
+/// What is bound and open stays so; nothing else does. A line if that leaves more than is served.
+fn give_up_rights(plan: &Plan, user: Option<User>) -> Result<Option<String>, StartError> {
+    let needs = Needs::of(&plan.config.listen, plan.files.as_ref()).map_err(|error| {
+        let message = format!("the current directory is gone ({error})");
+        StartError::new(message, "name DIR by its absolute path")
+    })?;
+    if let Some(user) = user {
+        user.become_it()?;
+    }
+    let confined = confine::confine(plan.sandbox, &needs)?;
+    let widened = needs.widened().filter(|_| confined == Confined::Yes);
+    Ok(widened.map(|line| format!("  {line}\n")))
 }
 
 /// How long the last access lines may take at the end.

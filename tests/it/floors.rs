@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 
 /// What each module may name besides itself, from the ground up. `config` stands between the
 /// floors: plain values that the drivers read, made from those of the floors below.
-const FLOORS: [(&str, &[&str]); 8] = [
+const FLOORS: [(&str, &[&str]); 9] = [
     ("http", &[]),
     ("conn", &["http"]),
     ("readiness", &[]),
     ("kernel", &["http", "readiness"]),
     ("service", &["http"]),
     ("config", &["conn", "http", "kernel", "service"]),
+    // Knows which paths a configuration names.
+    ("confine", &["config", "kernel"]),
     (
         "driver",
         &["config", "conn", "http", "kernel", "readiness", "service"],
@@ -30,18 +32,23 @@ const FLOORS: [(&str, &[&str]); 8] = [
 const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 
 /// Crates and modules of std that stay where their subject is.
-const CONTAINED: [(&str, &[&str]); 10] = [
+const CONTAINED: [(&str, &[&str]); 12] = [
     ("clap::", &["cli.rs", "cli/"]),
     ("httparse::", &["http/"]),
-    ("libc::", &["kernel/", "readiness/"]),
+    ("landlock::", &["confine/"]),
+    ("libc::", &["kernel/", "readiness/", "confine/"]),
     ("mime_guess::", &["service/"]),
     ("mio::", &["readiness/edge_mio.rs"]),
     (
         "rustix::",
-        &["kernel/", "readiness/", "service/", "driver/"],
+        &["kernel/", "readiness/", "service/", "driver/", "confine/"],
     ),
+    ("seccompiler::", &["confine/"]),
     ("signal_hook::", &["driver/"]),
-    ("std::fs", &["kernel/listen", "service/", "cli.rs"]),
+    (
+        "std::fs",
+        &["kernel/listen", "service/", "confine/user.rs", "cli.rs"],
+    ),
     ("std::thread", &["driver/", "kernel/sim", "cli.rs"]),
     ("std::process", &["main.rs", "driver/"]),
 ];
