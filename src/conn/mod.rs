@@ -301,8 +301,10 @@ impl Connection {
             Ok(None) if self.eof && buffers.scan.has_begun() => {
                 self.refuse_truncated(ProtocolError::RequestLine, now);
             }
-            Ok(None) if self.eof => {
+            // Empty lines are not the begin of anything (RFC 9112 §2.2).
+            Ok(None) if (self.eof || self.stopping) && !buffers.scan.has_begun() => {
                 buffers.inbox.clear();
+                buffers.scan = HeadScan::default();
             }
             Ok(None) => return Some(Next::NeedBytes),
         }

@@ -715,6 +715,18 @@ fn a_half_closed_client_gets_its_answers() {
     }
 }
 
+/// Old clients send an empty line behind their content (RFC 9112 §2.2): not a request to wait for.
+#[test]
+fn a_stop_does_not_wait_behind_an_empty_line() {
+    let mut peer = Peer::new(Limits::default());
+    peer.feed(&[&request("GET / HTTP/1.1")[..], b"\r\n"].concat());
+    assert!(peer.closed.is_none());
+    peer.conn.on_shutdown(&peer.now);
+    assert!(peer.conn.has_work());
+    peer.turn();
+    assert_eq!(peer.closed, Some(CloseReason::Shutdown));
+}
+
 /// What an end of file cuts off is refused if anything of it had come (RFC 9112 §8).
 #[test]
 fn an_end_of_file_inside_a_request() {
