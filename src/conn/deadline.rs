@@ -163,6 +163,15 @@ impl Connection {
         self.wants_read() && self.buffers.as_ref().is_some_and(|b| !b.body.blocked)
     }
 
+    /// Nothing was there to be taken until now (a stream paused, a disk was slow): the write
+    /// time-out begins again.
+    pub fn excuse_reader(&mut self, now: &Tick) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.writes.since = Some(now.instant);
+            buffers.writes.check = None;
+        }
+    }
+
     fn next_write_check(&self) -> Option<Instant> {
         let writes = &self.buffers.as_ref()?.writes;
         let first = writes

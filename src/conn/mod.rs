@@ -175,6 +175,9 @@ impl Connection {
 
     /// Something that a sink or a stream waited for has happened.
     pub fn on_wake(&mut self, now: &Tick) {
+        if self.waits_for_wake() {
+            self.excuse_reader(now);
+        }
         let Some(buffers) = &mut self.buffers else {
             return;
         };

@@ -6,6 +6,7 @@
 //! exact bytes or their order in time; tables of requests and statuses are in `cases.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use httpoll::conn::{CloseReason, Connection, Limits, Step, Transmit};
 use httpoll::http::{Body, Chunk, Chunks, Method, Request, Response, Status, Tick, Wake};
@@ -725,6 +726,52 @@ fn a_stop_does_not_wait_behind_an_empty_line() {
     assert!(peer.conn.has_work());
     peer.turn();
     assert_eq!(peer.closed, Some(CloseReason::Shutdown));
+}
+
+/// What a stream does not make, nobody can take: its pause does not count against the reader.
+#[test]
+fn a_reader_is_not_blamed_for_the_pause_of_a_stream() {
+    /// Has one byte whenever it is told so.
+    struct Paused(Arc<AtomicBool>);
+    impl Chunks for Paused {
+        fn next_chunk(&mut self, _: &Wake) -> Chunk {
+            match self.0.swap(false, Ordering::Relaxed) {
+                true => Chunk::Bytes(b"x".to_vec()),
+                false => Chunk::Pending,
+            }
+        }
+    }
+    let more = Arc::new(AtomicBool::new(true));
+    let limits = Limits::default();
+    let timeout = limits.write_timeout;
+    let mut peer = Peer::new(limits);
+    let mut now = peer.now;
+    peer.conn.on_bytes(&request("GET / HTTP/1.1"), &now);
+    assert!(matches!(peer.conn.next_step(&now), Step::Request(_)));
+    let stream = Body::Stream(Box::new(Paused(Arc::clone(&more))));
+    peer.conn
+        .respond(Response::new(Status::OK).body(stream), &now);
+    peer.send();
+    assert!(peer.conn.waits_for_wake());
+    // The kernel still holds all of it for a slow reader; our socket is full when more is made.
+    now.instant += 2 * timeout;
+    let held = peer.output.len();
+    more.store(true, Ordering::Relaxed);
+    peer.conn.on_wake(&now);
+    peer.conn.pull(&Wake::noop());
+    assert!(peer.conn.wants_write());
+    let deadline = peer.conn.next_deadline().unwrap();
+    assert!(deadline > now.instant, "the reader gets its time");
+    now.instant = deadline;
+    peer.conn.on_deadline(&now, held);
+    assert!(!matches!(peer.conn.next_step(&now), Step::Close(_)));
+    now.instant += timeout;
+    peer.conn.on_deadline(&now, held);
+    let step = peer.conn.next_step(&now);
+    assert!(
+        matches!(step, Step::Close(CloseReason::WriteTimeout)),
+        "{step:?}"
+    );
 }
 
 /// What an end of file cuts off is refused if anything of it had come (RFC 9112 §8).
