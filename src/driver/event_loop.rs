@@ -108,6 +108,15 @@ impl<K: Kernel> Slot<K> {
             writable: self.conn.wants_write() && !self.warming,
         }
     }
+
+    /// The next stretch of its file is in memory, or never will be: asking again would fail again,
+    /// as fast as the disk can say so.
+    fn warmed(&mut self, readable: bool) {
+        self.warming = false;
+        if !readable {
+            self.conn.on_source_end();
+        }
+    }
 }
 
 /// One loop: a kernel, a service, and the connections between them.
@@ -278,7 +287,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 Message::Shutdown => self.begin_stop(now),
                 Message::Abort => self.stop_at = Some(now.instant),
                 Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
-                Message::Warm(token) => self.deliver(token, |slot| slot.warming = false),
+                Message::Warm(token, readable) => self.deliver(token, |slot| slot.warmed(readable)),
                 Message::Answer(token, made) => {
                     self.deliver(token, |slot| {
                         exchange::finish_job(&mut slot.conn, made, now);
@@ -403,6 +412,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 .next_deadline()
                 .is_some_and(|at| at <= now.instant)
             {
+                if slot.warming {
+                    slot.conn.excuse_reader(now);
+                }
                 let unacknowledged = self.kernel.unacknowledged(&slot.socket);
                 slot.conn.on_deadline(now, unacknowledged);
                 self.serve(token, now);

@@ -14,8 +14,8 @@ pub(super) enum Message {
     Wake(Token),
     /// A job is done; `None` if it panicked.
     Answer(Token, Option<Box<Response>>),
-    /// The next stretch of a file is in memory.
-    Warm(Token),
+    /// The next stretch of a file is in memory; `false` if it cannot be read.
+    Warm(Token, bool),
     /// Stop accepting, finish what is in flight.
     Shutdown,
     /// Stop now.

@@ -39,8 +39,8 @@ impl Task {
             Self::Warm(token, source, offset) => {
                 // The bytes are thrown away: what counts is that they were read.
                 let mut buffer = vec![0; WARM_BYTES];
-                let _ = source.read_at(&mut buffer, offset);
-                mailbox.post(Message::Warm(token));
+                let read = catch_unwind(AssertUnwindSafe(|| source.read_at(&mut buffer, offset)));
+                mailbox.post(Message::Warm(token, matches!(read, Ok(Ok(_)))));
             }
         }
     }

@@ -8,13 +8,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use httpoll::driver::{EventLoop, Handle, Offload, Settings};
-use httpoll::http::{Body, Request, Response, Status, Tick};
+use httpoll::http::{Body, Request, Response, Source, Status, Tick};
+use httpoll::kernel::sim::{Act, Schedule, Sim};
 use httpoll::kernel::{Linux, ListenAddr, bind};
 use httpoll::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use httpoll::service::Reply;
@@ -96,4 +98,48 @@ fn an_answer_survives_the_request_behind_it<S: Selector + 'static>() {
     assert_eq!(content_length(&mut client), LARGE);
     drop(client);
     running.join().unwrap().unwrap();
+}
+
+/// A file on a broken disk: never in memory, and not to be had by reading it either.
+struct Broken;
+
+impl Source for Broken {
+    fn len(&self) -> u64 {
+        10
+    }
+    fn read_at(&self, _: &mut [u8], _: u64) -> std::io::Result<usize> {
+        Err(std::io::Error::other("a broken disk"))
+    }
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    fn is_resident(&self, _: u64, _: usize) -> bool {
+        false
+    }
+}
+
+/// Brought into memory again and again, it would cost a busy loop and a busy disk.
+#[test]
+fn a_file_that_cannot_be_read_ends_its_connection() {
+    let sim = Sim::<true>::new(Schedule::friendly());
+    sim.client(vec![Act::Send(GET.to_vec()), Act::AwaitEnd], 64 * 1024);
+    let service = |_: &Request<'_>, _: &Tick| {
+        let (source, offset, len) = (Arc::new(Broken), 0, 10);
+        let body = Body::Range {
+            source,
+            offset,
+            len,
+        };
+        Reply::Now(Response::new(Status::OK).body(body))
+    };
+    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let offload = Offload::inline();
+    let mut own = EventLoop::new(sim.clone(), listeners, service, settings, offload).unwrap();
+    for _ in 0..100 {
+        own.turn().unwrap();
+        if own.closed().total() > 0 {
+            break;
+        }
+    }
+    assert_eq!(own.closed().get("source_ended"), 1);
 }
