@@ -125,10 +125,11 @@ impl Connection {
             return;
         };
         if buffers.body.awaits_continue && buffers.inbox.is_empty() {
-            buffers
-                .outbox
-                .encode()
-                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            if buffers.outbox.is_empty() {
+                buffers.writes.begin(now);
+            }
+            let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+            buffers.outbox.encode().extend_from_slice(interim);
         }
         buffers.body.awaits_continue = false;
         self.phase.change(Cause::Receive, Phase::AwaitBody);
@@ -214,9 +215,7 @@ impl Connection {
             || head.method == Method::Connect
             || framing == Framing::UntilClose;
         if outbox.is_empty() {
-            buffers.writes.since = Some(now.instant);
-            buffers.writes.check = None;
-            buffers.writes.began = Some((now.instant, i128::from(buffers.writes.sent)));
+            buffers.writes.begin(now);
         }
         encode_head(
             outbox.encode(),

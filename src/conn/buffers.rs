@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::{CloseReason, Finished};
 use crate::http::framing::{BodyLength, ChunkDecoder, Chunked};
 use crate::http::request::HeadScan;
-use crate::http::{Head, ProtocolError, Response};
+use crate::http::{Head, ProtocolError, Response, Tick};
 
 /// Capacity of the vectors that is kept from one use to the next.
 const KEPT_CAPACITY_MAX: usize = 32 * 1024;
@@ -101,16 +101,18 @@ impl Inbox {
 
     /// The first line of a head that was refused: either still unread, or taken but not answered.
     pub(super) fn line_of_refused(&self, taken: usize) -> &[u8] {
-        let whole = if taken > 0 {
+        let mut whole = if taken > 0 {
             self.taken_last(taken)
         } else {
             self.unread()
         };
-        let end = whole
-            .iter()
-            .position(|b| matches!(b, b'\r' | b'\n'))
-            .unwrap_or(whole.len());
-        &whole[..end.min(LOGGED_LINE_MAX)]
+        // Empty lines may come before a request line (RFC 9112 §2.2).
+        while let Some(behind) = whole.strip_prefix(b"\r\n") {
+            whole = behind;
+        }
+        let is_end = |b: &u8| matches!(b, b'\r' | b'\n');
+        let line = whole.split(is_end).next().unwrap_or_default();
+        &line[..line.len().min(LOGGED_LINE_MAX)]
     }
 
     pub(super) fn clear(&mut self) {
@@ -125,6 +127,8 @@ pub(super) struct BodyReader {
     left: Left,
     /// Content taken so far.
     pub(super) total: u64,
+    /// Of it, what nobody wanted.
+    pub(super) drained: u64,
     /// Content that came since the mark of the body time-out.
     pub(super) window: u64,
     /// Whether nobody wants it: it is dropped, up to the drain limit.
@@ -249,6 +253,13 @@ impl WriteProgress {
     /// buffers were lent.
     pub(super) fn acknowledged(&self, unacknowledged: usize) -> i128 {
         i128::from(self.sent) - unacknowledged as i128
+    }
+
+    /// The first bytes of a batch are about to be encoded: the reader's time begins.
+    pub(super) fn begin(&mut self, now: &Tick) {
+        self.since = Some(now.instant);
+        self.check = None;
+        self.began = Some((now.instant, i128::from(self.sent)));
     }
 }
 

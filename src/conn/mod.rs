@@ -357,14 +357,14 @@ impl Connection {
         }
         let next = buffers.body.next(&mut buffers.inbox);
         let too_long = buffers.body.announced() > self.limits.body_bytes_max;
-        let drained_enough = buffers.body.total > self.limits.drain_bytes_max;
         match next {
             Err(error) => self.refuse(error, now),
             Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
             Ok(Content::Data(n)) if buffers.body.discards => {
                 buffers.body.take(n);
                 buffers.inbox.take(n);
-                if drained_enough {
+                buffers.body.drained += n as u64;
+                if buffers.body.drained > self.limits.drain_bytes_max {
                     self.answer_held(now);
                 }
             }

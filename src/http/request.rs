@@ -105,7 +105,9 @@ impl HeadScan {
 
     /// What need not wait for the blank line.
     fn refuse_early(&self, buf: &[u8], limits: &HeadLimits) -> Result<(), ProtocolError> {
-        let begun = &buf[self.start..];
+        // What is beyond the limit decides nothing: in pieces it would not have been looked at.
+        let within = &buf[..buf.len().min(limits.bytes_max)];
+        let begun = within.get(self.start..).unwrap_or_default();
         let in_request_line = self.line == self.start;
         match begun.first() {
             Some(&first) if !is_token_byte(first) && begun != b"\r" => {
@@ -718,6 +720,32 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n",
             ("/", None, "a", false),
         );
+    }
+
+    /// A head that ends just beyond its limit and goes on with another fault: the limit is first.
+    #[test]
+    fn a_refusal_is_the_same_in_any_pieces() {
+        use ProtocolError as E;
+        let limits = HeadLimits {
+            bytes_max: 7,
+            ..LIMITS
+        };
+        let cases: &[(&[u8], E)] = &[
+            (b"(\n", E::MethodToken),
+            (b"\r(\r\n", E::MethodToken),
+            (b"\r\n\r\n\r\n(", E::MethodToken),
+            (b"\r\n\r\n\r\n\r\n(", E::HeadTooLong),
+            (b"GET / H\n", E::BareLineFeed),
+            (b"GET / HT\n", E::HeadTooLong),
+        ];
+        for (input, expected) in cases {
+            let shown = input.escape_ascii();
+            let whole = HeadScan::default().find(input, &limits);
+            assert_eq!(whole, Err(*expected), "{shown}");
+            let mut scan = HeadScan::default();
+            let grown = (0..=input.len()).find_map(|end| scan.find(&input[..end], &limits).err());
+            assert_eq!(grown, Some(*expected), "{shown}");
+        }
     }
 
     #[test]

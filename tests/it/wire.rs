@@ -700,6 +700,44 @@ fn a_sink_may_refuse_in_the_middle() {
     }
 }
 
+/// Without a length beforehand, only what came can decide; how it was cut must not.
+#[test]
+fn content_nobody_wants_is_drained_by_its_size_not_by_its_pieces() {
+    let head = "POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (size, outcome) in [(30_000, "403"), (40_000, "403 x")] {
+        let chunk = format!("{size:x}\r\n{}\r\n", "a".repeat(size));
+        let sent = format!("{head}{chunk}{chunk}0\r\n\r\n");
+        for feed in [Feed::Whole, Feed::Pieces(1_000), Feed::Pieces(7)] {
+            let talk = converse(sent.as_bytes(), feed);
+            assert_eq!(talk.outcome(), outcome, "{size}, {feed:?}");
+        }
+    }
+}
+
+/// RFC 9110 §9.3.2 for a request that cannot be read, also behind empty lines (RFC 9112 §2.2).
+#[test]
+fn a_refusal_of_head_has_no_content() {
+    for empty in ["", "\r\n", "\r\n\r\n"] {
+        let output = said(format!("{empty}HEAD * HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        assert!(output.starts_with("HTTP/1.1 400 "), "{output}");
+        assert!(output.ends_with("\r\n\r\n"), "{output}");
+    }
+}
+
+/// Whoever reads nothing is given up in the end, also if an interim answer was the first it did
+/// not read.
+#[test]
+fn a_client_that_does_not_even_read_continue_has_a_deadline() {
+    let mut peer = Peer::new(Limits::default());
+    peer.reads = false;
+    peer.feed(
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    peer.feed(b"hello(");
+    assert!(peer.conn.wants_write() && !peer.conn.wants_read());
+    assert!(peer.conn.next_deadline().is_some());
+}
+
 #[test]
 fn a_half_closed_client_gets_its_answers() {
     for path in ["/", "/large", "/stream"] {
