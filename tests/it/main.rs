@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod files;
 mod floors;
+mod fuzz_corpus;
 mod harness;
 mod matrix;
 mod pitfalls;

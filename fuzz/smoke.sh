@@ -1,0 +1,27 @@
+#!/bin/sh
+# Runs each fuzz target for a few seconds (10, or as the argument says), beginning from the
+# committed corpus. What it needs is not part of a plain Rust installation, so without it this is
+# skipped and says so; `cargo test` replays the corpus in any case.
+set -eu
+cd "$(dirname "$0")/.."
+seconds=${1:-10}
+
+skip() {
+    echo "fuzz smoke: skipped, $1"
+    exit 0
+}
+command -v rustup >/dev/null 2>&1 || skip "no rustup"
+rustup toolchain list | grep -q '^nightly' || skip "no nightly toolchain"
+cargo +nightly fuzz --version >/dev/null 2>&1 || skip "no cargo-fuzz (cargo install cargo-fuzz)"
+command -v c++ >/dev/null 2>&1 || skip "no C++ compiler for libFuzzer"
+
+# All of src is safe code but for two readiness backends, so a sanitizer would only cost speed.
+cargo +nightly fuzz build --sanitizer none
+for target in head chunked target fields conversation; do
+    mkdir -p "fuzz/corpus-new/$target"
+    cargo +nightly fuzz run --sanitizer none "$target" \
+        "fuzz/corpus-new/$target" "fuzz/corpus/$target" -- \
+        -dict="fuzz/dict/$target.dict" -max_len=1500 -timeout=5 \
+        -max_total_time="$seconds" -verbosity=0 -print_final_stats=0
+    echo "fuzz smoke: $target ran for $seconds s"
+done
