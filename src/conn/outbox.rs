@@ -130,11 +130,15 @@ impl Outbox {
     /// Adds a body behind the encoded bytes: copied if it is at most `inline_max`.
     pub(super) fn push_body(&mut self, body: Body, inline_max: usize, chunked: bool) {
         debug_assert!(!self.has_tail(), "one body at a time");
+        if let Some(small) = at_hand(&body).filter(|bytes| bytes.len() <= inline_max) {
+            self.bytes.extend_from_slice(small);
+            return;
+        }
         self.tail = match body {
             Body::Empty => Tail::None,
-            Body::Static(bytes) => self.push_slice(Slice::Static(bytes), inline_max),
-            Body::Owned(bytes) => self.push_slice(Slice::Owned(bytes), inline_max),
-            Body::Shared(bytes) => self.push_slice(Slice::Shared(bytes), inline_max),
+            Body::Static(bytes) => Tail::Slice(Slice::Static(bytes), 0),
+            Body::Owned(bytes) => Tail::Slice(Slice::Owned(bytes), 0),
+            Body::Shared(bytes) => Tail::Slice(Slice::Shared(bytes), 0),
             Body::Range { len: 0, .. } => Tail::None,
             Body::Range {
                 source,
@@ -153,15 +157,6 @@ impl Outbox {
             },
         };
         self.next_part();
-    }
-
-    fn push_slice(&mut self, slice: Slice, inline_max: usize) -> Tail {
-        let bytes = slice.as_bytes();
-        if bytes.len() <= inline_max {
-            self.bytes.extend_from_slice(bytes);
-            return Tail::None;
-        }
-        Tail::Slice(slice, 0)
     }
 
     /// Moves on to the next stretch of a multipart body, encoding the framing before it.
@@ -325,6 +320,17 @@ impl Stretch {
         debug_assert!(n <= self.left, "more sent than there was");
         self.offset += n;
         self.left -= n.min(self.left);
+    }
+}
+
+/// A body's bytes, if they are in memory.
+fn at_hand(body: &Body) -> Option<&[u8]> {
+    match body {
+        Body::Empty => Some(b""),
+        Body::Static(bytes) => Some(bytes),
+        Body::Owned(bytes) => Some(bytes),
+        Body::Shared(bytes) => Some(bytes),
+        Body::Range { .. } | Body::Parts(_) | Body::Stream(_) => None,
     }
 }
 

@@ -384,6 +384,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 
     /// Sees to it that somebody comes back to this connection.
     fn leave(&mut self, token: Token) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        // First: what follows is answered sooner by a connection that owes nothing.
+        self.pool.reclaim(&mut slot.conn);
         if self.settle(token).is_err() {
             // The selector cannot watch it (select(2) beyond FD_SETSIZE): nobody would come back.
             return self.close(token, CloseReason::SocketFailed);
@@ -391,7 +396,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        self.pool.reclaim(&mut slot.conn);
         if let Some(at) = slot.conn.next_deadline() {
             slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
         }

@@ -104,6 +104,10 @@ pub(super) fn advance<S: Service>(
         if let Some(job) = take_reply(conn, sink, reply, now) {
             return Advanced::Job(job);
         }
+        // Mostly nothing is pipelined, and another step would only say so.
+        if !conn.has_work() {
+            break;
+        }
     }
     if !conn.is_receiving() {
         // Refused or cut off in the middle: dropping the sink cancels the upload.

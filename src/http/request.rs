@@ -465,6 +465,7 @@ fn is_authority(value: &[u8]) -> bool {
 }
 
 /// What follows `[`.
+#[cold]
 fn is_ip_literal_and_port(rest: &[u8]) -> bool {
     let Some(end) = memchr::memchr(b']', rest) else {
         return false;
