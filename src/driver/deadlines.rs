@@ -23,8 +23,15 @@ pub(super) const NEVER: Step = Step::MAX;
 /// The pending deadlines of one loop.
 pub(super) struct Deadlines {
     base: Instant,
-    heap: BinaryHeap<Reverse<(Step, u64)>>,
+    heap: BinaryHeap<Entry>,
 }
+
+/// When, and a token's number; the earliest is on top.
+type Entry = Reverse<(Step, u64)>;
+
+/// What one connection's entry takes.
+#[cfg(test)]
+pub(super) const ENTRY_BYTES: usize = size_of::<Entry>();
 
 impl Deadlines {
     pub(super) const fn new(base: Instant) -> Self {

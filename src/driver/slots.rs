@@ -81,6 +81,10 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::deadlines;
+    use crate::driver::event_loop::Slot;
+    use crate::kernel::Linux;
+    use crate::readiness::EpollEdge;
 
     #[test]
     fn a_stale_token_finds_nobody() {
@@ -93,5 +97,15 @@ mod tests {
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get_mut(second), Some(&mut 'b'));
         assert_eq!(slots.len(), 1);
+    }
+
+    /// What the README promises. A connection that owes nothing has no buffers (see
+    /// `conn/buffers.rs`), so this is all of it in user space, twice because a vector that has just
+    /// grown is half empty.
+    #[test]
+    fn an_idle_connection_is_a_slot_and_a_deadline() {
+        let slot = size_of::<Entry<Slot<Linux<EpollEdge>>>>();
+        let deadline = deadlines::ENTRY_BYTES;
+        assert!(2 * (slot + deadline) <= 256, "{slot} + {deadline} bytes");
     }
 }
