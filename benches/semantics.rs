@@ -6,10 +6,11 @@
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use httpoll::http::negotiate::{self, Coding};
 use httpoll::http::validator::{self, Validators};
-use httpoll::http::{Request, range, target};
+use httpoll::http::{Request, Response, Status, Tick, range, target};
+use httpoll::service::{Router, Service};
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("target");
@@ -92,5 +93,33 @@ fn negotiation(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, ranges, conditions, negotiation);
+/// A few routes are looked through in order, the longest and exact ones first, so the last one and
+/// the fallback pay for all.
+fn routes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route");
+    let answer = |_: &Request<'_>, _: &Tick| Response::new(Status::NO_CONTENT).into();
+    for n in [1, 10, 100] {
+        let mut router = Router::new().get("/files/*", answer).otherwise(answer);
+        for i in 0..n {
+            router = router.get(&format!("/exact/{i}"), answer);
+        }
+        for (name, path) in [
+            ("exact", "/exact/0"),
+            ("prefix", "/files/a.txt"),
+            ("fallback", "/a.txt"),
+        ] {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let Some(request) = Request::parse(head.as_bytes()) else {
+                panic!("not a head: {head}");
+            };
+            let now = Tick::for_tests();
+            group.bench_function(BenchmarkId::new(name, n), |b| {
+                b.iter(|| router.call(black_box(&request), &now));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, ranges, conditions, negotiation, routes);
 criterion_main!(benches);

@@ -239,6 +239,9 @@ impl<'c> Request<'c> {
             fields_max: 100,
             target_bytes_max: 8 * 1024,
         };
+        if let Some((parsed, len)) = request::parse_at_once(head, &limits) {
+            return Some(Self::new(&head[..len], parsed));
+        }
         let (start, end) = HeadScan::default().find(head, &limits).ok()??;
         let raw = &head[start..end];
         Some(Self::new(raw, request::parse(raw, &limits).ok()?))
