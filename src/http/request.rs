@@ -7,7 +7,7 @@
 //! 1. [`HeadScan`] looks for the blank line and remembers how far it looked, so that a head that
 //!    drips in byte by byte costs as much as one that arrives whole. It sees every LF anyway, so
 //!    the refusal of a bare one lives there. A head that is there whole at the first look and in
-//!    order does without it: [`parse_at_once`].
+//!    order does without it: `parse_at_once`.
 //! 2. The request line is taken apart here, because its errors differ (400, 414, 505) and because
 //!    httparse lets through targets that we refuse.
 //! 3. httparse reads the fields, once; then each field that decides about framing or routing is
