@@ -13,6 +13,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -328,7 +329,9 @@ impl Crew {
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let result = work();
+                // PITFALL: a panic must be told too, or the process waits for its loop for ever, deaf.
+                let result = catch_unwind(AssertUnwindSafe(work))
+                    .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
                 // Nobody listens only when the process is ending anyway.
                 let _ = tell.write_all(&[ENDED]);
                 result
@@ -371,4 +374,17 @@ impl Crew {
 /// A line of the trace. A closed or broken standard error costs the line, nothing else.
 fn to_stderr(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_panics_ends_the_server() {
+        let mut crew = Crew::new(Plan::new(&Config::default(), None).unwrap()).unwrap();
+        crew.spawn("loop", || panic!("as a test")).unwrap();
+        let error = crew.wait().unwrap_err();
+        assert_eq!(error.to_string(), "a loop panicked");
+    }
 }
