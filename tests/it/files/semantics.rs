@@ -327,13 +327,12 @@ fn a_tag_is_weak_until_the_file_has_settled() {
     let fresh = site.get("/fresh").etag();
     site.ahead = Duration::from_secs(5);
     let settled = site.get("/fresh").etag();
-    assert_eq!(fresh, format!("W/{settled}")); // RFC 9110 §8.8.1
-    // A weak tag serves for 304, not for ranges (§13.1.5).
-    assert_eq!(
-        site.ask("GET", "/fresh", &[&format!("If-None-Match: {fresh}")])
-            .status,
-        304
-    );
+    assert!(fresh.starts_with("W/\"") && settled.starts_with('"')); // RFC 9110 §8.8.1
+    // Since then the file may have got other bytes under the same stamps.
+    let if_none_match = |tag: &str| [format!("If-None-Match: {tag}")];
+    let mut status = |fields: [String; 1]| site.ask("GET", "/fresh", &[&fields[0]]).status;
+    assert_eq!(status(if_none_match(&fresh)), 200);
+    assert_eq!(status(if_none_match(&settled)), 304);
 }
 
 #[test]
