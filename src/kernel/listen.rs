@@ -41,6 +41,16 @@ pub enum ListenAddr {
     Unix(PathBuf),
 }
 
+impl fmt::Display for ListenAddr {
+    /// `127.0.0.1:8080` or `unix:PATH`: the words of `--listen`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// Listeners for every worker, ready to accept.
 #[derive(Debug)]
 pub struct Bound {
