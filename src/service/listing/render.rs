@@ -213,8 +213,9 @@ fn html_row(entry: &Entry, shown: &str, slash: &str) -> String {
         let size = match entry.is_directory {
             true => "<td></td>".to_owned(),
             false => format!(
-                "<td title=\"{} bytes\"><data value=\"{}\">{}</data></td>",
+                "<td title=\"{} byte{}\"><data value=\"{}\">{}</data></td>",
                 grouped(meta.size),
+                if meta.size == 1 { "" } else { "s" },
                 meta.size,
                 readable(meta.size)
             ),
