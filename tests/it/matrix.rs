@@ -1,15 +1,138 @@
-//! The same black-box conversations with each of the six backends.
+//! Six backends, one server: the same bytes whoever carries them.
+//!
+//! What a request is answered with is asked of all six at once and compared ([`Six`]); what a
+//! connection lives through is a test per backend (`matrix!`). `blocking` closes behind each
+//! answer and says so: the one difference that is allowed, and it is demanded here.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a client connects, and files change while they are served"
+    reason = "clients connect, and files change while they are served"
 )]
 
-use crate::harness::{Server, matrix};
+mod answers;
+mod changing;
+mod connection;
+mod library;
+mod options;
 
-matrix! {
-    fn hello_is_thirteen_bytes(backend) {
-        let server = Server::start(backend, &["--hello"]);
-        assert_eq!(server.get("/").text(), "Hello, World!");
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::harness::{Answer, BACKENDS, Server};
+
+/// A directory of files, removed with the test. Its path has no link in it.
+struct Site(TempDir);
+
+impl Site {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let site = Self(tempfile::tempdir().unwrap());
+        for (path, content) in files {
+            site.write(path, content);
+        }
+        site
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
     }
 }
+
+/// The six backends, serving the same.
+struct Six(Vec<(&'static str, Server)>);
+
+impl Six {
+    fn of(site: &Site, words: &[&str]) -> Self {
+        let one = |backend| (backend, Server::of(backend, site.root(), words));
+        let six = Self(BACKENDS.map(one).into());
+        settle();
+        six
+    }
+
+    fn start(words: &[&str]) -> Self {
+        let one = |backend| (backend, Server::start(backend, words));
+        let six = Self(BACKENDS.map(one).into());
+        settle();
+        six
+    }
+
+    /// What all of them answer to `METHOD TARGET`, each on a connection of its own.
+    fn ask(&self, line: &str, fields: &[&str]) -> Answer {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut common: Option<Answer> = None;
+        let mut close = Vec::new();
+        for (backend, server) in &self.0 {
+            let mut answer = server.ask(method, target, fields);
+            if answer.field("Connection") == Some("close") {
+                close.push(*backend);
+            }
+            let lines = answer.head.split_inclusive("\r\n");
+            let lines = lines.filter(|l| *l != "Connection: close\r\n" && !l.starts_with("Date: "));
+            answer.head = lines.collect();
+            hide_boundary(&mut answer);
+            match &common {
+                None => common = Some(answer),
+                Some(common) => assert_eq!(answer, *common, "{backend} {line} {fields:?}"),
+            }
+        }
+        // Only where the request itself was at fault do the others close, too.
+        let all = close.len() == self.0.len();
+        assert!(all || close == ["blocking"], "{close:?} {line:.100}");
+        common.unwrap()
+    }
+
+    /// Asks all; `expected` are whole field lines, or `!Name` for a field that must not be there.
+    fn check(&self, line: &str, fields: &[&str], status: u16, expected: &[&str]) -> Answer {
+        let answer = self.ask(line, fields);
+        assert_eq!(answer.status, status, "{line} {fields:?}\n{}", answer.head);
+        for wish in expected {
+            let met = match wish.strip_prefix('!') {
+                Some(name) => answer.field(name).is_none(),
+                None => answer.head.lines().any(|found| found == *wish),
+            };
+            assert!(met, "{line} {fields:?}: {wish}\n{}", answer.head);
+        }
+        answer
+    }
+
+    /// The same, and the whole content.
+    fn content(&self, line: &str, fields: &[&str], status: u16, expected: &[&str], body: &str) {
+        let answer = self.check(line, fields, status, expected);
+        assert_eq!(answer.text(), body, "{line} {fields:?}");
+    }
+}
+
+/// Waits until what was written has a strong tag: it is weak for two ticks of the file system's
+/// clock, 20 ms (`service/meta.rs`), and six servers asked meanwhile may differ.
+fn settle() {
+    thread::sleep(Duration::from_millis(25));
+}
+
+/// A boundary of multipart/byteranges is made anew for each answer: of the same length always, so
+/// that it can stand as `=…=` here.
+fn hide_boundary(answer: &mut Answer) {
+    let mark = "multipart/byteranges; boundary=";
+    let Some((_, rest)) = answer.head.split_once(mark) else {
+        return;
+    };
+    let boundary = rest.lines().next().unwrap().to_owned();
+    let hidden = "=".repeat(boundary.len());
+    answer.body = answer.text().replace(&boundary, &hidden).into_bytes();
+    answer.head = answer.head.replace(&boundary, &hidden);
+}
+
+/// What browsers send when somebody goes to a page.
+const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";

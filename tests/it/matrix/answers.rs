@@ -1,0 +1,331 @@
+//! What a directory answers, without any option.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use super::{NAVIGATION, Site, Six};
+
+#[test]
+fn methods_and_missing_things() {
+    let site = Site::new(&[("a.txt", "0123456789"), ("index.html", "<p>home")]);
+    let six = Six::of(&site, &[]);
+    let page = [
+        "Content-Type: text/html; charset=utf-8",
+        "Content-Length: 7",
+    ];
+    six.content("GET /", &[], 200, &page, "<p>home");
+    six.content("HEAD /", &[], 200, &page, ""); // RFC 9110 §9.3.2
+    let allow = ["Allow: GET, HEAD, OPTIONS"];
+    six.content(
+        "OPTIONS /a.txt",
+        &[],
+        204,
+        &["Allow: GET, HEAD, OPTIONS", "!Content-Length"],
+        "",
+    );
+    six.content("OPTIONS *", &[], 204, &allow, ""); // §9.3.7
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE"] {
+        six.check(&format!("{method} /a.txt"), &[], 405, &allow); // §15.5.6
+    }
+    six.check("BREW /a.txt", &[], 501, &["!Allow"]); // §15.6.2
+    let plain = [
+        "Content-Type: text/plain; charset=utf-8",
+        "Cache-Control: no-store",
+    ];
+    six.content("GET /none", &[], 404, &plain, "404 Not Found\n");
+    six.content("HEAD /none", &[], 404, &["Content-Length: 14"], "");
+    let html = six.check("GET /none", &[NAVIGATION], 404, &["Vary: Accept"]);
+    assert!(
+        html.text().starts_with("<!DOCTYPE html>"),
+        "{}",
+        html.text()
+    );
+    for (target, status) in [
+        ("/%", 400),
+        ("/a%00b", 400),
+        ("/../etc/passwd", 400),
+        ("/%2e%2e/etc/passwd", 400),
+        ("/..%2fetc%2fpasswd", 404),
+        ("//etc/passwd", 404),
+        ("/a.txt/", 404),
+    ] {
+        six.check(&format!("GET {target}"), &[], status, &[]);
+    }
+    six.check(&format!("GET /{}", "n".repeat(300)), &[], 404, &[]);
+    six.check(&format!("GET /{}", "n".repeat(8200)), &[], 414, &[]);
+}
+
+#[test]
+fn types_by_name() {
+    let types = [
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.mjs", "text/javascript; charset=utf-8"),
+        ("a.json", "application/json"),
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("a.svg", "image/svg+xml"),
+        ("A.PNG", "image/png"),
+        ("a.webp", "image/webp"),
+        ("a.avif", "image/avif"),
+        ("a.wasm", "application/wasm"),
+        ("a.woff2", "font/woff2"),
+        ("a.mp4", "video/mp4"),
+        ("a.pdf", "application/pdf"),
+        ("a.webmanifest", "application/manifest+json"),
+        ("Makefile", "text/plain; charset=utf-8"),
+        ("unknown", "application/octet-stream"),
+    ];
+    let files = types.map(|(name, _)| (name, "x"));
+    let site = Site::new(&files);
+    let six = Six::of(&site, &[]);
+    for (name, expected) in types {
+        let line = format!("Content-Type: {expected}");
+        let expected = [line.as_str(), "X-Content-Type-Options: nosniff"];
+        six.check(&format!("GET /{name}"), &[], 200, &expected);
+    }
+}
+
+#[test]
+fn ranges() {
+    let large = "0123456789".repeat(30_000); // more than the cache keeps: sent from the file
+    let site = Site::new(&[("small", "0123456789"), ("large", &large), ("empty", "")]);
+    let six = Six::of(&site, &[]);
+    for path in ["/small", "/large"] {
+        let size = six
+            .ask(&format!("HEAD {path}"), &[])
+            .field("Content-Length")
+            .unwrap()
+            .to_owned();
+        let last = size.parse::<u64>().unwrap() - 1;
+        let get = format!("GET {path}");
+        let check = |range: &str, content_range: &str, body: &str| {
+            let line = format!("Content-Range: bytes {content_range}/{size}");
+            six.content(&get, &[&format!("Range: {range}")], 206, &[&line], body);
+        };
+        check("bytes=0-3", "0-3", "0123"); // RFC 9110 §14.1.2
+        check("bytes=-2", &format!("{}-{last}", last - 1), "89");
+        check(
+            &format!("bytes={}-", last - 2),
+            &format!("{}-{last}", last - 2),
+            "789",
+        );
+        let beyond = format!("Range: bytes={}-", last + 1);
+        let unsatisfied = format!("Content-Range: bytes */{size}"); // §15.5.17
+        six.check(&get, &[&beyond], 416, &[&unsatisfied]);
+        six.check(&get, &["Range: lines=0-1"], 200, &["!Content-Range"]); // §14.2
+        six.check(&get, &["Range: bytes=0-5,2-7"], 200, &["!Content-Range"]); // §14.2, overlap
+        let head = format!("HEAD {path}");
+        six.check(&head, &["Range: bytes=0-3"], 200, &["!Content-Range"]); // §14.2
+    }
+    let both = six.check(
+        "GET /large",
+        &["Range: bytes=0-1,100-101"],
+        206,
+        &["!Content-Range"],
+    );
+    let boundary = both
+        .field("Content-Type")
+        .unwrap()
+        .split_once("boundary=")
+        .unwrap()
+        .1;
+    let part = |range: &str| {
+        format!(
+            "--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+             Content-Range: bytes {range}/300000\r\n\r\n01\r\n"
+        )
+    };
+    let expected = format!("\r\n{}{}--{boundary}--\r\n", part("0-1"), part("100-101")); // §14.6
+    assert_eq!(both.text(), expected);
+    six.check(
+        "GET /empty",
+        &["Range: bytes=0-0"],
+        416,
+        &["Content-Range: bytes */0"],
+    );
+}
+
+#[test]
+fn conditions() {
+    let site = Site::new(&[("a.txt", "0123456789")]);
+    let six = Six::of(&site, &[]);
+    let whole = six.check(
+        "GET /a.txt",
+        &[],
+        200,
+        &["Cache-Control: no-cache", "Accept-Ranges: bytes"],
+    );
+    let tag = whole.field("ETag").unwrap();
+    let date = whole.field("Last-Modified").unwrap();
+    assert!(tag.starts_with('"'), "{tag} is strong");
+    let same = [format!("ETag: {tag}"), "Cache-Control: no-cache".into()];
+    let same = same.each_ref().map(String::as_str);
+    let check = |fields: &[String], status: u16, body: &str| {
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        six.content("GET /a.txt", &fields, status, &same, body);
+    };
+    let field = |name: &str, value: &str| format!("{name}: {value}");
+    check(&[field("If-None-Match", tag)], 304, ""); // RFC 9110 §13.1.2
+    check(
+        &[field("If-None-Match", &format!("\"x\", W/{tag}"))],
+        304,
+        "",
+    );
+    check(&[field("If-None-Match", "*")], 304, "");
+    check(&[field("If-Modified-Since", date)], 304, ""); // §13.1.3
+    check(&[field("If-Match", tag)], 200, "0123456789"); // §13.1.1
+    let range = || "Range: bytes=0-1".to_owned();
+    check(&[range(), field("If-Range", tag)], 206, "01"); // §13.1.5
+    check(&[range(), field("If-Range", "\"x\"")], 200, "0123456789");
+    check(
+        &[range(), field("If-Range", &format!("W/{tag}"))],
+        200,
+        "0123456789",
+    );
+    six.check("GET /a.txt", &["If-Match: \"x\""], 412, &[]);
+    let long_ago = "If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT";
+    six.check("GET /a.txt", &[long_ago], 412, &[]); // §13.1.4
+    // §13.2.2: a tag that does not match rules the date out.
+    check(
+        &[
+            field("If-None-Match", "\"x\""),
+            field("If-Modified-Since", date),
+        ],
+        200,
+        "0123456789",
+    );
+}
+
+#[test]
+fn directories() {
+    let site = Site::new(&[
+        ("docs/index.html", "<p>docs"),
+        ("photos/a b.jpg", "x"),
+        ("photos/<img src=x onerror=alert(1)>.txt", "x"),
+        ("photos/50% #1?.txt", "percent"),
+        ("photos/.secret", "x"),
+        ("evil.example/x", "x"),
+    ]);
+    let six = Six::of(&site, &[]);
+    six.check("GET /docs", &[], 308, &["Location: ./docs/"]);
+    six.check("GET /docs?a=b&c", &[], 308, &["Location: ./docs/?a=b&c"]);
+    six.content("GET /docs/", &[], 200, &[], "<p>docs");
+    // An address that a browser reads as another host must never stand in Location.
+    let evil = six.check("GET //evil.example", &[], 308, &[]);
+    let location = evil.field("Location").unwrap();
+    assert!(
+        !location.starts_with('/') && !location.contains(':'),
+        "{location}"
+    );
+    let list = six.check(
+        "GET /photos/",
+        &[NAVIGATION],
+        200,
+        &["Content-Type: text/html; charset=utf-8"],
+    );
+    let page = list.text();
+    assert!(page.contains("href=\"a%20b.jpg\""), "{page}");
+    assert!(page.contains("50%25%20%231%3F.txt"), "{page}");
+    assert!(
+        page.contains("&lt;img src=x onerror") && !page.contains("<img src=x"),
+        "{page}"
+    );
+    assert!(!page.contains(".secret"), "{page}");
+    six.content("GET /photos/50%25%20%231%3F.txt", &[], 200, &[], "percent");
+}
+
+#[test]
+fn precompressed_siblings() {
+    let site = Site::new(&[("a.js", "plain js"), ("b.js", "alone")]);
+    site.write("a.js.br", "BR");
+    site.write("a.js.gz", "GZIP");
+    let six = Six::of(&site, &[]);
+    let js = "Content-Type: text/javascript; charset=utf-8";
+    let vary = "Vary: Accept-Encoding";
+    let br = [js, vary, "Content-Encoding: br"];
+    let gzip = [js, vary, "Content-Encoding: gzip"];
+    let plain = [js, vary, "!Content-Encoding"];
+    let check = |accept: &str, expected: &[&str], body: &str| {
+        six.content(
+            "GET /a.js",
+            &[&format!("Accept-Encoding: {accept}")],
+            200,
+            expected,
+            body,
+        );
+    };
+    check("gzip, br", &br, "BR");
+    check("br;q=0.1, gzip", &gzip, "GZIP"); // RFC 9110 §12.5.3: the client's own order
+    check("gzip", &gzip, "GZIP");
+    check("br;q=0", &plain, "plain js");
+    check("identity", &plain, "plain js");
+    six.content("GET /a.js", &[], 200, &plain, "plain js");
+    let tags = ["gzip", "br", "identity"].map(|coding| {
+        let answer = six.ask("HEAD /a.js", &[&format!("Accept-Encoding: {coding}")]);
+        answer.field("ETag").unwrap().to_owned()
+    });
+    assert!(
+        tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2],
+        "{tags:?}"
+    );
+    let known = format!("If-None-Match: {}", tags[0]);
+    six.content(
+        "GET /a.js",
+        &["Accept-Encoding: gzip", &known],
+        304,
+        &[vary],
+        "",
+    );
+    six.content(
+        "GET /a.js",
+        &["Accept-Encoding: gzip", "Range: bytes=1-2"],
+        206,
+        &gzip,
+        "ZI",
+    );
+}
+
+#[test]
+fn what_is_not_a_file_is_not_there() {
+    let site = Site::new(&[
+        ("file", "inside"),
+        (".env", "KEY"),
+        (".well-known/x", "token"),
+    ]);
+    let outside = Site::new(&[("secret", "SECRET")]);
+    let _socket = UnixListener::bind(site.path("socket")).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(site.path("fifo"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (name, target) in [
+        ("zero", "/dev/zero".into()),
+        ("out", outside.path("secret")),
+        ("in", "file".into()),
+    ] {
+        symlink(target, site.path(name)).unwrap();
+    }
+    let table = [
+        // path       inside follow deny
+        ("/fifo", [404, 404, 404]),
+        ("/socket", [404, 404, 404]),
+        ("/zero", [404, 404, 404]),
+        ("/out", [404, 200, 404]),
+        ("/in", [200, 200, 404]),
+        ("/.env", [404, 404, 404]),
+        ("/.well-known/x", [200, 200, 200]),
+    ];
+    for (column, policy) in ["inside", "follow", "deny"].into_iter().enumerate() {
+        let six = Six::of(&site, &["--symlinks", policy]);
+        for (path, expected) in table {
+            six.check(&format!("GET {path}"), &[], expected[column], &[]);
+        }
+    }
+    let six = Six::of(&site, &["--hidden"]);
+    six.content("GET /.env", &[], 200, &[], "KEY");
+}
