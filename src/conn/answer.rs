@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::buffers::Answers;
+use super::buffers::{Answers, LOGGED_LINE_MAX};
 use super::{Cause, CloseReason, Connection, Phase};
 use crate::http::{Body, Method, ProtocolError, Request, Response, Status, Tick};
 
@@ -30,10 +30,13 @@ pub struct Finished {
     pub client: Option<IpAddr>,
 }
 
+/// Of the answers that wait to be taken, how many keep their request line whole.
+const WHOLE_LINES_MAX: usize = 16;
+
 impl Finished {
-    pub(super) fn new(request: &Request<'_>, now: &Tick) -> Self {
+    pub(super) fn new(request_line: &[u8], now: &Tick) -> Self {
         Self {
-            request_line: request.line().to_vec(),
+            request_line: request_line.to_vec(),
             ..Self::unread(now)
         }
     }
@@ -51,6 +54,16 @@ impl Finished {
 }
 
 impl Answers {
+    /// What the access line will show of a request: all of its line, unless so many answers wait
+    /// already that a flood of long lines would cost memory.
+    pub(super) fn loggable<'r>(&self, request: &Request<'r>) -> &'r [u8] {
+        let line = request.line();
+        match self.queue.len() {
+            0..WHOLE_LINES_MAX => line,
+            _ => line.get(..LOGGED_LINE_MAX).unwrap_or(line),
+        }
+    }
+
     /// The current answer's content, `len` bytes of it, begins at this position.
     fn queue(&mut self, status: Status, before: u64, len: Option<u64>) {
         if let Some(mut finished) = self.current.take() {
@@ -249,8 +262,9 @@ impl Connection {
         self.starved = false;
         if last {
             self.last = true;
-            // A client that did not ask for the end may have sent more, which we have not read.
-            self.lingers |= buffers.head.keep_alive || !buffers.inbox.is_empty();
+            // A client that meant to stay may be sending its next request just now, and bytes that
+            // are unread at the close reset the connection: the answer would be lost with it.
+            self.lingers |= !buffers.inbox.is_empty() || buffers.head.keep_alive;
             buffers.inbox.clear();
         }
         if last || buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {

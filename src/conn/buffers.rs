@@ -16,7 +16,7 @@ use crate::http::{Head, ProtocolError, Response, Tick};
 const KEPT_CAPACITY_MAX: usize = 32 * 1024;
 
 /// How much of a line that is no request line is worth logging.
-const LOGGED_LINE_MAX: usize = 256;
+pub(super) const LOGGED_LINE_MAX: usize = 256;
 
 /// Everything a connection needs between a first byte and a last acknowledgement.
 #[derive(Default)]

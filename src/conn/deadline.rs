@@ -38,7 +38,7 @@ impl Connection {
                 Some(self.since + self.head_timeout())
             }
             Phase::AwaitBody if self.wants_content() => Some(self.since + limits.body_timeout),
-            Phase::Lingering => Some(self.since + limits.linger_timeout),
+            Phase::Lingering => Some(self.since + self.linger_timeout()),
             _ => None,
         };
         let writing = self
@@ -67,7 +67,7 @@ impl Connection {
             Phase::AwaitBody if self.wants_content() && waited >= self.limits.body_timeout => {
                 self.refuse(ProtocolError::BodyTimeout, now);
             }
-            Phase::Lingering if waited >= self.limits.linger_timeout => {
+            Phase::Lingering if waited >= self.linger_timeout() => {
                 // The answer may still be on its way to a slow reader, whom a reset would rob.
                 if unacknowledged == 0 || self.reader_is_gone(now, unacknowledged) {
                     self.over(self.ending());
@@ -126,6 +126,16 @@ impl Connection {
         if u128::from(buffers.body.window) >= due {
             buffers.body.window = 0;
             self.since = now.instant;
+        }
+    }
+
+    /// All of it where request bytes are known to be under way, else enough for one that crosses
+    /// the last answer.
+    fn linger_timeout(&self) -> Duration {
+        let owed = |b: &super::Buffers| b.ending.is_some() || b.body.is_pending();
+        match self.buffers.as_deref().is_some_and(owed) {
+            true => self.limits.linger_timeout,
+            false => self.limits.linger_timeout / 10,
         }
     }
 

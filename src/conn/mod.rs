@@ -339,7 +339,8 @@ impl Connection {
         buffers.head = head;
         if self.limits.report_finished {
             let request = Request::new(buffers.inbox.taken_last(len), head);
-            buffers.answers.current = Some(Finished::new(&request, now));
+            let line = buffers.answers.loggable(&request);
+            buffers.answers.current = Some(Finished::new(line, now));
         }
         if buffers.body.announced() > self.limits.body_bytes_max {
             self.refuse(ProtocolError::ContentTooLong, now);

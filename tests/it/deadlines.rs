@@ -1,0 +1,392 @@
+//! Every time limit of a connection, under a clock that the test turns: no socket, no waiting.
+//!
+//! [`Talk`] is a client and a driver at once. Its clock moves only by [`Talk::pass`], a second at a
+//! time, and its socket takes as many bytes as the test says.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use httpoll::conn::{CloseReason, Connection, Limits, Standing, Step, Transmit};
+use httpoll::http::{Body, Method, ProtocolError, Response, Tick};
+
+/// A second, or so many.
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+struct Talk {
+    conn: Connection,
+    now: Tick,
+    /// Bytes that the socket would still take.
+    room: usize,
+    /// Of those that it took, how many the client has not acknowledged.
+    unacknowledged: usize,
+    output: String,
+    closed: Option<CloseReason>,
+    seconds: u64,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let now = Tick::for_tests();
+        Self {
+            conn: Connection::new(Arc::new(Limits::default()), &now),
+            now,
+            room: usize::MAX,
+            unacknowledged: 0,
+            output: String::new(),
+            closed: None,
+            seconds: 0,
+        }
+    }
+
+    /// A client that has been served once already.
+    fn served() -> Self {
+        let mut talk = Self::new();
+        talk.feed(GET);
+        assert!(talk.output.ends_with("hi"), "{}", talk.output);
+        talk.output.clear();
+        talk
+    }
+
+    fn feed(&mut self, bytes: &str) {
+        self.conn.on_bytes(bytes.as_bytes(), &self.now);
+        self.work();
+    }
+
+    /// What a driver does. `/large` is a megabyte, everything else `hi`; content is received.
+    fn work(&mut self) {
+        loop {
+            match self.conn.next_step(&self.now) {
+                Step::NeedBytes | Step::Paused => {}
+                Step::Close(reason) => {
+                    self.closed = Some(reason);
+                    return;
+                }
+                Step::Request(request) => {
+                    let large = request.path() == "/large";
+                    if request.method() == Method::Post {
+                        self.conn.receive(&self.now);
+                    } else {
+                        self.conn.respond(answer(large), &self.now);
+                    }
+                }
+                Step::Body(content) => {
+                    let n = content.len();
+                    self.conn.on_body_taken(n);
+                }
+                Step::BodyEnd => self.conn.respond(answer(false), &self.now),
+            }
+            self.send();
+            if !self.conn.has_work() {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(transmit) = self.conn.next_transmit() {
+            match transmit {
+                Transmit::Shutdown => self.conn.on_shutdown_sent(&self.now),
+                Transmit::File { .. } => panic!("no file was answered"),
+                Transmit::Bytes { slices, .. } => {
+                    let bytes = [&*slices[0], &*slices[1]].concat();
+                    let n = bytes.len().min(self.room);
+                    if n == 0 {
+                        return;
+                    }
+                    self.output.push_str(str::from_utf8(&bytes[..n]).unwrap());
+                    self.room -= n;
+                    self.conn.on_sent(n, &self.now);
+                }
+            }
+        }
+    }
+
+    /// A second goes by.
+    fn tick(&mut self) {
+        self.seconds += 1;
+        self.now.instant += secs(1);
+        self.now.turn += 1;
+        let due = self.conn.next_deadline();
+        if due.is_some_and(|at| at <= self.now.instant) {
+            self.conn.on_deadline(&self.now, self.unacknowledged);
+            self.work();
+        }
+    }
+
+    /// So many seconds go by, with something done in each as long as it is open.
+    fn pass(&mut self, seconds: u64, mut each: impl FnMut(&mut Self)) {
+        for _ in 0..seconds {
+            if self.closed.is_none() {
+                each(self);
+                self.tick();
+            }
+        }
+    }
+
+    /// The end, and after how many seconds it came.
+    fn ended(&self) -> Option<(CloseReason, u64)> {
+        Some((self.closed?, self.seconds))
+    }
+
+    /// The socket takes `n` more bytes because the client has acknowledged as many.
+    fn take(&mut self, n: usize) {
+        self.room += n;
+        self.send();
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.conn.standing(&self.now, || self.unacknowledged)
+    }
+}
+
+fn answer(large: bool) -> Response {
+    let mut response = Response::text("hi");
+    if large {
+        response.body = Body::Owned(vec![b'#'; 1 << 20]);
+    }
+    response
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET_LARGE: &str = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+
+#[test]
+fn a_silent_client_is_closed_silently() {
+    let mut talk = Talk::new();
+    talk.pass(60, |_| {});
+    assert_eq!(talk.ended(), Some((CloseReason::HeaderTimeout, 10)));
+    assert_eq!(talk.output, "");
+}
+
+#[test]
+fn a_head_has_ten_seconds_however_it_drips_in() {
+    for drip in ["x", "X: y\r\n", "\r\n"] {
+        let mut talk = Talk::new();
+        talk.feed("GET / HTTP/1.1\r\nHost: a\r\nX: y");
+        talk.pass(60, |talk| {
+            if drip != "\r\n" {
+                talk.feed(drip);
+            }
+        });
+        let refused = CloseReason::Refused(ProtocolError::HeaderTimeout);
+        // The answer, then at most two seconds for the client to take it.
+        assert_eq!(talk.ended(), Some((refused, 12)), "{drip:?}");
+        assert!(talk.output.starts_with("HTTP/1.1 408 "), "{}", talk.output);
+        assert!(talk.output.contains("\r\nConnection: close\r\n"));
+    }
+}
+
+#[test]
+fn empty_lines_before_a_request_win_no_time() {
+    let mut talk = Talk::new();
+    talk.pass(60, |talk| talk.feed("\r\n"));
+    let (_, seconds) = talk.ended().expect("closed");
+    assert!(seconds <= 12, "after {seconds} s");
+}
+
+#[test]
+fn a_second_head_has_as_long_as_the_first() {
+    let mut talk = Talk::served();
+    talk.pass(50, |_| {});
+    talk.feed("G");
+    talk.pass(60, |_| {});
+    let refused = CloseReason::Refused(ProtocolError::HeaderTimeout);
+    assert_eq!(talk.ended(), Some((refused, 62)));
+}
+
+#[test]
+fn an_idle_connection_is_closed_after_a_minute() {
+    let mut talk = Talk::served();
+    talk.pass(200, |_| {});
+    assert_eq!(talk.ended(), Some((CloseReason::IdleTimeout, 60)));
+    assert_eq!(talk.output, "", "without a word");
+}
+
+#[test]
+fn a_connection_in_use_is_never_idle() {
+    let mut talk = Talk::served();
+    for _ in 0..20 {
+        talk.pass(59, |_| {});
+        talk.feed(GET);
+    }
+    assert_eq!(talk.ended(), None);
+}
+
+#[test]
+fn content_must_come_at_the_minimal_rate() {
+    let check = |bytes: usize, every: u64, expected: Option<u64>| {
+        let mut talk = Talk::new();
+        talk.feed(POST);
+        let piece = "x".repeat(bytes);
+        talk.pass(120, |talk| {
+            if talk.seconds % every == 0 {
+                talk.feed(&piece);
+            }
+        });
+        let ended = talk.ended().map(|(reason, seconds)| {
+            let refused = CloseReason::Refused(ProtocolError::BodyTimeout);
+            assert_eq!(reason, refused);
+            assert!(talk.output.starts_with("HTTP/1.1 408 "), "{}", talk.output);
+            seconds
+        });
+        assert_eq!(ended, expected, "{bytes} bytes every {every} s");
+    };
+    check(0, 1, Some(32)); // 30 s, and 2 s for the answer
+    check(1, 1, Some(32));
+    check(499, 1, Some(32));
+    check(500, 1, None);
+    check(600, 1, None);
+    check(600 * 20, 20, None); // in bursts
+}
+
+#[test]
+fn a_reader_that_acknowledges_nothing_is_gone_after_the_write_timeout() {
+    let mut talk = Talk::new();
+    talk.room = 300_000;
+    talk.unacknowledged = 200_000;
+    talk.feed(GET_LARGE);
+    talk.pass(300, |_| {});
+    let (reason, seconds) = talk.ended().expect("closed");
+    assert_eq!(reason, CloseReason::WriteTimeout);
+    assert!(
+        (30..=38).contains(&seconds),
+        "looked at every 7.5 s: {seconds}"
+    );
+}
+
+/// What fits the send buffer says nothing: here nothing more fits for minutes, while the client
+/// acknowledges a little of what the kernel holds.
+#[test]
+fn an_honest_slow_reader_is_never_cut() {
+    let mut talk = Talk::new();
+    talk.room = 400_000;
+    talk.unacknowledged = 400_000;
+    talk.feed(GET_LARGE);
+    talk.pass(390, |talk| talk.unacknowledged -= 1000);
+    assert_eq!(talk.ended(), None);
+    talk.unacknowledged = 0;
+    talk.pass(640, |talk| talk.take(1024));
+    assert_eq!(talk.output.matches('#').count(), 1 << 20, "all of it");
+}
+
+#[test]
+fn a_reader_that_comes_to_life_again_is_not_gone() {
+    let mut talk = Talk::new();
+    talk.room = 400_000;
+    talk.unacknowledged = 400_000;
+    talk.feed(GET_LARGE);
+    for _ in 0..20 {
+        talk.pass(25, |_| {});
+        talk.unacknowledged -= 10_000;
+    }
+    assert_eq!(talk.ended(), None);
+}
+
+/// Its answers are small, so that it is served and between two requests, and yet not idle.
+#[test]
+fn a_slow_taker_of_pipelined_answers_is_not_idle() {
+    let mut talk = Talk::new();
+    talk.room = 0;
+    talk.unacknowledged = 1_000_000;
+    talk.feed(&GET.repeat(10));
+    talk.pass(200, |talk| talk.unacknowledged -= 1000);
+    assert_eq!(talk.ended(), None);
+    talk.take(1 << 20);
+    assert_eq!(talk.output.matches("\r\n\r\nhi").count(), 10);
+    let taken = talk.seconds;
+    talk.pass(200, |_| {});
+    let idle = CloseReason::IdleTimeout;
+    assert_eq!(
+        talk.ended(),
+        Some((idle, taken + 60)),
+        "idle only from then on"
+    );
+}
+
+#[test]
+fn a_last_answer_is_followed_by_two_seconds_of_patience() {
+    let mut talk = Talk::new();
+    talk.feed("nonsense\r\n\r\n");
+    // However much it goes on sending.
+    talk.pass(60, |talk| talk.feed("more nonsense"));
+    let (reason, seconds) = talk.ended().expect("closed");
+    assert!(matches!(reason, CloseReason::Refused(_)), "{reason:?}");
+    assert_eq!(seconds, 2);
+}
+
+#[test]
+fn patience_lasts_while_a_slow_reader_takes_its_last_answer() {
+    let mut talk = Talk::new();
+    talk.unacknowledged = 50_000;
+    talk.feed("nonsense\r\n\r\n");
+    talk.pass(49, |talk| talk.unacknowledged -= 1000);
+    assert_eq!(talk.ended(), None);
+    talk.unacknowledged = 0;
+    talk.pass(10, |_| {});
+    assert!(talk.closed.is_some());
+}
+
+/// Somebody sets the clock: back by forty years, then ahead by a hundred.
+#[test]
+fn a_clock_that_jumps_changes_the_date_and_nothing_else() {
+    let mut talk = Talk::served();
+    let jumps = [
+        SystemTime::UNIX_EPOCH,
+        SystemTime::UNIX_EPOCH + secs(1 << 32),
+    ];
+    for (wall, date) in jumps.into_iter().zip([
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Sun, 07 Feb 2106 06:28:16 GMT",
+    ]) {
+        talk.now.wall = wall;
+        talk.now.http_date = httpoll::http::date::format(wall);
+        talk.pass(30, |_| {});
+        talk.feed(GET);
+        assert!(talk.output.contains(&format!("\r\nDate: {date}\r\n")));
+        assert_eq!(talk.ended(), None);
+    }
+    talk.pass(60, |_| {});
+    assert_eq!(talk.ended(), Some((CloseReason::IdleTimeout, 120)));
+}
+
+#[test]
+fn who_may_be_dropped_and_in_which_order() {
+    assert!(Standing::Newcomer < Standing::Idle && Standing::Idle < Standing::Slow);
+    let check = |talk: &Talk, expected: Option<Standing>| assert_eq!(talk.standing(), expected);
+
+    let mut newcomer = Talk::new();
+    check(&newcomer, Some(Standing::Newcomer));
+    newcomer.feed("GET / HT");
+    check(&newcomer, Some(Standing::Newcomer));
+    newcomer.feed("TP/1.1\r\nHost: a\r\n\r\n");
+    check(&newcomer, Some(Standing::Idle));
+
+    let mut dripping = Talk::served();
+    dripping.feed("GET / HT");
+    check(&dripping, None);
+    dripping.pass(2, |_| {});
+    check(&dripping, Some(Standing::Slow));
+
+    let mut uploading = Talk::new();
+    uploading.feed(POST);
+    check(&uploading, None);
+    uploading.pass(5, |talk| talk.feed(&"x".repeat(1000)));
+    uploading.feed(&"x".repeat(1000));
+    check(&uploading, None);
+    uploading.pass(5, |_| {});
+    check(&uploading, Some(Standing::Newcomer));
+
+    let mut reading = Talk::served();
+    reading.room = 100_000;
+    reading.unacknowledged = 100_000;
+    reading.feed(GET_LARGE);
+    check(&reading, None);
+    reading.unacknowledged = 90_000;
+    reading.pass(5, |talk| talk.unacknowledged -= 600);
+    check(&reading, None);
+    reading.pass(100, |talk| talk.unacknowledged -= 100);
+    check(&reading, Some(Standing::Slow));
+}

@@ -1,0 +1,493 @@
+//! Time, size, memory, numbers and fairness, on real sockets and on every backend where they can
+//! differ. The exact moments of each time limit are in `deadlines.rs`, under a clock that obeys.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "clients wait, and look at the clock"
+)]
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
+use crate::process::{
+    MANY, connect, descriptors, each, is_closed_by, memory_kib, processor, start_limited,
+    wait_until, widen, zeros,
+};
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Sends `piece` every 50 ms until the server answers or closes; all that it sent.
+fn drip(client: &mut Client<TcpStream>, piece: &[u8]) -> String {
+    let stream = client.0.get_ref();
+    stream.set_read_timeout(Some(ms(50))).unwrap();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "it may drip for ever");
+        // Fails when the server has closed, which the read then shows.
+        let _ = client.0.get_mut().write_all(piece);
+        let mut bytes = [0; 1024];
+        match client.0.get_mut().read(&mut bytes) {
+            Ok(n) => return String::from_utf8_lossy(&bytes[..n]).into_owned(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn clients_that_keep_us_waiting_are_told_or_closed() {
+    each(&BACKENDS, |backend| {
+        let words = [
+            "--hello",
+            "--header-timeout",
+            "0.2",
+            "--idle-timeout",
+            "0.3",
+        ];
+        let server = Server::start(backend, &words);
+
+        let begun = Instant::now();
+        server.connect().expect_closed();
+        let waited = begun.elapsed();
+        assert!(waited >= ms(200) && waited < ms(5000), "silent: {waited:?}");
+
+        let mut client = server.connect();
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ");
+        let told = drip(&mut client, b"x");
+        assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+
+        let mut client = server.connect();
+        assert_eq!(client.ask("GET", "/", &[]).status, 200);
+        let begun = Instant::now();
+        client.expect_closed();
+        let waited = begun.elapsed();
+        let keeps = backend != "blocking";
+        assert!(waited >= ms(250) || !keeps, "idle: {waited:?}");
+    });
+}
+
+#[test]
+fn content_slower_than_the_minimal_rate_is_cut_and_honest_content_is_not() {
+    each(&BACKENDS, |backend| {
+        let server = Server::start(backend, &["--hello", "--body-timeout", "0.5"]);
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12000\r\n\r\n";
+
+        let mut client = server.connect();
+        client.send(head);
+        let told = drip(&mut client, b"0123456789"); // 200 bytes/s
+        assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+
+        let mut client = server.connect();
+        client.send(head);
+        for _ in 0..20 {
+            client.send(&[b'x'; 600]); // 12,000 bytes/s, for twice the time-out
+            sleep(ms(50));
+        }
+        assert_eq!(client.answer("POST").status, 405);
+    });
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
+    const LEN: u64 = 6 << 20;
+    let root = zeros(LEN);
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &["--write-timeout", "0.5"]);
+        let mut slow = connect(&server, None, Some(4096));
+        slow.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(slow.head().status, 200);
+        let mut got = 0;
+        let begun = Instant::now();
+        while begun.elapsed() < ms(1600) {
+            got += slow.0.get_mut().read(&mut [0; 2048]).unwrap() as u64;
+            sleep(ms(25));
+        }
+        // Some of it was read ahead with the head.
+        got += slow.0.buffer().len() as u64;
+        let mut rest = Vec::new();
+        widen(&slow);
+        let stream = slow.0.get_mut();
+        while got < LEN {
+            rest.resize(1 << 20, 0);
+            let n = stream.read(&mut rest).unwrap();
+            assert_ne!(n, 0, "cut after {got} bytes");
+            got += n as u64;
+        }
+        drop(slow);
+
+        let mut stuck = connect(&server, None, Some(4096));
+        stuck.send(request("GET", "/zeros", &[]).as_bytes());
+        let begun = Instant::now();
+        assert_eq!(stuck.head().status, 200);
+        wait_until("cut", || is_closed_by(&server, &stuck));
+        let waited = begun.elapsed();
+        assert!(waited >= ms(450) && waited < ms(5000), "after {waited:?}");
+    });
+}
+
+#[test]
+fn heads_targets_and_bodies_are_bounded() {
+    each(&BACKENDS, |backend| {
+        let server = Server::start(backend, &["--hello", "--max-body", "1000"]);
+        let fields = |n: usize| "a: b\r\n".repeat(n);
+        let check = |request: String, expected: u16| {
+            let answer = server.raw(request.as_bytes());
+            let status = format!("HTTP/1.1 {expected} ");
+            assert!(
+                answer.starts_with(&status),
+                "{backend} {expected}: {answer}"
+            );
+        };
+        let close = "Host: a\r\nConnection: close\r\n";
+        check(format!("GET / HTTP/1.1\r\n{close}{}\r\n", fields(98)), 200);
+        check(format!("GET / HTTP/1.1\r\n{close}{}\r\n", fields(99)), 431);
+        let long = "x".repeat(16 * 1024);
+        check(format!("GET / HTTP/1.1\r\n{close}X: {long}"), 431);
+        let path = |n: usize| "p".repeat(n - 1);
+        check(
+            format!("GET /{} HTTP/1.1\r\n{close}\r\n", path(8 * 1024)),
+            404,
+        );
+        check(
+            format!("GET /{} HTTP/1.1\r\n{close}\r\n", path(8 * 1024 + 1)),
+            414,
+        );
+        let post = |fields: &str| format!("POST / HTTP/1.1\r\n{close}{fields}\r\n");
+        // Not a byte of the content is sent, so that only an answer before it can come.
+        check(
+            post("Expect: 100-continue\r\nContent-Length: 1001\r\n"),
+            413,
+        );
+        check(post("Content-Length: 1001\r\n"), 413);
+        check(post("Transfer-Encoding: chunked\r\n") + "3e9\r\n", 413);
+        check(post("Transfer-Encoding: chunked\r\n") + &fields(4000), 400);
+    });
+}
+
+/// What a client can make the server keep in its own memory, whatever it does. (What the kernel
+/// keeps for a socket is bounded by tcp_wmem and tcp_rmem, tcp(7).)
+#[test]
+fn memory_for_a_connection_is_bounded() {
+    const CLIENTS: usize = 8;
+    const EACH_KIB: usize = 512;
+    let root = zeros(4 << 30);
+    fs::write(root.path().join("small"), "x".repeat(1000)).unwrap();
+    each(&BACKENDS, |backend| {
+        let words = ["--log", "plain", "--max-body", "100G"];
+        let server = Server::of(backend, root.path(), &words);
+        let count = if backend == "blocking" { 1 } else { CLIENTS };
+        assert_eq!(server.get("/small").status, 200);
+        let begin = memory_kib(server.pid());
+        let check = |what: &str| {
+            let grown = memory_kib(server.pid()).saturating_sub(begin);
+            assert!(grown < 2048 + count * EACH_KIB, "{what}: {grown} KiB");
+        };
+        let connect = || connect(&server, None, Some(4096));
+
+        let long = format!("/small?{}", "q".repeat(8000));
+        let flood = request("HEAD", &long, &[]).repeat(8);
+        let clients: Vec<_> = (0..count).map(|_| connect()).collect();
+        for client in &clients {
+            let mut stream = client.0.get_ref();
+            stream.set_write_timeout(Some(ms(150))).unwrap();
+            while stream.write(flood.as_bytes()).is_ok() {}
+        }
+        check("a flood of requests whose answers are never read");
+        drop(clients);
+
+        let mut clients: Vec<_> = (0..count).map(|_| connect()).collect();
+        for client in &mut clients {
+            client.send(request("GET", "/zeros", &[]).as_bytes());
+            assert_eq!(client.head().status, 200);
+        }
+        sleep(ms(100));
+        check("slow readers of a huge file");
+        drop(clients);
+
+        let clients: Vec<_> = (0..count).map(|_| connect()).collect();
+        for client in &clients {
+            let mut stream = client.0.get_ref();
+            let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000)).repeat(8);
+            stream.set_write_timeout(Some(ms(150))).unwrap();
+            for _ in 0..40 {
+                if stream.write(chunk.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+        check("endless content");
+    });
+}
+
+#[test]
+fn the_soft_descriptor_limit_is_raised() {
+    let server = start_limited("-Sn 64", &["--hello", "--backend", "poll"]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    assert_eq!(words[3], words[4], "soft and hard");
+    assert_ne!(words[3], "64");
+}
+
+#[test]
+fn newcomers_get_in_and_old_clients_keep_being_served() {
+    each(&MANY, |backend| {
+        let server = Server::start(backend, &["--hello", "--max-connections", "4"]);
+        let served = |client: &mut Client<TcpStream>| {
+            assert_eq!(client.ask("GET", "/", &[]).status, 200);
+        };
+        let mut old = server.connect();
+        served(&mut old);
+        let mut silent = [server.connect(), server.connect(), server.connect()];
+        // Full, and nobody at the door: nobody goes.
+        served(&mut old);
+        served(&mut silent[2]);
+
+        let mut fifth = server.connect();
+        served(&mut fifth);
+        silent[0].expect_closed(); // the oldest that never completed a request
+        served(&mut old);
+        let mut sixth = server.connect();
+        served(&mut sixth);
+        silent[1].expect_closed();
+        served(&mut old);
+        let mut seventh = server.connect();
+        served(&mut seventh);
+        silent[2].expect_closed(); // now the longest idle one
+        served(&mut old);
+        served(&mut fifth);
+        served(&mut sixth);
+        served(&mut seventh);
+    });
+}
+
+#[test]
+fn an_answer_in_flight_is_never_dropped_for_a_newcomer() {
+    const LEN: u64 = 6 << 20;
+    let root = zeros(LEN);
+    each(&MANY, |backend| {
+        let words = ["--max-connections", "3", "--write-timeout", "20"];
+        let server = Server::of(backend, root.path(), &words);
+        let mut downloads = [(); 3].map(|()| connect(&server, None, Some(4096)));
+        for client in &mut downloads {
+            client.send(request("GET", "/zeros", &[]).as_bytes());
+            assert_eq!(client.head().status, 200);
+        }
+        let mut waiting = server.connect();
+        waiting.send(request("GET", "/", &[]).as_bytes());
+        let stream = waiting.0.get_ref();
+        stream.set_read_timeout(Some(ms(300))).unwrap();
+        let error = stream.peek(&mut [0]).expect_err("nobody may go");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+
+        let [first, second, third] = downloads;
+        drop(first);
+        assert_eq!(waiting.answer("GET").status, 200, "room was made");
+        for mut client in [second, third] {
+            widen(&client);
+            let mut body = (&mut client.0).take(LEN);
+            let n = std::io::copy(&mut body, &mut std::io::sink()).unwrap();
+            assert_eq!(n, LEN, "whole");
+        }
+    });
+}
+
+#[test]
+fn a_reader_below_the_minimal_rate_makes_room_at_last() {
+    let root = zeros(64 << 20);
+    each(&MANY, |backend| {
+        let words = ["--max-connections", "2", "--min-rate", "100M"];
+        let server = Server::of(backend, root.path(), &words);
+        let mut slow = [(); 2].map(|()| connect(&server, None, Some(4096)));
+        for client in &mut slow {
+            client.send(request("GET", "/zeros", &[]).as_bytes());
+            assert_eq!(client.head().status, 200);
+        }
+        let begun = Instant::now();
+        assert_eq!(server.get("/").status, 200);
+        let waited = begun.elapsed();
+        assert!(waited > ms(700), "watched for a second first: {waited:?}");
+    });
+}
+
+#[test]
+fn an_address_may_hold_its_share_and_no_more() {
+    each(&MANY, |backend| {
+        let words = ["--hello", "--max-per-ip", "2", "--max-connections", "3"];
+        let server = Server::start(backend, &words);
+        let mut first = server.connect();
+        let mut second = server.connect();
+        assert_eq!(first.ask("GET", "/", &[]).status, 200);
+        assert_eq!(second.ask("GET", "/", &[]).status, 200);
+        let mut other = connect(&server, Some(Ipv4Addr::new(127, 0, 0, 2)), None);
+        assert_eq!(other.ask("GET", "/", &[]).status, 200);
+        // Full as well: one who is refused must not cost anybody their place.
+        server.connect().expect_closed();
+        for client in [&mut first, &mut second, &mut other] {
+            assert_eq!(client.ask("GET", "/", &[]).status, 200);
+        }
+        drop(first);
+        wait_until("the share is given back", || {
+            let mut client = server.connect();
+            client.send(request("GET", "/", &[]).as_bytes());
+            client.0.read(&mut [0; 1]).is_ok_and(|n| n == 1)
+        });
+    });
+}
+
+/// Allows a process so many descriptors.
+fn allow(pid: u32, count: u64) {
+    let pid = Pid::from_raw(pid.try_into().unwrap());
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let new = Rlimit {
+        current: Some(count),
+        maximum,
+    };
+    prlimit(pid, Resource::Nofile, new).unwrap();
+}
+
+/// EMFILE by the real kernel: level reports the listener again and again, edge never again.
+#[test]
+fn without_descriptors_it_neither_spins_nor_sleeps_for_ever() {
+    each(&BACKENDS, |backend| {
+        let server = Server::start(backend, &["--hello"]);
+        assert_eq!(server.get("/").status, 200);
+        let pid = server.pid();
+        allow(pid, 3); // below what is open already: not one more
+        let before = processor(pid);
+        let mut waiting = [server.connect(), server.connect()];
+        sleep(ms(500));
+        let used = processor(pid) - before;
+        assert!(used <= ms(100), "{used:?} of half a second");
+        allow(pid, 64);
+        for client in &mut waiting {
+            client.send(request("GET", "/", &["Connection: close"]).as_bytes());
+            assert_eq!(client.answer("GET").status, 200);
+        }
+    });
+}
+
+#[test]
+fn without_descriptors_a_silent_connection_makes_room() {
+    each(&MANY, |backend| {
+        let server = Server::start(backend, &["--hello"]);
+        let mut silent = server.connect();
+        let mut old = server.connect();
+        assert_eq!(old.ask("GET", "/", &[]).status, 200);
+        let count = descriptors(server.pid());
+        let last = fs::read_link(format!("/proc/{}/fd/{}", server.pid(), count - 1));
+        last.expect("descriptors without a gap");
+        allow(server.pid(), count as u64);
+        assert_eq!(server.get("/").status, 200);
+        silent.expect_closed();
+    });
+}
+
+#[test]
+fn a_flood_of_connections_leaves_descriptors_for_files() {
+    let root = tempfile::tempdir().unwrap();
+    for at in 0..40 {
+        fs::write(root.path().join(format!("{at}")), vec![b'x'; 200_000]).unwrap();
+    }
+    each(&MANY, |backend| {
+        let server = start_limited(
+            "-n 200",
+            &["--backend", backend, root.path().to_str().unwrap()],
+        );
+        let mut flood = Vec::new();
+        for at in 0..40 {
+            flood.push(server.connect());
+            flood.push(server.connect());
+            let answer = server.get(&format!("/{at}"));
+            assert_eq!((answer.status, answer.body.len()), (200, 200_000));
+        }
+    });
+}
+
+#[test]
+fn neither_a_flood_nor_a_download_delays_others() {
+    let root = zeros(1 << 30);
+    for backend in MANY {
+        let server = Server::of(backend, root.path(), &[]);
+        let done = AtomicBool::new(false);
+        let busy = |target: &str| {
+            let client = server.connect();
+            let requests = request("HEAD", target, &[]).repeat(100);
+            let download = request("GET", target, &[]);
+            let (mut reader, mut writer) = (client.0.get_ref(), client.0.get_ref());
+            scope(|scope| {
+                scope.spawn(move || {
+                    let batch = if target == "/zeros" {
+                        download
+                    } else {
+                        requests
+                    };
+                    while writer.write_all(batch.as_bytes()).is_ok() {}
+                });
+                let mut bytes = vec![0; 1 << 20];
+                while !done.load(Ordering::Relaxed) && reader.read(&mut bytes).is_ok() {}
+                let _ = reader.shutdown(std::net::Shutdown::Both);
+            });
+        };
+        scope(|scope| {
+            scope.spawn(|| busy("/"));
+            scope.spawn(|| busy("/zeros"));
+            let mut client = server.connect();
+            client.ask("HEAD", "/", &[]);
+            let mut worst = Duration::ZERO;
+            for _ in 0..30 {
+                let begun = Instant::now();
+                client.ask("HEAD", "/", &[]);
+                worst = worst.max(begun.elapsed());
+            }
+            done.store(true, Ordering::Relaxed);
+            eprintln!("{backend}: at most {worst:?}");
+            assert!(worst < ms(1000), "{backend}: {worst:?}");
+        });
+    }
+}
+
+#[test]
+fn neither_a_fifo_nor_a_huge_directory_stops_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("many")).unwrap();
+    for at in 0..5000 {
+        fs::write(root.path().join(format!("many/{at}")), "").unwrap();
+    }
+    let fifo = root.path().join("fifo");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        let begun = Instant::now();
+        assert_eq!(server.get("/fifo").status, 404);
+        let mut listing = server.connect();
+        listing.send(request("GET", "/many/", &["Connection: close"]).as_bytes());
+        if backend != "blocking" {
+            assert_eq!(server.get("/").status, 200);
+        }
+        let listing = listing.rest();
+        assert!(listing.contains("4999"), "{backend}");
+        assert!(begun.elapsed() < ms(5000), "{:?}", begun.elapsed());
+    });
+}

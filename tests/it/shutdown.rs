@@ -1,0 +1,141 @@
+//! How it stops, and what it survives instead of stopping.
+
+#![expect(clippy::disallowed_methods, reason = "clients wait")]
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{BACKENDS, Server, request};
+use crate::process::{connect, each, exit, signal, wait_until, widen, zeros};
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Whether nobody listens there any more.
+fn is_refused(server: &Server) -> bool {
+    TcpStream::connect(server.address).is_err()
+}
+
+#[test]
+fn idle_it_stops_at_once() {
+    each(&BACKENDS, |backend| {
+        let mut server = Server::start(backend, &["--hello", "--grace", "10"]);
+        let mut idle = server.connect();
+        assert_eq!(idle.ask("GET", "/", &[]).status, 200);
+        let mut silent = server.connect();
+        sleep(ms(20)); // the silent one is in
+        signal(server.pid(), Signal::TERM);
+        let (code, took) = exit(server.child());
+        assert_eq!(code, Some(0));
+        // 0.1 s is promised; a machine that runs all tests at once may be late.
+        assert!(took < ms(500), "{took:?}");
+        eprintln!("{backend}: {took:?}");
+        let mut rest = Vec::new();
+        for client in [&mut idle, &mut silent] {
+            let _ = client.0.read_to_end(&mut rest); // a reset would do for the silent one
+        }
+        assert_eq!(rest, b"", "nothing was said");
+    });
+}
+
+#[test]
+fn an_answer_in_flight_is_finished_while_new_clients_are_refused() {
+    const LEN: u64 = 6 << 20;
+    let root = zeros(LEN);
+    each(&BACKENDS, |backend| {
+        let mut server = Server::of(backend, root.path(), &["--grace", "15"]);
+        let mut client = connect(&server, None, Some(4096));
+        client.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        signal(server.pid(), Signal::TERM);
+        wait_until("new clients are refused", || is_refused(&server));
+        widen(&client);
+        let n = std::io::copy(&mut client.0, &mut std::io::sink()).unwrap();
+        assert_eq!(n, LEN, "whole, and then the end");
+        assert_eq!(exit(server.child()).0, Some(0));
+    });
+}
+
+#[test]
+fn patience_ends_with_the_grace() {
+    let root = zeros(8 << 20);
+    each(&BACKENDS, |backend| {
+        let mut server = Server::of(backend, root.path(), &["--grace", "0.3"]);
+        let mut client = connect(&server, None, Some(4096));
+        client.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        signal(server.pid(), Signal::TERM);
+        let (code, took) = exit(server.child());
+        assert_eq!(code, Some(0));
+        assert!(took >= ms(250) && took < ms(3000), "{took:?}");
+    });
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let root = zeros(8 << 20);
+    each(&BACKENDS, |backend| {
+        let mut server = Server::of(backend, root.path(), &["--grace", "60"]);
+        let mut client = connect(&server, None, Some(4096));
+        client.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        signal(server.pid(), Signal::TERM);
+        wait_until("it stops", || is_refused(&server));
+        signal(server.pid(), Signal::INT);
+        let (code, took) = exit(server.child());
+        assert_eq!(code, Some(1));
+        assert!(took < ms(2000), "{took:?}");
+    });
+}
+
+#[test]
+fn other_signals_are_survived_at_any_time() {
+    const LEN: u64 = 3 << 20;
+    let root = zeros(LEN);
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        let mut client = connect(&server, None, Some(4096));
+        client.send(request("GET", "/zeros", &["Connection: close"]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        let mut got = 0;
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            // While it waits, while it sends, while it is stopped and goes on.
+            for sent in [Signal::HUP, Signal::PIPE, Signal::WINCH, Signal::CHILD] {
+                signal(server.pid(), sent);
+            }
+            signal(server.pid(), Signal::STOP);
+            signal(server.pid(), Signal::CONT);
+            match client.0.get_mut().read(&mut bytes).unwrap() {
+                0 => break,
+                n => got += n as u64,
+            }
+        }
+        assert_eq!(got + client.0.buffer().len() as u64, LEN);
+        drop(client);
+        assert_eq!(server.get("/").status, 200);
+    });
+}
+
+#[test]
+fn after_kill_9_the_same_port_is_bound_at_once() {
+    let root = zeros(8 << 20);
+    each(&BACKENDS, |backend| {
+        let mut server = Server::of(backend, root.path(), &[]);
+        let mut client = connect(&server, None, Some(4096));
+        client.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        signal(server.pid(), Signal::KILL);
+        assert_eq!(exit(server.child()).0, Some(-9));
+        let address = server.address.to_string();
+        let words = ["--hello", "--backend", backend, "--listen", &address];
+        let again = Server::start_with(&words);
+        assert_eq!(again.get("/").status, 200);
+        drop(client); // its half of the old connection was there all the time
+    });
+}
