@@ -20,7 +20,7 @@ use crate::harness::{BACKENDS, Client, Server, request};
 use crate::process::{connect, descriptors, each, settled_descriptors, wait_until, widen, zeros};
 
 /// More than a socket takes from a server whose client does not read (tcp_wmem, tcp(7)).
-const LEN: u64 = 6 << 20;
+const LEN: usize = 6 << 20;
 
 /// Closes with a reset instead of an end.
 fn reset(client: Client<TcpStream>) {
@@ -31,7 +31,7 @@ fn reset(client: Client<TcpStream>) {
 
 #[test]
 fn clients_that_vanish_cost_nothing() {
-    let root = zeros(LEN);
+    let root = zeros(LEN as u64);
     each(&BACKENDS, |backend| {
         let server = Server::of(backend, root.path(), &[]);
         // The file is opened once and kept.
@@ -61,7 +61,7 @@ fn clients_that_vanish_cost_nothing() {
 /// `echo … | nc`: what was asked before the end is answered, all of it.
 #[test]
 fn a_half_closed_client_is_answered() {
-    let root = zeros(LEN);
+    let root = zeros(LEN as u64);
     each(&BACKENDS, |backend| {
         let server = Server::of(backend, root.path(), &[]);
         let asked = if backend == "blocking" { 1 } else { 2 };
@@ -69,7 +69,7 @@ fn a_half_closed_client_is_answered() {
         client.send(request("GET", "/zeros", &[]).repeat(asked).as_bytes());
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
         for _ in 0..asked {
-            assert_eq!(client.answer("GET").body.len() as u64, LEN);
+            assert_eq!(client.answer("GET").body.len(), LEN);
         }
         client.expect_closed();
     });
@@ -96,7 +96,7 @@ fn a_request_may_come_in_segments_of_one_byte() {
 fn changed(backend: &str, change: impl Fn(&std::path::Path)) -> (Vec<u8>, Option<u16>) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("file");
-    fs::write(&path, vec![b'a'; LEN as usize]).unwrap();
+    fs::write(&path, vec![b'a'; LEN]).unwrap();
     let server = Server::of(backend, root.path(), &[]);
     let mut client = connect(&server, None, Some(4096));
     client.send(request("GET", "/file", &[]).as_bytes());
@@ -109,12 +109,12 @@ fn changed(backend: &str, change: impl Fn(&std::path::Path)) -> (Vec<u8>, Option
     let mut body = vec![];
     widen(&client);
     // It may end by a reset, because our second request was not read: an end all the same.
-    let read = (&mut client.0).take(LEN).read_to_end(&mut body);
+    let read = (&mut client.0).take(LEN as u64).read_to_end(&mut body);
     let is_reset = read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
     if is_reset {
         return (body, None);
     }
-    if body.len() as u64 == LEN && backend != "blocking" {
+    if body.len() == LEN && backend != "blocking" {
         let next = client.answer("GET").status;
         return (body, Some(next));
     }
@@ -129,7 +129,7 @@ fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
             let file = OpenOptions::new().write(true).open(path).unwrap();
             file.set_len(0).unwrap();
         });
-        assert!((body.len() as u64) < LEN, "{}", body.len());
+        assert!(body.len() < LEN, "{}", body.len());
         assert!(
             body.iter().all(|byte| *byte == b'a'),
             "nothing but the file"
@@ -157,7 +157,7 @@ fn a_file_deleted_replaced_or_appended_to_is_sent_as_it_was() {
             &delete,
         ] {
             let (body, next) = changed(backend, change);
-            assert_eq!(body.len() as u64, LEN);
+            assert_eq!(body.len(), LEN);
             assert!(body.iter().all(|byte| *byte == b'a'), "one version only");
             assert_eq!(next, (backend != "blocking").then_some(200));
         }

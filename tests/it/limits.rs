@@ -177,7 +177,7 @@ fn heads_targets_and_bodies_are_bounded() {
 /// keeps for a socket is bounded by tcp_wmem and tcp_rmem, tcp(7).)
 #[test]
 fn memory_for_a_connection_is_bounded() {
-    const CLIENTS: usize = 8;
+    const CLIENTS: usize = 3;
     const EACH_KIB: usize = 512;
     let root = zeros(4 << 30);
     fs::write(root.path().join("small"), "x".repeat(1000)).unwrap();
@@ -198,7 +198,7 @@ fn memory_for_a_connection_is_bounded() {
         let clients: Vec<_> = (0..count).map(|_| connect()).collect();
         for client in &clients {
             let mut stream = client.0.get_ref();
-            stream.set_write_timeout(Some(ms(150))).unwrap();
+            stream.set_write_timeout(Some(ms(50))).unwrap();
             while stream.write(flood.as_bytes()).is_ok() {}
         }
         check("a flood of requests whose answers are never read");
@@ -219,7 +219,7 @@ fn memory_for_a_connection_is_bounded() {
             let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
             let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000)).repeat(8);
-            stream.set_write_timeout(Some(ms(150))).unwrap();
+            stream.set_write_timeout(Some(ms(50))).unwrap();
             for _ in 0..40 {
                 if stream.write(chunk.as_bytes()).is_err() {
                     break;
@@ -233,13 +233,14 @@ fn memory_for_a_connection_is_bounded() {
 #[test]
 fn the_soft_descriptor_limit_is_raised() {
     let server = start_limited("-Sn 64", &["--hello", "--backend", "poll"]);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"));
-    let words: Vec<_> = line.unwrap().split_whitespace().collect();
-    assert_eq!(words[3], words[4], "soft and hard");
-    assert_ne!(words[3], "64");
+    wait_until("raised", || {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let words: Vec<_> = line.unwrap().split_whitespace().collect();
+        words[3] == words[4] && words[3] != "64" // soft and hard
+    });
 }
 
 #[test]
@@ -439,7 +440,12 @@ fn neither_a_flood_nor_a_download_delays_others() {
                     while writer.write_all(batch.as_bytes()).is_ok() {}
                 });
                 let mut bytes = vec![0; 1 << 20];
-                while !done.load(Ordering::Relaxed) && reader.read(&mut bytes).is_ok() {}
+                loop {
+                    if done.load(Ordering::Relaxed) || !reader.read(&mut bytes).is_ok_and(|n| n > 0)
+                    {
+                        break;
+                    }
+                }
                 let _ = reader.shutdown(std::net::Shutdown::Both);
             });
         };
@@ -465,7 +471,7 @@ fn neither_a_flood_nor_a_download_delays_others() {
 fn neither_a_fifo_nor_a_huge_directory_stops_the_others() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("many")).unwrap();
-    for at in 0..5000 {
+    for at in 0..2000 {
         fs::write(root.path().join(format!("many/{at}")), "").unwrap();
     }
     let fifo = root.path().join("fifo");
@@ -487,7 +493,7 @@ fn neither_a_fifo_nor_a_huge_directory_stops_the_others() {
             assert_eq!(server.get("/").status, 200);
         }
         let listing = listing.rest();
-        assert!(listing.contains("4999"), "{backend}");
+        assert!(listing.contains("1999"), "{backend}");
         assert!(begun.elapsed() < ms(5000), "{:?}", begun.elapsed());
     });
 }

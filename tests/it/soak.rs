@@ -25,12 +25,12 @@ fn good(server: &Server, until: Instant, file: &[u8]) -> u64 {
     let mut count = 0;
     while Instant::now() < until {
         let mut client = server.connect();
-        for at in 0..50_u64 {
+        for at in 0..50_usize {
             let from = at * 1000;
             let range = format!("Range: bytes={from}-{}", from + 499);
             let answer = client.ask("GET", "/file", &[&range]);
             assert_eq!(answer.status, 206);
-            assert_eq!(answer.body, file[from as usize..from as usize + 500]);
+            assert_eq!(answer.body, file[from..from + 500]);
             let pair = request("GET", "/small", &[]) + &request("GET", "/missing", &[]);
             client.send(pair.as_bytes());
             assert_eq!(client.answer("GET").body, b"small");
@@ -51,13 +51,13 @@ fn good(server: &Server, until: Instant, file: &[u8]) -> u64 {
 fn hostile(server: &Server, until: Instant, seed: u64) -> u64 {
     let mut count = seed;
     while Instant::now() < until {
-        let narrow = (count % 3 == 0).then_some(4096);
+        let narrow = count.is_multiple_of(3).then_some(4096);
         let client = connect(server, None, narrow);
         let mut stream = client.0.get_ref();
         stream.set_write_timeout(Some(ms(50))).unwrap();
         stream.set_read_timeout(Some(ms(20))).unwrap();
         misbehave(stream, count);
-        if count % 2 == 0 {
+        if count.is_multiple_of(2) {
             let at_once = Some(Duration::ZERO);
             rustix::net::sockopt::set_socket_linger(stream, at_once).unwrap();
         }
@@ -99,7 +99,9 @@ fn everything_is_given_back() {
     let seconds = std::env::var("HTTPOLL_SOAK_SECONDS").ok();
     let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(10);
     let root = tempfile::tempdir().unwrap();
-    let file: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let file: Vec<u8> = (0..300_000_u32)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect();
     std::fs::write(root.path().join("file"), &file).unwrap();
     std::fs::write(root.path().join("small"), "small").unwrap();
     each(&MANY, |backend| {
