@@ -387,4 +387,16 @@ mod tests {
         let error = crew.wait().unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
     }
+
+    #[test]
+    fn connections_leave_descriptors_for_files() {
+        let check = |descriptors: u64, backend: Backend, expected: u64| {
+            let room = room_for_connections(descriptors, backend);
+            assert_eq!(room, expected, "{descriptors} {backend:?}");
+        };
+        check(64, Backend::Edge, 8);
+        check(1024, Backend::Edge, 1024 - 256 - 128);
+        check(20_000, Backend::Poll, 20_000 - 1024 - 128);
+        check(20_000, Backend::Select, 1024 - 256 - 128);
+    }
 }

@@ -58,7 +58,7 @@ impl Talk {
     fn work(&mut self) {
         loop {
             match self.conn.next_step(&self.now) {
-                Step::NeedBytes | Step::Paused => {}
+                Step::NeedBytes | Step::Paused | Step::Client(_) => {}
                 Step::Close(reason) => {
                     self.closed = Some(reason);
                     return;
