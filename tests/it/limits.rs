@@ -179,6 +179,8 @@ fn heads_targets_and_bodies_are_bounded() {
 fn memory_for_a_connection_is_bounded() {
     const CLIENTS: usize = 3;
     const EACH_KIB: usize = 512;
+    // Its own growth, among it 4 MiB of access lines that may wait for a slow reader.
+    const OF_THE_SERVER_KIB: usize = 7 * 1024;
     let root = zeros(4 << 30);
     fs::write(root.path().join("small"), "x".repeat(1000)).unwrap();
     each(&BACKENDS, |backend| {
@@ -189,7 +191,10 @@ fn memory_for_a_connection_is_bounded() {
         let begin = memory_kib(server.pid());
         let check = |what: &str| {
             let grown = memory_kib(server.pid()).saturating_sub(begin);
-            assert!(grown < 2048 + count * EACH_KIB, "{what}: {grown} KiB");
+            assert!(
+                grown < OF_THE_SERVER_KIB + count * EACH_KIB,
+                "{what}: {grown} KiB"
+            );
         };
         let connect = || connect(&server, None, Some(4096));
 

@@ -142,7 +142,7 @@ impl<'a> Peer<'a> {
 
     /// The end: the client closes its half and reads, or in trouble perhaps falls silent.
     pub(super) fn finish(&mut self) {
-        if self.run == Run::Trouble && self.next_count() % 2 == 0 {
+        if self.run == Run::Trouble && self.next_count().is_multiple_of(2) {
             self.fall_silent();
         }
         while self.closed.is_none() {
@@ -312,6 +312,7 @@ impl<'a> Peer<'a> {
     }
 
     /// As `driver/exchange.rs` does it.
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of step")]
     fn step(&mut self) -> bool {
         if !matches!(self.conn.phase(), Phase::Lingering | Phase::Closed) {
             self.fed_to_heads = self.fed;

@@ -17,6 +17,7 @@ pub(super) enum Does {
 }
 
 /// Answers a request. `waits` is whether sinks and streams may make the connection wait.
+#[expect(clippy::too_many_lines, reason = "it is a table of paths")]
 pub(super) fn call(request: &Request<'_>, waits: bool) -> Does {
     let ok = Response::new(Status::OK);
     let stream = |pieces: &[&'static str], fails| {
