@@ -211,6 +211,9 @@ struct Watching {
     #[arg(long, value_name = "WHEN", default_value = "auto",
           value_parser = values::one_of(&LOGS), hide_possible_values = true)]
     log: LogMode,
+    /// Metrics and health at PORT of this machine, ADDR:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR", value_parser = values::admin)]
+    admin: Option<ListenAddr>,
     /// Print the system calls of each turn of the loop on stderr
     #[arg(long)]
     trace: bool,
@@ -329,6 +332,7 @@ impl Options {
             threads_max: connections.unwrap_or(default.threads_max),
             proxy_protocol: self.proxy_protocol(),
             trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
+            admin: self.watching.admin.clone(),
             log: self.watching.log,
             trace: self.watching.trace,
         })

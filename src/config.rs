@@ -132,6 +132,8 @@ pub struct Config {
     pub proxy_protocol: ProxyProtocol,
     /// Whose word about their clients is taken (`Forwarded`, `X-Forwarded-For`); nobody's if empty.
     pub trusted_proxies: TrustedProxies,
+    /// Where operators ask for metrics and health; no such place if `None`.
+    pub admin: Option<ListenAddr>,
     /// Access lines.
     pub log: LogMode,
     /// Whether each system call of the loop is printed.
@@ -153,6 +155,7 @@ impl Default for Config {
             threads_max: 512,
             proxy_protocol: ProxyProtocol::Off,
             trusted_proxies: TrustedProxies::default(),
+            admin: None,
             log: LogMode::Auto,
             trace: false,
         }

@@ -41,6 +41,7 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::bind(plan.config.clone())?;
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
     let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
+    text.push_str(&startup::admin(server.admin_address()));
     text.extend(give_up_rights(plan, user)?);
 
     let (log, log_end) = AccessLog::stdout()?;
@@ -52,7 +53,9 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
 
 /// What is bound and open stays so; nothing else does. A line if that leaves more than is served.
 fn give_up_rights(plan: &Plan, user: Option<User>) -> Result<Option<String>, StartError> {
-    let needs = Needs::of(&plan.config.listen, plan.files.as_ref()).map_err(|error| {
+    let (public, admin) = (&plan.config.listen, &plan.config.admin);
+    let places: Vec<_> = public.iter().chain(admin).cloned().collect();
+    let needs = Needs::of(&places, plan.files.as_ref()).map_err(|error| {
         let message = format!("the current directory is gone ({error})");
         StartError::new(message, "name DIR by its absolute path")
     })?;

@@ -54,6 +54,23 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     text
 }
 
+/// Where metrics and health are, if anywhere: a line of its own.
+pub(crate) fn admin(address: Option<&ListenAddr>) -> String {
+    match address {
+        None => String::new(),
+        Some(ListenAddr::Unix(path)) => format!("  admin: unix:{}\n", printable(path)),
+        Some(ListenAddr::Tcp(at)) => {
+            let public = address.is_some_and(is_public);
+            let whom = if public {
+                ", for everybody who can reach it"
+            } else {
+                ""
+            };
+            format!("  admin: http://{at}/metrics{whom}\n")
+        }
+    }
+}
+
 /// The addresses of this machine's interfaces, without link-local ones: those need a zone that no
 /// browser takes in a URL.
 pub(crate) fn interfaces() -> Vec<IpAddr> {
@@ -207,6 +224,21 @@ mod tests {
                   with Hello, World! at /hello
             "#]],
         );
+    }
+
+    #[test]
+    fn it_says_where_operators_ask_and_who_else_can() {
+        let check = |address: Option<ListenAddr>, expected: &str| {
+            assert_eq!(admin(address.as_ref()), expected);
+        };
+        let tcp = |word: &str| Some(ListenAddr::Tcp(word.parse().unwrap()));
+        check(None, "");
+        check(tcp("127.0.0.1:9"), "  admin: http://127.0.0.1:9/metrics\n");
+        check(
+            tcp("192.0.2.1:9"),
+            "  admin: http://192.0.2.1:9/metrics, for everybody who can reach it\n",
+        );
+        check(Some(ListenAddr::Unix("/a".into())), "  admin: unix:/a\n");
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //!
 //! *Read next:* `cli.rs`, where each function stands beside its option.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use httpoll::config::ListenAddr;
 use httpoll::http::Network;
 use httpoll::http::response::is_framing_field;
 use httpoll::service::HostName;
@@ -151,6 +152,16 @@ pub(crate) fn listen(word: &str) -> Result<Listen, Advice> {
         Some(port) => format!("say for whom: 127.0.0.1:{port} (this machine) or 0.0.0.0:{port}"),
         None => "give ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH".into(),
     })
+}
+
+/// `PORT` of this machine, `ADDR:PORT` or `unix:PATH`: where operators ask.
+pub(crate) fn admin(word: &str) -> Result<ListenAddr, Advice> {
+    match listen(word) {
+        Ok(Listen::Tcp(address)) => Ok(ListenAddr::Tcp(address)),
+        Ok(Listen::Port(port)) => Ok(ListenAddr::Tcp((Ipv4Addr::LOCALHOST, port).into())),
+        Ok(Listen::Unix(path)) => Ok(ListenAddr::Unix(path)),
+        _ => Err("give PORT, ADDR:PORT or unix:PATH: 9090, unix:/run/httpoll-admin.sock".into()),
+    }
 }
 
 fn unix_path(path: &str) -> Result<Listen, Advice> {
@@ -388,6 +399,17 @@ mod tests {
         assert!(listen(&long).is_err());
         assert!(listen(&long[..long.len() - 1]).is_ok());
         assert!(listen(":80").is_err_and(|advice| advice.contains("0.0.0.0:80")));
+    }
+
+    #[test]
+    fn operators_have_an_address_of_their_own() {
+        let tcp = |word: &str| Ok(ListenAddr::Tcp(word.parse().unwrap()));
+        assert_eq!(admin("9090"), tcp("127.0.0.1:9090"));
+        assert_eq!(admin("[::1]:0"), tcp("[::1]:0"));
+        assert_eq!(admin("unix:/run/a"), Ok(ListenAddr::Unix("/run/a".into())));
+        for word in ["", "0.0.0.0", "proxy:127.0.0.1:1", "unix:", ":90"] {
+            assert!(admin(word).is_err(), "{word}");
+        }
     }
 
     #[test]

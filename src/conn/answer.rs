@@ -202,7 +202,9 @@ impl Connection {
             buffers.head.method = if is_head { Method::Head } else { Method::Get };
             if self.limits.report_finished {
                 let mut finished = Finished::unread(now);
-                finished.request_line = line.to_vec();
+                if self.limits.report_lines {
+                    finished.request_line = line.to_vec();
+                }
                 buffers.answers.current = Some(finished);
             }
         }

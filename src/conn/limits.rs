@@ -44,6 +44,8 @@ pub struct Limits {
     pub close_always: bool,
     /// Whether finished answers are reported, for access lines.
     pub report_finished: bool,
+    /// Whether they come with their request lines, at the price of an allocation each.
+    pub report_lines: bool,
 }
 
 impl Default for Limits {
@@ -66,6 +68,7 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(2),
             close_always: false,
             report_finished: false,
+            report_lines: true,
         }
     }
 }

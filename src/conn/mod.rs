@@ -339,7 +339,10 @@ impl Connection {
         buffers.head = head;
         if self.limits.report_finished {
             let request = Request::new(buffers.inbox.taken_last(len), head);
-            let line = buffers.answers.loggable(&request);
+            let line = match self.limits.report_lines {
+                true => buffers.answers.loggable(&request),
+                false => b"",
+            };
             buffers.answers.current = Some(Finished::new(line, now));
         }
         if buffers.body.announced() > self.limits.body_bytes_max {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
+use super::counters::{Counted, Published, Sighting};
 use super::door::{PerAddress, Share, is_out_of_room};
 use super::exchange::{self, Advanced, Asker};
 use super::offload::run_job;
@@ -63,10 +64,11 @@ fn serve_connection<T: Stream, S: Service>(
     guest: &Guest,
     service: &mut S,
     terms: &Terms,
-    mut log: Option<&mut LogBuffer>,
+    log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
     let mut now = stream.now();
+    let mut teller = Teller::new(terms, log);
     let (mut peer, mut sink, mut stop_at) = (guest.peer, None, None);
     let mut _share = None;
     let bell = Arc::new(Bell::default());
@@ -95,7 +97,7 @@ fn serve_connection<T: Stream, S: Service>(
                 continue;
             }
             Advanced::Close(reason) => {
-                report(&mut conn, peer, &mut log, &now);
+                teller.report(&mut conn, peer, service, &now);
                 return reason;
             }
             Advanced::Waiting | Advanced::Spent => {}
@@ -103,7 +105,7 @@ fn serve_connection<T: Stream, S: Service>(
         if let Err(reason) = transmit(stream, &mut conn, wake, &now) {
             conn.on_abort(reason);
         }
-        report(&mut conn, peer, &mut log, &now);
+        teller.report(&mut conn, peer, service, &now);
         if conn.has_work() {
             continue;
         }
@@ -126,22 +128,31 @@ fn serve_connection<T: Stream, S: Service>(
     }
 }
 
-/// Serves one connection, its calls printed if that is wanted.
+/// Serves one connection, its calls counted and printed if that is wanted.
 pub(super) fn serve<S: Service>(
-    mut stream: BlockingStream,
+    stream: BlockingStream,
     guest: &Guest,
     service: &mut S,
     terms: &Terms,
     log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
-    match terms.trace {
+    let shown = terms.shown.clone();
+    let mut stream = Counted { stream, shown };
+    if let Some(shown) = &terms.shown {
+        shown.accepted();
+    }
+    let reason = match terms.trace {
         Some(print) => {
             let mut traced = Traced::printing(stream, Box::new(print)).with_times();
             serve_connection(&mut traced, guest, service, terms, log, on_stop)
         }
         None => serve_connection(&mut stream, guest, service, terms, log, on_stop),
+    };
+    if let Some(shown) = &terms.shown {
+        shown.closed(reason);
     }
+    reason
 }
 
 /// What every connection of a blocking driver is held to.
@@ -156,6 +167,8 @@ pub(super) struct Terms {
     pub(super) proxies: Option<Arc<TrustedProxies>>,
     /// Connections that one address may hold.
     pub(super) per_address: Option<PerAddress>,
+    /// Where numbers are shown, if anybody asks for them.
+    pub(super) shown: Option<Arc<Published>>,
 }
 
 /// Bytes read at a time.
@@ -280,12 +293,39 @@ fn read<T: Stream>(stream: &mut T, conn: &mut Connection, scratch: &mut [u8], no
     }
 }
 
-fn report(conn: &mut Connection, peer: Peer, log: &mut Option<&mut LogBuffer>, now: &Tick) {
-    if let Some(log) = log {
-        while let Some(finished) = conn.next_finished() {
-            log.line(now, peer, &finished);
+/// Tells others how a connection is doing: the log, and whoever asks for numbers.
+struct Teller<'a> {
+    log: Option<&'a mut LogBuffer>,
+    shown: Option<Arc<Published>>,
+    sighting: Sighting,
+}
+
+impl<'a> Teller<'a> {
+    fn new(terms: &Terms, log: Option<&'a mut LogBuffer>) -> Self {
+        Self {
+            log,
+            shown: terms.shown.clone(),
+            sighting: Sighting::new(terms.shown.as_ref()),
         }
-        log.flush();
+    }
+
+    /// Tells of answers that are out, and of what the connection does now.
+    fn report(&mut self, conn: &mut Connection, peer: Peer, service: &impl Service, now: &Tick) {
+        while let Some(finished) = conn.next_finished() {
+            if let Some(shown) = &self.shown {
+                shown.answered(&finished);
+            }
+            if let Some(log) = &mut self.log {
+                log.line(now, peer, &finished);
+            }
+        }
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+        if let Some(shown) = &self.shown {
+            shown.cache(service.cache_tally());
+            self.sighting.look(conn);
+        }
     }
 }
 

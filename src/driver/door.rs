@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::counters::Call;
 use super::deadlines::NEVER;
 use super::event_loop::{EventLoop, Slot};
 use super::exchange;
@@ -159,8 +160,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if full && victim.is_none() {
             return Accepted::NoRoom;
         }
+        self.counts.call(Call::Accept);
         let error = match self.kernel.accept(&self.door.gates[at].listener) {
             Ok((socket, peer)) => {
+                self.counts.accepted();
                 if counts_in(self.settings.per_address.as_ref(), peer) {
                     self.evict(victim);
                     self.welcome(socket, peer, now);
@@ -203,6 +206,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             read_closed: false,
             queued: false,
             warming: false,
+            seen_as: None,
             armed_at: NEVER,
         };
         let Some(token) = self.slots.insert(slot) else {
@@ -214,6 +218,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if let Some(at) = slot.conn.next_deadline() {
             slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
         }
+        if self.settings.shown.is_some() {
+            slot.see(&mut self.counts);
+        }
+        self.counts.call(Call::Interest);
         if self.kernel.register(&slot.socket, token, armed).is_err() {
             slot.armed = Interest::NONE;
             self.close(token, CloseReason::SocketFailed);

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
 use super::buffers::Pool;
+use super::counters::{Call, Counts, Published, Waking, seen_as};
 use super::deadlines::{Deadlines, NEVER, Step};
 use super::door::Door;
 use super::exchange::{self, Advanced, Asker};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub read_bytes: usize,
     /// Where access lines go.
     pub log: Option<LogBuffer>,
+    /// Where its numbers are shown once per turn, if anybody asks for them.
+    pub shown: Option<Arc<Published>>,
     /// Whose word about their clients is taken.
     pub proxies: Option<Arc<TrustedProxies>>,
 }
@@ -75,6 +78,7 @@ impl Default for Settings {
             grace: Duration::from_secs(10),
             read_bytes: 64 * 1024,
             log: None,
+            shown: None,
             proxies: None,
         }
     }
@@ -96,6 +100,8 @@ pub(super) struct Slot<K: Kernel> {
     pub(super) queued: bool,
     /// A stretch of its file is being brought into memory.
     pub(super) warming: bool,
+    /// The phase in which it was seen last, for the counters.
+    pub(super) seen_as: Option<u8>,
     /// Its entry among the deadlines.
     pub(super) armed_at: Step,
 }
@@ -117,6 +123,23 @@ impl<K: Kernel> Slot<K> {
             self.conn.on_source_end();
         }
     }
+
+    /// Counts it under what it is doing now.
+    pub(super) fn see(&mut self, counts: &mut Counts) {
+        let seen = seen_as(&self.conn);
+        counts.moved(self.seen_as, seen);
+        self.seen_as = seen;
+    }
+
+    /// Tells of answers that are out, or cut short.
+    fn report(&mut self, counts: &mut Counts, mut log: Option<&mut LogBuffer>, now: &Tick) {
+        while let Some(finished) = self.conn.next_finished() {
+            counts.answered(&finished);
+            if let Some(log) = &mut log {
+                log.line(now, self.peer, &finished);
+            }
+        }
+    }
 }
 
 /// One loop: a kernel, a service, and the connections between them.
@@ -135,6 +158,7 @@ pub struct EventLoop<K: Kernel, S: Service> {
     /// The moment at which a stop stops waiting.
     pub(super) stop_at: Option<Instant>,
     pub(super) closed: super::Closed,
+    pub(super) counts: Counts,
     batch: Vec<Token>,
     events: Vec<Event>,
     scratch: Box<[u8]>,
@@ -171,6 +195,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             pool: Pool::default(),
             stop_at: None,
             closed: super::Closed::default(),
+            counts: Counts::new(),
             batch: Vec::new(),
             events: Vec::new(),
             scratch: vec![0; settings.read_bytes].into(),
@@ -215,7 +240,28 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if let Some(log) = &mut self.settings.log {
             log.flush();
         }
-        Ok(!self.is_done(&now))
+        let is_done = self.is_done(&now);
+        if self.settings.shown.is_some() {
+            self.show(&now);
+        }
+        Ok(!is_done)
+    }
+
+    /// Shows what was counted, the length of this turn included.
+    fn show(&mut self, now: &Tick) {
+        let ends = self.kernel.now().instant;
+        let lag = ends.saturating_duration_since(now.instant);
+        self.counts.lagged(lag);
+        let knocked = |event: &Event| event.token == MAILBOX;
+        self.counts.woken(match self.events.as_slice() {
+            [] => Waking::Timeout,
+            events if events.iter().all(knocked) => Waking::Message,
+            _ => Waking::Ready,
+        });
+        self.counts.copy(&self.closed, self.service.cache_tally());
+        if let Some(shown) = &self.settings.shown {
+            shown.show(&self.counts);
+        }
     }
 
     /// Waits for readiness, no longer than until the next thing that we must do ourselves.
@@ -234,6 +280,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             }
         };
         self.events.clear();
+        self.counts.call(Call::Wait);
         match self.kernel.wait(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
@@ -313,6 +360,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if !(slot.ready.readable && slot.conn.wants_read()) {
             return;
         }
+        self.counts.call(Call::Read);
         match self.kernel.read(&mut slot.socket, &mut self.scratch) {
             Ok(0) => {
                 slot.ready.readable = false;
@@ -399,6 +447,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if let Some(at) = slot.conn.next_deadline() {
             slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
         }
+        if self.settings.shown.is_some() {
+            slot.see(&mut self.counts);
+        }
     }
 
     /// Ends connections and answers whose time is over.
@@ -428,14 +479,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Writes access lines for answers that are out.
+    /// Counts answers that are out and writes their access lines.
     fn report(&mut self, token: Token, now: &Tick) {
-        if let Some(log) = &mut self.settings.log
-            && let Some(slot) = self.slots.get_mut(token)
-        {
-            while let Some(finished) = slot.conn.next_finished() {
-                log.line(now, slot.peer, &finished);
-            }
+        let wanted = self.settings.limits.report_finished;
+        if wanted && let Some(slot) = self.slots.get_mut(token) {
+            slot.report(&mut self.counts, self.settings.log.as_mut(), now);
         }
     }
 
@@ -445,12 +493,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         };
         slot.conn.on_abort(reason);
-        if let Some(log) = &mut self.settings.log {
-            while let Some(finished) = slot.conn.next_finished() {
-                log.line(&self.now, slot.peer, &finished);
-            }
-        }
+        slot.report(&mut self.counts, self.settings.log.as_mut(), &self.now);
+        self.counts.moved(slot.seen_as, None);
         if slot.armed.any() && !K::FORGETS_CLOSED {
+            self.counts.call(Call::Interest);
             // Only a descriptor that was never registered can fail here, and this one was.
             let _ = self.kernel.deregister(&slot.socket);
         }

@@ -8,13 +8,16 @@
 //! *Read next:* `blocking.rs` for the linear reading, then `event_loop.rs`.
 
 mod access_log;
+mod admin;
 mod blocking;
 mod buffers;
+mod counters;
 mod deadlines;
 mod door;
 mod event_loop;
 mod exchange;
 mod mailbox;
+mod metrics;
 #[cfg(feature = "sim")]
 mod mistake;
 mod offload;
@@ -26,6 +29,7 @@ mod transmit;
 
 pub use crate::config::Backend;
 pub use access_log::{AccessLog, LogBuffer, LogEnd};
+pub use counters::Published;
 pub use door::PerAddress;
 pub use event_loop::{Budget, EventLoop, Handle, Settings};
 #[cfg(feature = "sim")]
@@ -45,6 +49,11 @@ impl Closed {
         if let Some(n) = self.0.get_mut(reason.index()) {
             *n += 1;
         }
+    }
+
+    /// The numbers, in the order of [`CloseReason::NAMES`].
+    pub(crate) const fn all(&self) -> &[u64] {
+        &self.0
     }
 
     /// How many ended for the reason of this name.

@@ -24,9 +24,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::access_log::{AccessLog, LogBuffer};
+use super::admin::Admin;
 use super::blocking::{Blocking, Terms};
+use super::counters::Published;
 use super::door::PerAddress;
 use super::event_loop::{EventLoop, Handle, Settings};
+use super::metrics::Source;
 use super::offload::Offload;
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
@@ -40,6 +43,7 @@ use crate::service::Service;
 pub struct Server {
     config: Config,
     bound: Bound,
+    admin: Option<Bound>,
     log: Option<AccessLog>,
 }
 
@@ -77,9 +81,18 @@ impl Server {
                 }
             }
         }
+        let admin = match &config.admin {
+            None => None,
+            Some(address) => {
+                let (only, reuse) = (std::slice::from_ref(address), config.reuse_port);
+                let bound = kernel::bind(only, 0, 1, reuse, BACKLOG);
+                Some(bound.map_err(|error| error.of_option("--admin"))?)
+            }
+        };
         Ok(Self {
             config,
             bound,
+            admin,
             log: None,
         })
     }
@@ -87,6 +100,11 @@ impl Server {
     /// The addresses, with the ports that the kernel chose where 0 was asked for.
     pub fn addresses(&self) -> &[ListenAddr] {
         &self.bound.addresses
+    }
+
+    /// Where metrics and health are answered, with the port that the kernel chose.
+    pub fn admin_address(&self) -> Option<&ListenAddr> {
+        self.admin.as_ref()?.addresses.first()
     }
 
     /// Reports each answer to `log`. The caller decides whether: [`Config::log`] is a wish, and
@@ -119,6 +137,9 @@ impl Server {
                 }
             }
         }
+        for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
+            crew.start_admin(listeners)?;
+        }
         crew.wait()
     }
 }
@@ -133,12 +154,16 @@ struct Plan {
     trace: bool,
     log: Option<AccessLog>,
     proxies: Option<Arc<TrustedProxies>>,
+    backend: Backend,
+    /// Where each loop shows its numbers, if anybody asks for them.
+    shown: Option<Vec<Arc<Published>>>,
 }
 
 impl Plan {
     fn new(config: &Config, log: Option<AccessLog>) -> io::Result<Self> {
         let mut limits = Limits::clone(&config.limits);
-        limits.report_finished = log.is_some();
+        limits.report_finished = log.is_some() || config.admin.is_some();
+        limits.report_lines = log.is_some();
         limits.close_always |= config.backend == Backend::Blocking;
         let room = room_for_connections(descriptors()?, config.backend);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -156,11 +181,22 @@ impl Plan {
             trace: config.trace,
             log,
             proxies: trusted(&config.trusted_proxies),
+            backend: config.backend,
+            shown: config.admin.as_ref().map(|_| Vec::new()),
         })
     }
 
-    fn settings(&self) -> Settings {
+    /// A place for another loop's numbers.
+    fn show(&mut self) -> Option<Arc<Published>> {
+        let shown = self.shown.as_mut()?;
+        let place = Published::new();
+        shown.push(Arc::clone(&place));
+        Some(place)
+    }
+
+    fn settings(&mut self) -> Settings {
         Settings {
+            shown: self.show(),
             limits: Arc::clone(&self.limits),
             connections_max: self.connections_max,
             per_address: self.per_address.clone(),
@@ -217,6 +253,7 @@ struct Crew {
     signals: Vec<signal_hook::SigId>,
     loops: Vec<Handle>,
     stop: Stop,
+    admin: Option<Admin>,
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
 }
 
@@ -247,6 +284,7 @@ impl Crew {
             signals,
             loops,
             stop,
+            admin: None,
             threads,
         })
     }
@@ -303,6 +341,7 @@ impl Crew {
         service: S,
         run: fn(Blocking<S>) -> io::Result<()>,
     ) -> io::Result<()> {
+        let shown = self.plan.show();
         let plan = &self.plan;
         let driver = Blocking {
             acceptor: Acceptor::new(listeners, self.stop.clone()),
@@ -313,11 +352,22 @@ impl Crew {
                 trace: plan.trace.then_some(to_stderr as fn(&str)),
                 proxies: plan.proxies.clone(),
                 per_address: plan.per_address.clone(),
+                shown,
             },
             threads_max: plan.threads_max,
             log: plan.log.clone().map(LogBuffer::new),
         };
         self.spawn("acceptor", move || run(driver))
+    }
+
+    /// Answers operators, now that all loops stand.
+    fn start_admin(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        let source = Source {
+            loops: self.plan.shown.clone().unwrap_or_default(),
+            backend: self.plan.backend,
+        };
+        self.admin = Some(Admin::start(listeners, source)?);
+        Ok(())
     }
 
     fn spawn(
@@ -354,10 +404,16 @@ impl Crew {
                 Ok(_) if stopping => std::process::exit(1),
                 Ok(_) => {
                     stopping = true;
+                    if let Some(admin) = &self.admin {
+                        admin.drain();
+                    }
                     self.loops.iter().for_each(Handle::shutdown);
                     self.stop.stop();
                 }
             }
+        }
+        if let Some(admin) = self.admin.take() {
+            admin.end();
         }
         for signal in self.signals.drain(..) {
             signal_hook::low_level::unregister(signal);

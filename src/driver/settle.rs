@@ -19,6 +19,7 @@
 
 use std::io;
 
+use super::counters::{Call, Counts};
 use super::event_loop::{EventLoop, Slot};
 use crate::kernel::Kernel;
 use crate::readiness::{Interest, Token, Trigger};
@@ -39,7 +40,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         // A constant of the kernel's type: one arm is compiled in.
         match K::TRIGGER {
             Trigger::Edge => come_back |= wanted.and(slot.ready).any(),
-            Trigger::Level => arm(&mut self.kernel, slot, token, wanted)?,
+            Trigger::Level => arm(&mut self.kernel, &mut self.counts, slot, token, wanted)?,
         }
         #[cfg(feature = "sim")]
         let come_back = super::mistake::spoil_return(come_back, slot, wanted, K::TRIGGER);
@@ -57,11 +58,13 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 /// or not (epoll_ctl(2)), so a socket that wants nothing must leave the set altogether.
 fn arm<K: Kernel>(
     kernel: &mut K,
+    counts: &mut Counts,
     slot: &mut Slot<K>,
     token: Token,
     wanted: Interest,
 ) -> io::Result<()> {
     if wanted != slot.armed {
+        counts.call(Call::Interest);
         match (slot.armed.any(), wanted.any()) {
             (false, _) => kernel.register(&slot.socket, token, wanted)?,
             (true, true) => kernel.reregister(&slot.socket, token, wanted)?,

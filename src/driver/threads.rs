@@ -27,7 +27,7 @@ use super::door::{Share, is_out_of_room};
 use crate::conn::{CloseReason, Standing};
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Hold, Peer, Stream, Waited};
-use crate::service::{Reply, Service};
+use crate::service::{CacheTally, Reply, Service};
 
 /// Stack of a connection's thread: the deepest path is a directory listing.
 const STACK_BYTES: usize = 512 * 1024;
@@ -40,6 +40,10 @@ impl<S: Service> Blocking<S> {
         let service = Arc::new(Mutex::new(self.service));
         while let Some((mut stream, peer)) = next_client(&mut acceptor, &crew)? {
             let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
+                if let Some(shown) = &self.terms.shown {
+                    shown.accepted();
+                    shown.closed(CloseReason::AddressLimit);
+                }
                 continue;
             };
             if !crew.make_room(self.threads_max, &mut acceptor)? {
@@ -124,6 +128,11 @@ impl<S: Service> Service for Shared<S> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .call(request, now)
+    }
+
+    fn cache_tally(&self) -> CacheTally {
+        let service = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        service.cache_tally()
     }
 }
 

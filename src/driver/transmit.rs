@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::counters::{Call, Counts};
 use super::event_loop::{Budget, EventLoop, Slot};
 use super::exchange;
 use super::offload::Task;
@@ -28,7 +29,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
                 exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
             }
-            match send_some(&mut self.kernel, slot, budget, now) {
+            match send_some(&mut self.kernel, &mut self.counts, slot, budget, now) {
                 Sending::More => {}
                 Sending::Cold => {
                     if let Some((source, offset)) = slot.conn.next_source() {
@@ -54,6 +55,7 @@ enum Sending {
 /// One call.
 fn send_some<K: Kernel>(
     kernel: &mut K,
+    counts: &mut Counts,
     slot: &mut Slot<K>,
     budget: &mut Budget,
     now: &Tick,
@@ -62,6 +64,7 @@ fn send_some<K: Kernel>(
         None => return Sending::Stop,
         Some(Transmit::Shutdown) => {
             // If it fails the client is gone, which the next read will tell.
+            counts.call(Call::Shutdown);
             let _ = kernel.shutdown_write(&mut slot.socket);
             slot.conn.on_shutdown_sent(now);
             return Sending::Stop;
@@ -74,6 +77,7 @@ fn send_some<K: Kernel>(
                 &slices[..]
             };
             let offered = slices[0].len() + slices[1].len();
+            counts.call(Call::Write);
             (
                 kernel.write(&mut slot.socket, used, more).map(Sent::Bytes),
                 Some(offered),
@@ -85,6 +89,7 @@ fn send_some<K: Kernel>(
             len,
         }) => {
             let len = usize::try_from(len).unwrap_or(usize::MAX).min(budget.bytes);
+            counts.call(Call::SendFile);
             (
                 kernel.send_file(&mut slot.socket, source, offset, len),
                 None,

@@ -14,6 +14,9 @@ macro_rules! statuses {
                 pub const $name: Self = Self($code);
             )*
 
+            /// All of them, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
             /// The whole status line with its CRLF: one copy per answer, nothing formatted.
             pub const fn line(self) -> &'static [u8] {
                 match self.0 {

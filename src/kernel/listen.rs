@@ -75,6 +75,15 @@ impl StartError {
             advice: advice.into(),
         }
     }
+
+    /// The same for an address that another option names.
+    #[must_use]
+    pub fn of_option(self, option: &str) -> Self {
+        Self {
+            message: format!("{option}: {}", self.message),
+            advice: self.advice.replace("--listen", option),
+        }
+    }
 }
 
 impl fmt::Display for StartError {

@@ -54,6 +54,7 @@ pub(super) struct Cache {
     hand: usize,
     cost: Cost,
     max: Cost,
+    evictions: u64,
 }
 
 impl Cache {
@@ -65,6 +66,7 @@ impl Cache {
             hand: 0,
             cost: Cost::default(),
             max,
+            evictions: 0,
         }
     }
 
@@ -76,6 +78,11 @@ impl Cache {
     /// What it costs.
     pub(super) const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// How many entries had to go to make room.
+    pub(super) const fn evictions(&self) -> u64 {
+        self.evictions
     }
 
     pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut Slot> {
@@ -125,7 +132,9 @@ impl Cache {
     }
 
     pub(super) fn clear(&mut self) {
+        let evictions = self.evictions;
         *self = Self::new(self.max);
+        self.evictions = evictions;
     }
 
     /// Closes large files that nobody asked for lately: a deleted one keeps its disk space until
@@ -159,6 +168,7 @@ impl Cache {
                 Some(slot) if slot.used => slot.used = false,
                 Some(slot) => {
                     let key = Arc::clone(&slot.key);
+                    self.evictions += 1;
                     return self.remove(&key);
                 }
                 None => {}

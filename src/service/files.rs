@@ -37,7 +37,7 @@ use super::policy::Policy;
 use super::precompressed::BELIEVED;
 use super::resolve::{Media, Named, Resolver};
 use super::variant::Role;
-use super::{Reply, Service};
+use super::{CacheTally, Reply, Service};
 use crate::http::{Method, Request, Response, Status, Tick, target};
 
 /// Serves a directory, or one file.
@@ -56,6 +56,8 @@ pub struct Files {
     policy: Arc<Policy>,
     follow_root: bool,
     cache: Cache,
+    hits: u64,
+    misses: u64,
     media: Media,
     returns: Returns,
     /// Where paths are decoded into: lent to each request in turn.
@@ -102,6 +104,8 @@ impl Files {
             policy,
             follow_root,
             cache: Cache::new(max),
+            hits: 0,
+            misses: 0,
             media: Media::default(),
             returns: Returns::new(),
             key: Vec::new(),
@@ -166,6 +170,7 @@ impl Files {
     ) -> Option<Response> {
         let slot = self.cache.get(key)?;
         if is_believed(slot, &self.policy, &self.root, request, now) {
+            self.hits += 1;
             return Some(slot.resource.answer(role, request, now.wall, &self.policy));
         }
         self.cache.remove(key);
@@ -232,6 +237,15 @@ impl Service for Files {
         }
         self.look_up(path, request, now)
     }
+
+    fn cache_tally(&self) -> CacheTally {
+        CacheTally {
+            hits: self.hits,
+            misses: self.misses,
+            evictions: self.cache.evictions(),
+            bytes: self.cache.cost().bytes as u64,
+        }
+    }
 }
 
 /// Not without waiting.
@@ -260,6 +274,7 @@ impl Lookup for Files {
         if let Some(response) = self.hit(key, role, request, now) {
             return Ok(response);
         }
+        self.misses += 1;
         let mut resolver = Resolver {
             root: &self.root,
             policy: &self.policy,

@@ -20,7 +20,7 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use super::{Reply, Service, pages};
+use super::{CacheTally, Reply, Service, pages};
 use crate::http::{Request, Status, Tick};
 
 /// A host as it is compared: without port, without the dot of the root, in lower case; an IPv6
@@ -106,6 +106,10 @@ impl<S: Service> Service for Hosts<S> {
             return self.service.call(request, now);
         }
         pages::error_page(Status::MISDIRECTED_REQUEST, request).into()
+    }
+
+    fn cache_tally(&self) -> CacheTally {
+        self.service.cache_tally()
     }
 }
 

@@ -7,7 +7,7 @@
 //! *Read next:* `hello.rs`, `files.rs`.
 
 use crate::http::{Method, Request, Response, Status, Tick};
-use crate::service::{Reply, Service, pages};
+use crate::service::{CacheTally, Reply, Service, pages};
 
 /// Routes requests to services.
 ///
@@ -130,6 +130,12 @@ impl Service for Router {
             }
             None => pages::error_page(Status::NOT_FOUND, request).into(),
         }
+    }
+
+    fn cache_tally(&self) -> CacheTally {
+        let routed = self.routes.iter().flat_map(|route| &route.methods);
+        let services = routed.map(|(_, service)| service).chain(&self.fallback);
+        services.fold(CacheTally::default(), |sum, s| sum.and(s.cache_tally()))
     }
 }
 

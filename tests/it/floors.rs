@@ -32,12 +32,13 @@ const FLOORS: [(&str, &[&str]); 9] = [
 const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 
 /// Crates and modules of std that stay where their subject is.
-const CONTAINED: [(&str, &[&str]); 12] = [
+const CONTAINED: [(&str, &[&str]); 13] = [
     ("clap::", &["cli.rs", "cli/"]),
     ("httparse::", &["http/"]),
     ("landlock::", &["confine/"]),
     ("libc::", &["kernel/", "readiness/", "confine/"]),
     ("mime_guess::", &["service/"]),
+    ("prometheus_client::", &["driver/metrics.rs"]),
     ("mio::", &["readiness/edge_mio.rs"]),
     (
         "rustix::",

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod admin;
 mod allocations;
 mod cases;
 mod cli;

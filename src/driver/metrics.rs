@@ -1,0 +1,218 @@
+//! The counters as OpenMetrics text.
+//!
+//! *Floor 4.* Knows names, units and help texts; `prometheus-client` knows how they are written.
+//!
+//! *References:* the OpenMetrics specification, 1.0. *Read next:* `admin.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::counters::{
+    ACCEPTED, BODY_BYTES, CACHE_BYTES, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CALL, CALLS,
+    CLOSED, Counts, LAG, LAG_BOUNDS, LAG_NANOS, PHASE, PHASES, Published, STATUS, WAKING, WAKINGS,
+};
+use crate::config::Backend;
+use crate::conn::CloseReason;
+use crate::http::Status;
+
+/// The media type of the text (OpenMetrics 1.0, "Content Type").
+pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Where the numbers come from.
+pub(super) struct Source {
+    pub(super) loops: Vec<Arc<Published>>,
+    pub(super) backend: Backend,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} loops", self.loops.len())
+    }
+}
+
+/// A registry that reads `source` at each scrape.
+pub(super) fn registry(source: Source) -> Registry {
+    let mut registry = Registry::with_prefix("httpoll");
+    registry.register_collector(Box::new(source));
+    registry
+}
+
+/// The whole text; nothing if a number cannot be written, which no String has ever done.
+pub(super) fn text(registry: &Registry) -> Option<String> {
+    let mut text = String::new();
+    let written = prometheus_client::encoding::text::encode(&mut text, registry);
+    written.is_ok().then_some(text)
+}
+
+impl Collector for Source {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = &Published::sum(&self.loops);
+        let mut page = Page { counts, encoder };
+        page.connections()?;
+        page.answers()?;
+        page.work(self.backend)?;
+        page.cache()
+    }
+}
+
+/// One scrape.
+struct Page<'c, 'e> {
+    counts: &'c Counts,
+    encoder: DescriptorEncoder<'e>,
+}
+
+impl Page<'_, '_> {
+    fn connections(&mut self) -> fmt::Result {
+        let help = "Connections that came in.";
+        self.counter("connections_accepted", help, None, ACCEPTED)?;
+        let help = "Connections by what they are doing.";
+        self.family(
+            "connections",
+            help,
+            MetricType::Gauge,
+            "phase",
+            PHASE,
+            &PHASES,
+        )?;
+        let help = "Connections that ended, by the reason; those kept out by --max-per-ip too.";
+        let names = &CloseReason::NAMES;
+        self.family(
+            "connections_closed",
+            help,
+            MetricType::Counter,
+            "reason",
+            CLOSED,
+            names,
+        )
+    }
+
+    fn answers(&mut self) -> fmt::Result {
+        let counts = self.counts;
+        let help = "Answers that were sent or cut short, by status.";
+        let mut metric =
+            self.encoder
+                .encode_descriptor("responses", help, None, MetricType::Counter)?;
+        for (at, status) in Status::ALL.iter().enumerate() {
+            let count = counts.get(STATUS + at);
+            if count > 0 {
+                put(
+                    &mut metric,
+                    ("code", status.code().to_string()),
+                    count,
+                    true,
+                )?;
+            }
+        }
+        let help = "Bytes of content that were sent.";
+        self.counter("response_body", help, Some(&Unit::Bytes), BODY_BYTES)
+    }
+
+    fn work(&mut self, backend: Backend) -> fmt::Result {
+        // On these an interest set is a list of our own: changing it is no call.
+        let calls = match backend {
+            Backend::Poll | Backend::Select => &CALLS[..CALLS.len() - 1],
+            _ => &CALLS[..],
+        };
+        let help =
+            "System calls on sockets and the selector; close(2) and the clock are not counted.";
+        self.family(
+            "system_calls",
+            help,
+            MetricType::Counter,
+            "call",
+            CALL,
+            calls,
+        )?;
+        let help = "Waits that ended, by what ended them.";
+        self.family(
+            "wakes",
+            help,
+            MetricType::Counter,
+            "cause",
+            WAKING,
+            &WAKINGS,
+        )?;
+        let help = "How long a turn of the loop took: what the next event had to wait for.";
+        let (counts, unit) = (self.counts, Unit::Seconds);
+        let kind = MetricType::Histogram;
+        let mut metric = self
+            .encoder
+            .encode_descriptor("loop_lag", help, Some(&unit), kind)?;
+        let bounds = LAG_BOUNDS.iter().map(|micros| *micros as f64 / 1e6);
+        let buckets: Vec<_> = bounds
+            .chain([f64::INFINITY])
+            .enumerate()
+            .map(|(at, bound)| (bound, counts.get(LAG + at)))
+            .collect();
+        let turns = buckets.iter().map(|(_, count)| count).sum();
+        let sum = counts.get(LAG_NANOS) as f64 / 1e9;
+        metric.encode_histogram::<NoLabelSet>(sum, turns, &buckets, None)
+    }
+
+    fn cache(&mut self) -> fmt::Result {
+        let help = "Files looked for in memory and found.";
+        self.counter("cache_hits", help, None, CACHE_HITS)?;
+        let help = "Files looked for in memory and not found, or changed.";
+        self.counter("cache_misses", help, None, CACHE_MISSES)?;
+        let help = "Files that left memory to make room.";
+        self.counter("cache_evictions", help, None, CACHE_EVICTIONS)?;
+        let help = "Memory that cached files take.";
+        let (kind, unit) = (MetricType::Gauge, Some(&Unit::Bytes));
+        let mut metric = self.encoder.encode_descriptor("cache", help, unit, kind)?;
+        metric.encode_gauge(&whole(self.counts.get(CACHE_BYTES)))
+    }
+
+    fn counter(&mut self, name: &str, help: &str, unit: Option<&Unit>, cell: usize) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let mut metric = self.encoder.encode_descriptor(name, help, unit, kind)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&self.counts.get(cell), None)
+    }
+
+    /// A number for each word, from `first` on.
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        label: &'static str,
+        first: usize,
+        words: &[&'static str],
+    ) -> fmt::Result {
+        let counts = self.counts;
+        let counts_up = matches!(kind, MetricType::Counter);
+        let mut metric = self.encoder.encode_descriptor(name, help, None, kind)?;
+        for (at, word) in words.iter().enumerate() {
+            put(
+                &mut metric,
+                (label, (*word).to_owned()),
+                counts.get(first + at),
+                counts_up,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn put(
+    metric: &mut MetricEncoder<'_>,
+    label: (&'static str, String),
+    value: u64,
+    counts_up: bool,
+) -> fmt::Result {
+    let labels = [label];
+    let mut one = metric.encode_family(&labels)?;
+    match counts_up {
+        true => one.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        false => one.encode_gauge(&whole(value)),
+    }
+}
+
+/// Gauges are signed. Between two numbers of one turn a sum may be seen that is less than nothing.
+fn whole(value: u64) -> i64 {
+    value.cast_signed().max(0)
+}
