@@ -68,7 +68,7 @@ struct Serving {
     /// Answer Hello, World! at / (at /hello if DIR is given too)
     #[arg(long)]
     hello: bool,
-    /// Share the port with another process that does so too
+    /// Share the port with another process; hand it over to that one at the end
     #[arg(long)]
     reuse_port: bool,
     /// How long a stop waits for answers in flight
@@ -325,6 +325,7 @@ impl Options {
             backend: serving.backend,
             workers,
             reuse_port: serving.reuse_port,
+            activation: false,
             grace: serving.grace,
             limits: Arc::new(self.limits()),
             connections_max: connections.unwrap_or(default.connections_max),

@@ -117,6 +117,8 @@ pub struct Config {
     pub workers: usize,
     /// Whether another process may listen on the same port on purpose.
     pub reuse_port: bool,
+    /// Whether listeners that a service manager has left (`LISTEN_FDS`) replace the addresses.
+    pub activation: bool,
     /// How long a stop may take to finish what is in flight.
     pub grace: Duration,
     /// What one connection may cost.
@@ -148,6 +150,7 @@ impl Default for Config {
             backend: Backend::Edge,
             workers: 1,
             reuse_port: false,
+            activation: false,
             grace: Duration::from_secs(10),
             limits: Arc::new(Limits::default()),
             connections_max: 0,

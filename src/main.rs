@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::{Plan, Refusal, startup};
+use httpoll::config::Config;
 use httpoll::confine::{self, Confined, Needs, User};
-use httpoll::driver::{AccessLog, Server};
+use httpoll::driver::{AccessLog, Server, Supervisor};
 use httpoll::kernel::StartError;
 
 fn main() -> ExitCode {
@@ -38,23 +39,39 @@ fn main() -> ExitCode {
 fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let user = plan.user.as_deref().map(User::find).transpose()?;
     let service = cli::service(plan)?;
-    let server = Server::bind(plan.config.clone())?;
+    let supervisor = Supervisor::from_env();
+    let server = Server::bind(Config {
+        activation: true,
+        ..plan.config.clone()
+    })?;
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
     let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
     text.push_str(&startup::admin(server.admin_address()));
-    text.extend(give_up_rights(plan, user)?);
+    text.extend(give_up_rights(plan, &server, user)?);
 
     let (log, log_end) = AccessLog::stdout()?;
     log.say(text);
-    server.log_to(wanted.then_some(log)).run(service)?;
+    let server = server.log_to(wanted.then_some(log));
+    server.supervised_by(supervisor).run(service)?;
     log_end.wait(LOG_PATIENCE);
     Ok(())
 }
 
 /// What is bound and open stays so; nothing else does. A line if that leaves more than is served.
-fn give_up_rights(plan: &Plan, user: Option<User>) -> Result<Option<String>, StartError> {
-    let (public, admin) = (&plan.config.listen, &plan.config.admin);
-    let places: Vec<_> = public.iter().chain(admin).cloned().collect();
+fn give_up_rights(
+    plan: &Plan,
+    server: &Server,
+    user: Option<User>,
+) -> Result<Option<String>, StartError> {
+    let listen = match server.is_inherited() {
+        true => &[], // whoever made a socket's file removes it
+        false => server.addresses(),
+    };
+    let places: Vec<_> = listen
+        .iter()
+        .chain(server.admin_address())
+        .cloned()
+        .collect();
     let needs = Needs::of(&places, plan.files.as_ref()).map_err(|error| {
         let message = format!("the current directory is gone ({error})");
         StartError::new(message, "name DIR by its absolute path")

@@ -29,6 +29,9 @@ pub enum Standing {
     Slow,
 }
 
+/// How long a server that stops waits for the first request of a client that it has let in.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+
 impl Connection {
     /// When [`Connection::on_deadline`] wants to be called, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -151,7 +154,9 @@ impl Connection {
 
     /// For a head that has begun, or the first one, `--header-timeout`; else `--idle-timeout`.
     fn head_timeout(&self) -> Duration {
-        if self.has_begun_head() || !self.served {
+        if self.stopping && !self.served && !self.has_begun_head() {
+            self.limits.header_timeout.min(FIRST_WORD)
+        } else if self.has_begun_head() || !self.served {
             self.limits.header_timeout
         } else {
             self.limits.idle_timeout
@@ -163,6 +168,8 @@ impl Connection {
             self.refuse(ProtocolError::HeaderTimeout, now);
         } else if self.served {
             self.over(CloseReason::IdleTimeout);
+        } else if self.stopping {
+            self.over(CloseReason::Shutdown);
         } else {
             self.over(CloseReason::HeaderTimeout);
         }

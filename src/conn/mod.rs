@@ -188,11 +188,15 @@ impl Connection {
         buffers.outbox.on_wake();
     }
 
-    /// The server is stopping: an idle connection ends, a busy one after its answer.
+    /// The server is stopping: an idle connection ends, a busy one after its answer. One on which
+    /// nothing was asked yet gets a moment to do so: its client has just been let in, and cannot
+    /// know that a request lost here was not acted upon (RFC 9110 §9.2.2).
     pub fn on_shutdown(&mut self, now: &Tick) {
-        let _ = now;
         self.stopping = true;
         self.starved = false;
+        if self.is_idle() && !self.served {
+            self.since = now.instant;
+        }
     }
 
     /// The socket failed, or the driver decided to end the connection.
@@ -316,7 +320,8 @@ impl Connection {
 
     /// Between two requests.
     fn await_first_byte(&mut self) -> Option<Next> {
-        if !self.eof && !self.stopping {
+        let ends = self.stopping && self.served;
+        if !self.eof && !ends {
             return Some(Next::NeedBytes);
         }
         if self.buffers.as_ref().is_some_and(|b| !b.outbox.is_empty()) {

@@ -34,6 +34,8 @@ const ACCEPTS_MAX: usize = 64;
 /// The listeners of a loop.
 pub(super) struct Door<K: Kernel> {
     gates: Vec<Gate<K>>,
+    /// The loop stops: from this moment on the door shuts behind the last one who waits.
+    closing_at: Option<Instant>,
     /// Connections that may be dropped to make room, the first to go last, as of a turn.
     victims: Vec<Token>,
     victims_of: u64,
@@ -59,6 +61,7 @@ impl<K: Kernel> Door<K> {
         }
         Ok(Self {
             gates,
+            closing_at: None,
             victims: Vec::new(),
             victims_of: 0,
         })
@@ -70,8 +73,9 @@ impl<K: Kernel> Door<K> {
         }
     }
 
-    /// When a listener must be tried without the kernel asking for it.
+    /// When a listener must be tried, or closed, without the kernel asking for it.
     pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Instant> {
+        let closing = self.closing_at.filter(|at| *at > now);
         let tries = self
             .gates
             .iter()
@@ -81,7 +85,7 @@ impl<K: Kernel> Door<K> {
                 None if gate.ready && trigger == Trigger::Edge => Some(now),
                 None => None,
             });
-        tries.min()
+        tries.chain(closing).min()
     }
 
     /// Lets paused listeners try at once: there is room again.
@@ -93,6 +97,17 @@ impl<K: Kernel> Door<K> {
                     let _ = kernel.watch(&gate.listener, gate_token(at), true);
                 }
             }
+        }
+    }
+
+    /// Closes all listeners, if it is time and nobody waits. To be called after all were tried.
+    ///
+    /// PITFALL: a connection in the backlog is reset when its listener closes. So first it must be
+    /// empty; and first of all, nobody new must come, see `kernel/handover.rs`.
+    fn shut_when_empty(&mut self, kernel: &mut K, now: Instant) {
+        let empty = self.gates.iter().all(|gate| !gate.ready);
+        if empty && self.closing_at.is_some_and(|at| at <= now) {
+            self.shut(kernel);
         }
     }
 
@@ -150,6 +165,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 }
             }
         }
+        self.door.shut_when_empty(&mut self.kernel, now.instant);
     }
 
     /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
@@ -215,6 +231,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
+        if self.stop_at.is_some() {
+            slot.conn.on_shutdown(now);
+        }
         if let Some(at) = slot.conn.next_deadline() {
             slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
         }
@@ -302,13 +321,19 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.door.resume(&mut self.kernel);
     }
 
-    /// Stops accepting; idle connections end, busy ones after their answers.
-    pub(super) fn begin_stop(&mut self, now: &Tick) {
+    /// Stops accepting once `drain` is over and nobody waits; idle connections end, busy ones
+    /// after their answers.
+    pub(super) fn begin_stop(&mut self, drain: Duration, now: &Tick) {
         if self.stop_at.is_some() {
             return;
         }
         self.stop_at = Some(now.instant + self.settings.grace);
-        self.door.shut(&mut self.kernel);
+        self.door.closing_at = Some(now.instant + drain.min(self.settings.grace));
+        self.door.resume(&mut self.kernel);
+        for gate in &mut self.door.gates {
+            // Whoever came since the last wait is there, whether we were told or not.
+            gate.ready = true;
+        }
         let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
         for token in tokens {
             if let Some(slot) = self.slots.get_mut(token) {
@@ -322,12 +347,13 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     pub(super) fn is_done(&mut self, now: &Tick) -> bool {
         let Some(at) = self.stop_at else { return false };
         if now.instant >= at {
+            self.door.shut(&mut self.kernel);
             let left: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
             for token in left {
                 self.close(token, CloseReason::Shutdown);
             }
         }
-        self.slots.len() == 0
+        self.slots.len() == 0 && self.door.gates.is_empty()
     }
 }
 

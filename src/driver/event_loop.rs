@@ -331,7 +331,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.kernel.quiet();
         for message in self.mailbox.take() {
             match message {
-                Message::Shutdown => self.begin_stop(now),
+                Message::Shutdown(drain) => self.begin_stop(drain, now),
+                Message::Ask => self.mailbox.answer(),
                 Message::Abort => self.stop_at = Some(now.instant),
                 Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
                 Message::Warm(token, readable) => self.deliver(token, |slot| slot.warmed(readable)),
@@ -526,9 +527,31 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 pub struct Handle(Arc<Mailbox>);
 
 impl Handle {
+    /// The loop that reads this mailbox.
+    #[cfg(test)]
+    pub(super) const fn to(mailbox: Arc<Mailbox>) -> Self {
+        Self(mailbox)
+    }
+
     /// Stop accepting, finish what is in flight, end.
     pub fn shutdown(&self) {
-        self.0.post(Message::Shutdown);
+        self.shutdown_after(Duration::ZERO);
+    }
+
+    /// The same, but first accept for `drain` more: who was on the way before new connections were
+    /// steered elsewhere still arrives here.
+    pub fn shutdown_after(&self, drain: Duration) {
+        self.0.post(Message::Shutdown(drain));
+    }
+
+    /// Asks the loop to say that it turns: [`Handle::answers`] then counts one more.
+    pub fn ask(&self) {
+        self.0.post(Message::Ask);
+    }
+
+    /// How often the loop answered [`Handle::ask`].
+    pub fn answers(&self) -> u64 {
+        self.0.answers()
     }
 
     /// End now.

@@ -3,7 +3,9 @@
 //! *Floor 4.* A list behind a mutex and a knock on the door: the kernel's notifier ends the wait,
 //! the list says why. The knock is made once per emptying, so a thousand messages cost one write.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::http::{Notify, Response};
 use crate::readiness::Token;
@@ -16,8 +18,10 @@ pub(super) enum Message {
     Answer(Token, Option<Box<Response>>),
     /// The next stretch of a file is in memory; `false` if it cannot be read.
     Warm(Token, bool),
-    /// Stop accepting, finish what is in flight.
-    Shutdown,
+    /// Stop accepting after so long, finish what is in flight.
+    Shutdown(Duration),
+    /// Say that you turn.
+    Ask,
     /// Stop now.
     Abort,
 }
@@ -25,6 +29,8 @@ pub(super) enum Message {
 /// The list of one loop.
 pub(super) struct Mailbox {
     messages: Mutex<Vec<Message>>,
+    /// How often the loop answered [`Message::Ask`].
+    answers: AtomicU64,
     door: Arc<dyn Notify>,
 }
 
@@ -32,6 +38,7 @@ impl Mailbox {
     pub(super) fn new(door: Arc<dyn Notify>) -> Arc<Self> {
         Arc::new(Self {
             messages: Mutex::default(),
+            answers: AtomicU64::new(0),
             door,
         })
     }
@@ -43,6 +50,15 @@ impl Mailbox {
         if messages.len() == 1 {
             self.door.notify(0);
         }
+    }
+
+    /// The loop turns, as it was asked to say.
+    pub(super) fn answer(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Takes all messages.

@@ -24,6 +24,7 @@ mod offload;
 mod server;
 mod settle;
 mod slots;
+mod supervisor;
 mod threads;
 mod transmit;
 
@@ -36,6 +37,7 @@ pub use event_loop::{Budget, EventLoop, Handle, Settings};
 pub use mistake::Mistake;
 pub use offload::Offload;
 pub use server::Server;
+pub use supervisor::Supervisor;
 
 use crate::conn::CloseReason;
 

@@ -31,10 +31,13 @@ use super::door::PerAddress;
 use super::event_loop::{EventLoop, Handle, Settings};
 use super::metrics::Source;
 use super::offload::Offload;
+use super::supervisor::{Supervisor, Watchdog};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
 use crate::http::TrustedProxies;
-use crate::kernel::{self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Stop, Traced};
+use crate::kernel::{
+    self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Steering, Stop, Traced,
+};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use crate::service::Service;
 
@@ -44,6 +47,10 @@ pub struct Server {
     config: Config,
     bound: Bound,
     admin: Option<Bound>,
+    /// Whether somebody else has bound them.
+    inherited: bool,
+    steering: Option<Steering>,
+    supervisor: Supervisor,
     log: Option<AccessLog>,
 }
 
@@ -63,7 +70,8 @@ const CACHED_DESCRIPTORS: u64 = 1024;
 const SELECT_DESCRIPTORS: u64 = 1024;
 
 impl Server {
-    /// Binds all addresses of `config`, or none.
+    /// Binds all addresses of `config`, or none; with `config.activation`, takes the listeners that
+    /// a service manager has left, if there are any.
     ///
     /// # Errors
     /// An address that is taken, privileged or not there.
@@ -72,8 +80,8 @@ impl Server {
             Backend::Threads | Backend::Blocking => 1,
             _ => config.workers.max(1),
         };
-        let (listen, port) = (&config.listen, config.port);
-        let mut bound = kernel::bind(listen, port, config.workers, config.reuse_port, BACKLOG)?;
+        let failed = |error: io::Error| StartError::new(error.to_string(), "raise ulimit -n");
+        let (mut bound, inherited) = listeners(&config)?;
         for listeners in &mut bound.workers {
             for (at, listener) in listeners.iter_mut().enumerate() {
                 if config.proxy_protocol.is_expected_at(at) {
@@ -89,10 +97,15 @@ impl Server {
                 Some(bound.map_err(|error| error.of_option("--admin"))?)
             }
         };
+        let steers = config.reuse_port && !inherited;
+        let steering = steers.then(|| Steering::new(&bound)).transpose();
         Ok(Self {
             config,
+            steering: steering.map_err(failed)?,
             bound,
             admin,
+            inherited,
+            supervisor: Supervisor::default(),
             log: None,
         })
     }
@@ -105,6 +118,18 @@ impl Server {
     /// Where metrics and health are answered, with the port that the kernel chose.
     pub fn admin_address(&self) -> Option<&ListenAddr> {
         self.admin.as_ref()?.addresses.first()
+    }
+
+    /// Whether the addresses were bound by somebody else, whose their files are too.
+    pub const fn is_inherited(&self) -> bool {
+        self.inherited
+    }
+
+    /// Tells `supervisor` when all loops stand, when they stop, and that they turn.
+    #[must_use]
+    pub fn supervised_by(mut self, supervisor: Supervisor) -> Self {
+        self.supervisor = supervisor;
+        self
     }
 
     /// Reports each answer to `log`. The caller decides whether: [`Config::log`] is a wish, and
@@ -140,8 +165,24 @@ impl Server {
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
             crew.start_admin(listeners)?;
         }
-        crew.wait()
+        crew.wait(&self.supervisor, self.steering)
     }
+}
+
+/// The listeners, and whether somebody else has bound them.
+fn listeners(config: &Config) -> Result<(Bound, bool), StartError> {
+    let (listen, port, workers) = (&config.listen, config.port, config.workers);
+    if config.activation {
+        let left = kernel::inherited()?;
+        if !left.is_empty() {
+            let adopted = Bound::adopt(left, workers);
+            let bound =
+                adopted.map_err(|error| StartError::new(error.to_string(), "raise ulimit -n"))?;
+            return Ok((bound, true));
+        }
+    }
+    let bound = kernel::bind(listen, port, workers, config.reuse_port, BACKLOG)?;
+    Ok((bound, false))
 }
 
 /// What the loops have in common.
@@ -256,6 +297,10 @@ struct Crew {
     admin: Option<Admin>,
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
 }
+
+/// How long clients still arrive whose handshakes began before new ones were steered away: a round
+/// trip, so more than the planet is wide.
+const HANDOVER: Duration = Duration::from_millis(250);
 
 /// The byte of a loop that has ended; signal-hook's bytes are `X`.
 const ENDED: u8 = b'.';
@@ -390,25 +435,42 @@ impl Crew {
         Ok(())
     }
 
+    /// The order matters: first new connections go to the successor, if there is one, then those
+    /// who are there already are let in, and only then the listeners close.
+    fn stop(&self, steering: Option<Steering>) {
+        let steered = steering.is_some_and(Steering::steer);
+        let drain = if steered { HANDOVER } else { Duration::ZERO };
+        for one in &self.loops {
+            one.shutdown_after(drain);
+        }
+        self.stop.stop(drain);
+    }
+
     /// Waits for the end, passing signals on.
-    fn wait(mut self) -> io::Result<()> {
+    fn wait(mut self, supervisor: &Supervisor, mut steering: Option<Steering>) -> io::Result<()> {
         self.plan.log = None;
+        let mut watchdog = Watchdog::new(supervisor, &self.loops);
+        self.news.set_read_timeout(watchdog.period)?;
+        supervisor.ready();
         let mut running = self.threads.len();
         let mut stopping = false;
         while running > 0 {
             let mut byte = [0];
             match self.news.read(&mut byte) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    watchdog.look(supervisor, &self.loops);
+                }
                 Err(error) => return Err(error),
                 Ok(_) if byte[0] == ENDED => running -= 1,
                 Ok(_) if stopping => std::process::exit(1),
                 Ok(_) => {
                     stopping = true;
+                    supervisor.stopping();
                     if let Some(admin) = &self.admin {
                         admin.drain();
                     }
-                    self.loops.iter().for_each(Handle::shutdown);
-                    self.stop.stop();
+                    self.stop(steering.take());
                 }
             }
         }
@@ -440,7 +502,7 @@ mod tests {
     fn a_loop_that_panics_ends_the_server() {
         let mut crew = Crew::new(Plan::new(&Config::default(), None).unwrap()).unwrap();
         crew.spawn("loop", || panic!("as a test")).unwrap();
-        let error = crew.wait().unwrap_err();
+        let error = crew.wait(&Supervisor::default(), None).unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
     }
 

@@ -30,7 +30,14 @@ static TURNS: AtomicU64 = AtomicU64::new(0);
 /// Tells all threads at once that the server stops: an eventfd(2) that stays readable. Cheap to
 /// clone.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<OwnedFd>);
+pub struct Stop(Arc<Bell>);
+
+#[derive(Debug)]
+struct Bell {
+    fd: OwnedFd,
+    /// How long clients are still let in after a stop, in milliseconds.
+    drain_ms: AtomicU64,
+}
 
 impl Stop {
     /// Not stopping yet.
@@ -39,13 +46,19 @@ impl Stop {
     /// Of eventfd(2).
     pub fn new() -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        Ok(Self(Arc::new(rustix::event::eventfd(0, flags)?)))
+        Ok(Self(Arc::new(Bell {
+            fd: rustix::event::eventfd(0, flags)?,
+            drain_ms: AtomicU64::new(0),
+        })))
     }
 
-    /// From now on, and from any thread.
-    pub fn stop(&self) {
+    /// From now on, and from any thread. Clients are let in for `drain` more, and until none is
+    /// waiting.
+    pub fn stop(&self, drain: Duration) {
+        let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
+        self.0.drain_ms.store(drain_ms, Ordering::Release);
         // Only a full counter fails, and that is readable too.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes());
     }
 }
 
@@ -108,7 +121,7 @@ impl Stream for BlockingStream {
             wanted.any() || deadline.is_some() || !self.told,
             "nothing can end this"
         );
-        let stop = PollFd::new(&self.stop.0, PollFlags::IN);
+        let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
         let mut both = [stop, PollFd::new(&*self.socket, flags)];
         // A hang-up is reported even where nothing is wanted, so that the socket is left out then.
         let watched = usize::from(self.told)..1 + usize::from(wanted.any());
@@ -171,6 +184,8 @@ pub struct Acceptor {
     /// The listener that is asked first, so that a busy one does not starve the others.
     first: usize,
     clock: Clock,
+    /// The server stops: from this moment on, only those are let in who wait already.
+    closing_at: Option<Instant>,
 }
 
 impl Acceptor {
@@ -181,6 +196,7 @@ impl Acceptor {
             stop,
             first: 0,
             clock: Clock::new(),
+            closing_at: None,
         }
     }
 
@@ -189,7 +205,8 @@ impl Acceptor {
         self.clock.now()
     }
 
-    /// Waits for a client, for the deadline, or for the server to stop.
+    /// Waits for a client, for the deadline, or for the server to stop; that is said when nobody
+    /// is waiting any more, because a connection in the backlog is lost when its listener closes.
     ///
     /// # Errors
     /// Of ppoll(2), and as [`Kernel::accept`](super::Kernel::accept). When the process is out of
@@ -197,15 +214,29 @@ impl Acceptor {
     /// a while ([`Acceptor::rest`]) before the next try.
     pub fn accept(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
         loop {
-            let stop = PollFd::new(&self.stop.0, PollFlags::IN);
+            if self
+                .closing_at
+                .is_some_and(|at| at + CLOSING_MAX < clock::instant())
+            {
+                return Ok(Arrival::Stopping);
+            }
+            let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
             let listeners = self.listeners.iter();
             let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
             let mut watched: Vec<_> = [stop].into_iter().chain(listeners).collect();
-            if !ppoll(&mut watched, deadline)? {
-                return Ok(Arrival::TimedOut);
+            let told = usize::from(self.closing_at.is_some());
+            if !ppoll(&mut watched[told..], self.closing_at.or(deadline))? {
+                let stopping = self.closing_at.is_some();
+                return Ok(if stopping {
+                    Arrival::Stopping
+                } else {
+                    Arrival::TimedOut
+                });
             }
             if is_ready(&watched[0]) {
-                return Ok(Arrival::Stopping);
+                let drain = self.stop.0.drain_ms.load(Ordering::Acquire);
+                self.closing_at = Some(clock::instant() + Duration::from_millis(drain));
+                continue;
             }
             let count = self.listeners.len();
             for at in (self.first..self.first + count).map(|at| at % count) {
@@ -232,13 +263,16 @@ impl Acceptor {
     /// Of ppoll(2).
     pub fn rest(&self, time: Duration) -> io::Result<Waited> {
         let deadline = clock::instant() + time;
-        let mut watched = [PollFd::new(&self.stop.0, PollFlags::IN)];
+        let mut watched = [PollFd::new(&self.stop.0.fd, PollFlags::IN)];
         Ok(match ppoll(&mut watched, Some(deadline))? {
             true => Waited::Stopping,
             false => Waited::TimedOut,
         })
     }
 }
+
+/// Clients that keep coming are not let in for longer than this after they should have stopped.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// ppoll(2), again after signals; `false` when the deadline has passed.
 fn ppoll(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
@@ -305,7 +339,7 @@ mod tests {
         let stop = Stop::new().unwrap();
         let (mut first, _peer) = stream_and_peer(&stop);
         let (mut second, _other_peer) = stream_and_peer(&stop);
-        stop.stop();
+        stop.stop(Duration::ZERO);
         for stream in [&mut first, &mut second] {
             assert_eq!(stream.wait(Interest::BOTH, None).unwrap(), Waited::Stopping);
             assert_eq!(stream.wait(Interest::WRITE, None).unwrap(), Waited::Ready);
@@ -400,7 +434,7 @@ mod tests {
         client.write_all(b"hi").unwrap();
         assert_eq!(stream.wait(Interest::READ, None).unwrap(), Waited::Ready);
         assert_eq!(acceptor.rest(Duration::ZERO).unwrap(), Waited::TimedOut);
-        stop.stop();
+        stop.stop(Duration::ZERO);
         assert!(matches!(acceptor.accept(None).unwrap(), Arrival::Stopping));
         let minute = Duration::from_secs(60);
         assert_eq!(acceptor.rest(minute).unwrap(), Waited::Stopping);

@@ -24,8 +24,10 @@ use super::{Peer, Socket};
 pub struct Listener {
     /// Of a Unix socket. Before `fd`, so that the name is gone before the socket: the other way
     /// round, a server starting in between could be given the same inode number.
+    #[expect(dead_code, reason = "it is there to be dropped")]
     file: Option<Arc<SocketFile>>,
     fd: OwnedFd,
+    unix: bool,
     shared: bool,
     proxied: bool,
 }
@@ -35,7 +37,19 @@ impl Listener {
         Self {
             file: None,
             fd,
+            unix: false,
             shared: false,
+            proxied: false,
+        }
+    }
+
+    /// Made by somebody else, whose file stays.
+    pub(super) fn inherited(fd: OwnedFd, unix: bool, shared: bool) -> Self {
+        Self {
+            file: None,
+            fd,
+            unix,
+            shared,
             proxied: false,
         }
     }
@@ -44,6 +58,7 @@ impl Listener {
         Self {
             file: Some(file),
             fd,
+            unix: true,
             shared,
             proxied: false,
         }
@@ -61,7 +76,7 @@ impl Listener {
     /// As [`Kernel::accept`](super::Kernel::accept).
     pub fn accept(&self) -> io::Result<(Socket, Peer)> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        if self.file.is_some() {
+        if self.unix {
             let fd = rustix::net::accept_with(&self.fd, flags)?;
             let peer = if self.proxied {
                 Peer::Proxy(None)
@@ -82,6 +97,11 @@ impl Listener {
             Peer::Ip(ip)
         };
         Ok((Socket::new(fd), peer))
+    }
+
+    /// Whether its clients come through the file system.
+    pub(super) fn is_unix(&self) -> bool {
+        self.unix
     }
 
     /// Whether other loops wait on the same socket (not just on the same address).

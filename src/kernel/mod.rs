@@ -18,6 +18,7 @@ use crate::readiness::{Event, Interest, Token, Trigger};
 mod blocking;
 mod clock;
 mod gaps;
+mod handover;
 mod linux;
 mod listen;
 mod listener;
@@ -27,6 +28,7 @@ mod socket;
 mod traced;
 
 pub use blocking::{Acceptor, Arrival, BlockingStream, Hold, Stop};
+pub use handover::{Steering, inherited};
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;

@@ -59,8 +59,13 @@ impl Server {
     }
 
     /// Any program that tells its URLs, each on a line of its own, and then serves.
-    pub(crate) fn run(mut command: Command) -> Self {
-        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    pub(crate) fn run(command: Command) -> Self {
+        Self::run_with(command, Stdio::null())
+    }
+
+    /// The same, with something to inherit.
+    pub(crate) fn run_with(mut command: Command, stdin: Stdio) -> Self {
+        let started = command.stdin(stdin).stdout(Stdio::piped()).spawn();
         let mut child = started.unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut told = String::new();

@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod floors;
 mod fuzz_corpus;
+mod handover;
 mod harness;
 mod limits;
 mod matrix;
