@@ -244,13 +244,15 @@ impl Running {
     /// A field of /proc/PID/task/TID/status, of each thread.
     fn of_each_thread(&self, field: &str) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
+        // A thread may end while it is looked at.
+        let statuses =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
         let value = |status: String| {
             let mut lines = status.lines().filter_map(|line| line.split_once(':'));
             let found = lines.find(|(name, _)| *name == field).expect(field).1;
             found.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        statuses.map(|status| value(status.unwrap())).collect()
+        statuses.map(value).collect()
     }
 }
 

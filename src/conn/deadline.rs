@@ -29,8 +29,9 @@ pub enum Standing {
     Slow,
 }
 
-/// How long a server that stops waits for the first request of a client that it has let in.
-const FIRST_WORD: Duration = Duration::from_secs(1);
+/// How long after it was let in a client that has not said anything yet keeps a stop waiting: a
+/// round trip, more than the planet is wide.
+const FIRST_WORD: Duration = Duration::from_millis(250);
 
 impl Connection {
     /// When [`Connection::on_deadline`] wants to be called, if nothing happens before.

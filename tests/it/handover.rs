@@ -232,8 +232,8 @@ fn a_stop_does_not_wait_long_for_whom_says_nothing() {
     let _silent = server.connect();
     server.get("/");
     let took = leave(server);
-    assert!(took >= Duration::from_millis(900), "{took:?}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(100), "{took:?}");
+    assert!(took < Duration::from_millis(1500), "{took:?}");
 }
 
 #[test]
