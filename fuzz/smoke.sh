@@ -16,12 +16,17 @@ cargo +nightly fuzz --version >/dev/null 2>&1 || skip "no cargo-fuzz (cargo inst
 command -v c++ >/dev/null 2>&1 || skip "no C++ compiler for libFuzzer"
 
 # All of src is safe code but for two readiness backends, so a sanitizer would only cost speed.
-cargo +nightly fuzz build --sanitizer none
+cargo +nightly fuzz build --sanitizer none 2>&1 | tail -n 1
 for target in head chunked target fields conversation; do
     mkdir -p "fuzz/corpus-new/$target"
-    cargo +nightly fuzz run --sanitizer none "$target" \
+    log="fuzz/corpus-new/$target.log"
+    if ! cargo +nightly fuzz run --sanitizer none "$target" \
         "fuzz/corpus-new/$target" "fuzz/corpus/$target" -- \
         -dict="fuzz/dict/$target.dict" -max_len=1500 -timeout=5 \
-        -max_total_time="$seconds" -verbosity=0 -print_final_stats=0
-    echo "fuzz smoke: $target ran for $seconds s"
+        -max_total_time="$seconds" >"$log" 2>&1; then
+        tail -n 60 "$log"
+        echo "fuzz smoke: $target FAILED; its input is in fuzz/artifacts/$target"
+        exit 1
+    fi
+    echo "fuzz smoke: $target, $(grep -o 'Done .*' "$log")"
 done

@@ -718,9 +718,11 @@ fn content_nobody_wants_is_drained_by_its_size_not_by_its_pieces() {
 #[test]
 fn a_refusal_of_head_has_no_content() {
     for empty in ["", "\r\n", "\r\n\r\n"] {
-        let output = said(format!("{empty}HEAD * HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-        assert!(output.starts_with("HTTP/1.1 400 "), "{output}");
-        assert!(output.ends_with("\r\n\r\n"), "{output}");
+        for rest in ["* HTTP/1.1\r\nHost: a\r\n\r\n", "/ HTTP/1.1\nHost: a"] {
+            let output = said(format!("{empty}HEAD {rest}").as_bytes());
+            assert!(output.starts_with("HTTP/1.1 400 "), "{output}");
+            assert!(output.ends_with("\r\n\r\n"), "{output}");
+        }
     }
 }
 

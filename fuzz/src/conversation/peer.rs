@@ -8,7 +8,7 @@ use httpoll::http::{Method, Request, Response, Tick, Wake};
 use httpoll::service::{Flow, Job, Reply, Sink};
 
 use super::super::{count, naive};
-use super::service::{self, Does};
+use super::service;
 
 /// What may happen in a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +41,16 @@ pub(super) struct Asked {
     pub(super) status: Option<u16>,
 }
 
+impl Asked {
+    fn of(request: &Request<'_>) -> Self {
+        Self {
+            method: request.method(),
+            minor_version: request.minor_version(),
+            status: None,
+        }
+    }
+}
+
 pub(super) struct Peer<'a> {
     conn: Connection,
     now: Tick,
@@ -50,6 +60,8 @@ pub(super) struct Peer<'a> {
     fed: usize,
     /// Of it, what a head could be read from.
     fed_to_heads: usize,
+    /// The most that was given at once.
+    piece_max: usize,
     /// What the client's side of the socket still takes.
     room: usize,
     follow: Follow<'a>,
@@ -100,6 +112,7 @@ impl<'a> Peer<'a> {
             sent,
             fed: 0,
             fed_to_heads: 0,
+            piece_max: 0,
             room: if run == Run::Plain { usize::MAX } else { 0 },
             follow: Follow::new(sent),
             sink: None,
@@ -175,6 +188,7 @@ impl<'a> Peer<'a> {
         self.conn
             .on_bytes(&self.sent[self.fed..self.fed + n], &self.now);
         self.fed += n;
+        self.piece_max = self.piece_max.max(n);
     }
 
     /// One thing that the connection may be waiting for, besides bytes. That there is none is a
@@ -312,7 +326,6 @@ impl<'a> Peer<'a> {
     }
 
     /// As `driver/exchange.rs` does it.
-    #[expect(clippy::too_many_lines, reason = "one arm per kind of step")]
     fn step(&mut self) -> bool {
         if !matches!(self.conn.phase(), Phase::Lingering | Phase::Closed) {
             self.fed_to_heads = self.fed;
@@ -331,57 +344,52 @@ impl<'a> Peer<'a> {
             Step::Request(request) => {
                 assert!(self.job.is_none(), "a request while one is being answered");
                 self.follow.on_request(&request);
-                self.talk.requests.push(Asked {
-                    method: request.method(),
-                    minor_version: request.minor_version(),
-                    status: None,
-                });
-                match service::call(&request, self.run != Run::Plain) {
-                    Does::Replies(reply) => reply,
-                    Does::Panics => {
-                        self.conn.fail(&self.now);
-                        return true;
-                    }
-                }
+                self.talk.requests.push(Asked::of(&request));
+                service::call(&request, self.run != Run::Plain)
             }
             Step::Body(content) => {
                 let sink = self.sink.as_mut().expect("content without a sink");
-                self.follow.on_content(content, self.fed);
-                match sink.write(content, &Wake::noop()) {
-                    Ok(Flow::Taken(n)) => {
-                        self.follow.taken += n;
-                        self.conn.on_body_taken(n);
-                        return true;
-                    }
-                    Ok(Flow::Busy) => {
-                        self.conn.on_body_taken(0);
-                        return true;
-                    }
+                let kept = self.follow.on_content(content, self.fed);
+                assert!(kept < INBOX_MAX + self.piece_max, "{kept} bytes are kept");
+                let n = match sink.write(content, &Wake::noop()) {
+                    Ok(Flow::Taken(n)) => n,
+                    Ok(Flow::Busy) => 0,
                     Err(refusal) => {
                         self.sink = None;
-                        Reply::Now(refusal)
+                        self.respond(refusal);
+                        return true;
                     }
-                }
+                };
+                self.follow.taken += n;
+                self.conn.on_body_taken(n);
+                return true;
             }
             Step::Client(_) => panic!("a PROXY header where none was declared"),
             Step::BodyEnd => {
                 self.follow.on_body_end();
-                self.sink.take().expect("an end without a sink").finish()
+                let sink = self.sink.take().expect("an end without a sink");
+                Some(sink.finish())
             }
         };
+        self.take(reply);
+        true
+    }
+
+    /// What the service decided; `None` if it panicked.
+    fn take(&mut self, reply: Option<Reply>) {
         match reply {
-            Reply::Now(response) => self.respond(response),
-            Reply::Receive(sink) => {
+            Some(Reply::Now(response)) => self.respond(response),
+            Some(Reply::Receive(sink)) => {
                 self.sink = Some(sink);
                 self.conn.receive(&self.now);
             }
-            Reply::Later(job) if self.run == Run::Plain => self.respond(job()),
-            Reply::Later(job) => {
+            Some(Reply::Later(job)) if self.run == Run::Plain => self.respond(job()),
+            Some(Reply::Later(job)) => {
                 self.conn.respond_later();
                 self.job = Some(job);
             }
+            None => self.conn.fail(&self.now),
         }
-        true
     }
 
     fn respond(&mut self, response: Response) {
@@ -522,15 +530,23 @@ impl<'a> Follow<'a> {
         self.next = len.map(|len| self.content_at + len);
     }
 
-    /// `fed` bytes were given so far.
-    fn on_content(&self, offered: &[u8], fed: usize) {
+    /// `fed` bytes were given so far. Returns how many of them are certainly kept.
+    fn on_content(&self, offered: &[u8], fed: usize) -> usize {
         let left = &self.content[self.taken..];
         assert!(
             !offered.is_empty() && left.starts_with(offered),
             "content that nobody sent"
         );
-        let kept = fed - (self.content_at + self.taken).min(fed);
-        assert!(!self.plain || offered.len() <= kept);
+        fed - self.content_at - self.taken_on_wire(fed)
+    }
+
+    /// Chunked content takes more room on the wire than it is long; how much, only its end tells.
+    fn taken_on_wire(&self, fed: usize) -> usize {
+        if self.plain {
+            self.taken
+        } else {
+            fed - self.content_at
+        }
     }
 
     fn on_body_end(&self) {

@@ -10,101 +10,84 @@ use httpoll::service::{Flow, Reply, Sink};
 /// More than is copied behind a head, and more than is kept of answers.
 const LARGE: &[u8] = &[b'L'; 900];
 
-/// What the service does with a request.
-pub(super) enum Does {
-    Replies(Reply),
-    Panics,
-}
-
-/// Answers a request. `waits` is whether sinks and streams may make the connection wait.
-#[expect(clippy::too_many_lines, reason = "it is a table of paths")]
-pub(super) fn call(request: &Request<'_>, waits: bool) -> Does {
-    let ok = Response::new(Status::OK);
-    let stream = |pieces: &[&'static str], fails| {
-        let pieces: Vec<Option<&str>> = pieces
-            .iter()
-            .flat_map(|piece| [Some(*piece), None])
-            .filter(|piece| waits || piece.is_some())
-            .rev()
-            .collect();
-        Body::Stream(Box::new(Pieces {
-            left: pieces,
-            fails,
-        }))
-    };
-    let text = |len| -> Arc<dyn Source> { Arc::new(Text { len, there: len }) };
+/// Answers a request; `None` is a panic. `waits` is whether sinks and streams may make the
+/// connection wait.
+pub(super) fn call(request: &Request<'_>, waits: bool) -> Option<Reply> {
     let response = match request.path() {
+        "/panic" => return None,
+        "/later" => return Some(Reply::Later(Box::new(|| Response::text("here it is")))),
+        "/echo" => return Some(receive(None, false)),
+        "/busy" => return Some(receive(None, waits)),
+        "/picky" => return Some(receive(Some(20), waits)),
         "/" => Response::text("Hello, World!"),
-        "/large" => ok.body(Body::Static(LARGE)),
-        "/owned" => ok.body(Body::Owned(b"owned ".repeat(50))),
-        "/shared" => ok.body(Body::Shared(Arc::from(&LARGE[..40]))),
-        "/stream" => ok.body(stream(&["one", "", "two\r\n", "three"], false)),
-        "/waits" => ok.body(stream(&["", "0\r\n\r\n"], false)),
-        "/broken" => ok.body(stream(&["so far", ""], true)),
-        "/file" => ok.body(Body::Range {
-            source: text(700),
-            offset: 100,
-            len: 500,
-        }),
-        "/short" => {
-            let source = Arc::new(Text {
-                len: 700,
-                there: 300,
-            });
-            ok.body(Body::Range {
-                source,
-                offset: 0,
-                len: 700,
-            })
-        }
-        "/empty" => ok.body(Body::Range {
-            source: text(0),
-            offset: 0,
-            len: 0,
-        }),
-        "/parts" => ok.body(Body::Parts(vec![
-            Part::Bytes(b"--a\r\n\r\n".to_vec()),
-            Part::Range {
-                source: text(90),
-                offset: 0,
-                len: 10,
-            },
-            Part::Bytes(b"\r\n--a\r\n\r\n".to_vec()),
-            Part::Range {
-                source: text(90),
-                offset: 20,
-                len: 0,
-            },
-            Part::Range {
-                source: text(90),
-                offset: 50,
-                len: 40,
-            },
-            Part::Bytes(b"\r\n--a--\r\n".to_vec()),
-        ])),
         "/none" => Response::new(Status::NO_CONTENT),
         "/same" => Response::new(Status::NOT_MODIFIED).body(Body::Static(b"must not be sent")),
         "/close" => Response::text("the last one").close(),
         "/refuse" => Response::plain(Status::FORBIDDEN),
-        "/later" => {
-            return Does::Replies(Reply::Later(Box::new(|| Response::text("here it is"))));
-        }
-        "/echo" => return receive(None, false),
-        "/busy" => return receive(None, waits),
-        "/picky" => return receive(Some(20), waits),
-        "/panic" => return Does::Panics,
         _ if request.method() == Method::Other => Response::plain(Status::NOT_IMPLEMENTED),
-        _ => Response::plain(Status::NOT_FOUND),
+        path => match content(path, waits) {
+            Some(body) => Response::new(Status::OK).body(body),
+            None => Response::plain(Status::NOT_FOUND),
+        },
     };
-    Does::Replies(Reply::Now(response))
+    Some(Reply::Now(response))
 }
 
-fn receive(bytes_max: Option<usize>, busy: bool) -> Does {
-    Does::Replies(Reply::Receive(Box::new(Echo {
+/// One body of each kind.
+fn content(path: &str, waits: bool) -> Option<Body> {
+    Some(match path {
+        "/large" => Body::Static(LARGE),
+        "/owned" => Body::Owned(b"owned ".repeat(50)),
+        "/shared" => Body::Shared(Arc::from(&LARGE[..40])),
+        "/stream" => stream(&["one", "", "two\r\n", "three"], waits, false),
+        "/waits" => stream(&["", "0\r\n\r\n"], waits, false),
+        "/broken" => stream(&["so far", ""], waits, true),
+        "/file" => range(700, 100, 500),
+        "/short" => range(300, 0, 700),
+        "/empty" => range(0, 0, 0),
+        "/parts" => Body::Parts(vec![
+            Part::Bytes(b"--a\r\n\r\n".to_vec()),
+            part(0, 10),
+            Part::Bytes(b"\r\n--a\r\n\r\n".to_vec()),
+            part(20, 0),
+            part(50, 40),
+            Part::Bytes(b"\r\n--a--\r\n".to_vec()),
+        ]),
+        _ => return None,
+    })
+}
+
+fn stream(pieces: &[&'static str], waits: bool, fails: bool) -> Body {
+    let waiting = pieces.iter().flat_map(|piece| [Some(*piece), None]);
+    let left = waiting.filter(|piece| waits || piece.is_some()).rev();
+    Body::Stream(Box::new(Pieces {
+        left: left.collect(),
+        fails,
+    }))
+}
+
+fn range(there: u64, offset: u64, len: u64) -> Body {
+    Body::Range {
+        source: Arc::new(Text { there }),
+        offset,
+        len,
+    }
+}
+
+fn part(offset: u64, len: u64) -> Part {
+    Part::Range {
+        source: Arc::new(Text { there: 90 }),
+        offset,
+        len,
+    }
+}
+
+fn receive(bytes_max: Option<usize>, busy: bool) -> Reply {
+    Reply::Receive(Box::new(Echo {
         content: Vec::new(),
         bytes_max,
         busy,
-    })))
+    }))
 }
 
 /// Sends an upload back, a few bytes at a time; perhaps it must wait before it begins, or refuses
@@ -155,15 +138,14 @@ impl Chunks for Pieces {
     }
 }
 
-/// A file that says it is `len` bytes long and is shorter by now.
+/// A file of so many bytes, whatever was promised of it.
 struct Text {
-    len: u64,
     there: u64,
 }
 
 impl Source for Text {
     fn len(&self) -> u64 {
-        self.len
+        self.there
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
