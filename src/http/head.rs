@@ -166,6 +166,14 @@ fn is_same<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
 }
 
 impl Known {
+    /// The preconditions (RFC 9110 §13.1), but for If-Range, which is about Range alone.
+    pub(crate) const CONDITIONS: Self = Self(
+        Self::IF_MATCH.0
+            | Self::IF_NONE_MATCH.0
+            | Self::IF_MODIFIED_SINCE.0
+            | Self::IF_UNMODIFIED_SINCE.0,
+    );
+
     /// Length, first and last byte of a name, letters in lower case.
     const fn key(name: &[u8]) -> usize {
         match name {
@@ -302,6 +310,11 @@ impl<'c> Request<'c> {
     pub fn line(&self) -> &'c [u8] {
         let end = memchr::memchr(b'\r', self.raw).unwrap_or(self.raw.len());
         &self.raw[..end]
+    }
+
+    /// Whether any of `fields` is there: one bit test, for answers that depend on none of them.
+    pub(crate) const fn has(&self, fields: Known) -> bool {
+        self.head.known.has(fields)
     }
 
     /// The first value of a field, without surrounding white space. Names compare

@@ -38,6 +38,7 @@ use super::precompressed::BELIEVED;
 use super::resolve::{Media, Named, Resolver};
 use super::variant::Role;
 use super::{CacheTally, Reply, Service};
+use crate::http::head::Known;
 use crate::http::{Method, Request, Response, Status, Tick, target};
 
 /// Serves a directory, or one file.
@@ -375,7 +376,7 @@ fn is_believed(
     }
     // Only who could be sent a sibling makes us look for one.
     if policy.precompressed
-        && request.field("accept-encoding").is_some()
+        && request.has(Known::ACCEPT_ENCODING)
         && age(slot.siblings_looked) >= policy.cache_valid.unwrap_or_default().max(BELIEVED)
     {
         slot.siblings_looked = now.instant;

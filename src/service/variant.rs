@@ -20,6 +20,7 @@ use super::meta::format_etag;
 use super::mime;
 use super::pages;
 use super::policy::{Policy, Rule, lines, names};
+use crate::http::head::Known;
 use crate::http::negotiate::Coding;
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Validators, Verdict};
@@ -127,7 +128,7 @@ impl Variant {
         request: &Request<'_>,
         now: SystemTime,
     ) -> Response {
-        let ranges = match only_value(request, "range") {
+        let ranges = match only_range(request) {
             Some(field)
                 if request.method() == Method::Get
                     && validator::if_range_holds(request, v, now) =>
@@ -321,12 +322,14 @@ fn put_vary(
     }
 }
 
-/// The value of a field that stands once. Range is no list over several lines (RFC 9110 §14.2),
-/// and one that is there twice may be ignored like any Range.
-fn only_value<'c>(request: &Request<'c>, name: &str) -> Option<&'c [u8]> {
-    // `field` first: it answers from a bit when there is none.
-    let value = request.field(name)?;
-    (request.field_values(name).count() == 1).then_some(value)
+/// The value of a Range field that stands once: it is no list over several lines (RFC 9110
+/// §14.2), and one that is there twice may be ignored like any Range.
+fn only_range<'c>(request: &Request<'c>) -> Option<&'c [u8]> {
+    if !request.has(Known::RANGE) {
+        return None;
+    }
+    let mut values = request.field_values("range");
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// 128 bits that the author of a file cannot foresee: two hashes under fresh random keys.
