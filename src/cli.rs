@@ -131,7 +131,7 @@ struct FileOptions {
 #[command(next_help_heading = "Caching")]
 struct CacheOptions {
     /// How long browsers may keep files [default: they ask every time]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_AGE))]
+    #[arg(long, value_name = "SECONDS", value_parser = values::max_age)]
     max_age: Option<u64>,
     /// Files that never change under their name: 'assets/*'; repeatable
     #[arg(long, value_name = "GLOB")]
@@ -257,8 +257,12 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, R
 pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + use<>, String> {
     let open = |config: &FilesConfig| {
         let root = startup::printable(&config.root);
-        Files::open(config, plan.config.workers)
-            .map_err(|error| format!("cannot serve {root}: {error}"))
+        Files::open(config, plan.config.workers).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("may not read {root} (see ls -ld for who may)")
+            }
+            _ => format!("cannot serve {root}: {error}"),
+        })
     };
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
@@ -490,9 +494,6 @@ fn refusal(error: &clap::Error) -> Refusal {
     let told = startup::printable(Path::new(told));
     Refusal::Usage(format!("{told} (httpoll --help lists the options)"))
 }
-
-/// A cache takes a longer time for this one (RFC 9111 §1.2.2).
-const MAX_AGE: u64 = 1 << 31;
 
 const BACKENDS: [(&str, Backend); 6] = {
     let mut words = [("", Backend::Edge); 6];
@@ -729,6 +730,7 @@ mod tests {
         check("--prot 80", "exists: '--port'");
         check("src extra", "unexpected argument 'extra'");
         check("--max-age 2147483649", "2147483648");
+        check("--max-age soon", "5m");
         check("--allow-host http://a/", "without scheme and port");
         check("--trusted-proxy 10.1.2.3/8", "bits behind its prefix");
     }

@@ -89,6 +89,22 @@ pub(crate) fn duration_or_zero(word: &str) -> Result<Duration, Advice> {
         .ok_or_else(|| "is longer than a year".into())
 }
 
+/// Whole seconds, as Cache-Control counts (RFC 9111 §5.2.2.1), with the units of the other times.
+pub(crate) fn max_age(word: &str) -> Result<u64, Advice> {
+    /// A cache takes a longer time for this one (RFC 9111 §1.2.2).
+    const MAX: u64 = 1 << 31;
+    match plain_number(word) {
+        Some(seconds @ 0..=MAX) => return Ok(seconds),
+        Some(_) => return Err(format!("give at most {MAX} seconds")),
+        None => {}
+    }
+    let duration = duration_or_zero(word)?;
+    match duration.subsec_nanos() {
+        0 => Ok(duration.as_secs()),
+        _ => Err("give whole seconds: caches count no others".into()),
+    }
+}
+
 /// Bytes, with K, M or G for powers of 1,024.
 pub(crate) fn size(word: &str) -> Result<u64, Advice> {
     let (number, unit) = split_unit(word);
@@ -330,6 +346,21 @@ mod tests {
             check(word, None);
         }
         assert_eq!(duration_or_zero("0"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn ages_are_whole_seconds() {
+        let check = |word: &str, expected: Option<u64>| {
+            assert_eq!(max_age(word).ok(), expected, "{word}");
+        };
+        check("0", Some(0));
+        check("600", Some(600));
+        check("5m", Some(300));
+        check("1h", Some(3600));
+        check("2147483648", Some(1 << 31));
+        for word in ["2147483649", "0.5", "500ms", "-1", "soon", ""] {
+            check(word, None);
+        }
     }
 
     #[test]
