@@ -85,9 +85,12 @@ impl Files {
         };
         let root = Root::open(dir, symlinks)?;
         if let Some(name) = &single {
-            let identity = root.identity_at(&CString::new(name.as_slice())?)?;
-            if identity.kind != FileType::RegularFile {
+            let name = CString::new(name.as_slice())?;
+            if root.identity_at(&name)?.kind != FileType::RegularFile {
                 return Err(not_a_file(&path));
+            }
+            if let Err(Refusal::Status(Status::FORBIDDEN)) = root.read(&name, Wait::Allowed) {
+                return Err(io::ErrorKind::PermissionDenied.into());
             }
         }
         let policy = Policy::new(config, single)?;

@@ -93,7 +93,9 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())?;
         Ok(Self {
-            identity: Identity::of(fd.as_fd())?,
+            // By name and not by descriptor: O_PATH asks for no permission (open(2)), but looking
+            // for anything in a directory does, and who may not will only ever answer 403.
+            identity: Identity::at(fd.as_fd(), c".")?,
             kernel: Support::probe(fd.as_fd()),
             fd,
             path: path.to_owned(),

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::thread;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Site, Six, settle};
-use crate::harness::{Server, matrix, request};
+use crate::harness::{BACKENDS, Server, matrix, request};
 
 /// More than two socket buffers hold, so that part of it is always still to be sent.
 const LARGE: usize = 24 << 20;
@@ -143,29 +144,18 @@ matrix! {
     }
 }
 
-/// root may read everything, so the servers run as somebody else if we are root.
 #[test]
 fn what_may_not_be_read_is_forbidden() {
     let site = Site::new(&[("file", "x"), ("dir/x", "x"), ("open", "open")]);
     let set_mode = |name: &str, mode| {
         fs::set_permissions(site.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
-    let root = rustix::process::geteuid().is_root();
-    let servers = crate::harness::BACKENDS.map(|backend| {
-        let mut program = env!("CARGO_BIN_EXE_httpoll").into();
-        if root {
-            // Where the build lies, others may not be allowed to look.
-            program = site.path("httpoll");
-            let _ = fs::copy(env!("CARGO_BIN_EXE_httpoll"), &program);
-        }
-        let mut command = Command::new(program);
+    let program = without_privileges(site.root());
+    let servers = BACKENDS.map(|backend| {
+        let mut command = program();
         command
             .arg(site.root())
             .args(["-b", backend, "-l", "127.0.0.1:0"]);
-        if root {
-            set_mode("", 0o755);
-            command.uid(65534).gid(65534);
-        }
         (backend, Server::run(command))
     });
     let six = Six(servers.into());
@@ -179,4 +169,50 @@ fn what_may_not_be_read_is_forbidden() {
     set_mode("dir", 0o755);
     settle();
     six.content("GET /file", &[], 200, &[], "x"); // and nothing of that was remembered
+}
+
+#[test]
+fn a_root_that_may_not_be_read_is_an_error_at_the_start() {
+    let site = Site::new(&[("shut/x", "x"), ("file", "x")]);
+    let program = without_privileges(site.root());
+    for name in ["shut", "file"] {
+        let path = site.path(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        let mut command = program();
+        let output = command.arg(&path).args(["-p", "0"]).output().unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let line = format!(
+            "httpoll: may not read {} (see ls -ld for who may)\n",
+            path.display()
+        );
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), line);
+        assert_eq!(
+            (output.status.code(), output.stdout.is_empty()),
+            (Some(1), true)
+        );
+    }
+}
+
+/// httpoll as somebody whom permissions bind: root may read everything. Where the build lies,
+/// others may not be allowed to look, so it is put into `folder`.
+fn without_privileges(folder: &Path) -> impl Fn() -> Command {
+    let root = rustix::process::geteuid().is_root();
+    let mut program = PathBuf::from(env!("CARGO_BIN_EXE_httpoll"));
+    if root {
+        let copy = folder.join("httpoll");
+        // A link where that is possible: a file just written may not be started while a child of
+        // another test, not yet at its exec, holds it open for writing (ETXTBSY).
+        if fs::hard_link(&program, &copy).is_err() {
+            fs::copy(&program, &copy).unwrap();
+        }
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        program = copy;
+    }
+    move || {
+        let mut command = Command::new(&program);
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        command
+    }
 }
