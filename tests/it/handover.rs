@@ -18,24 +18,24 @@ use crate::harness::{PATIENCE, Server};
 
 /// What clients met with.
 #[derive(Default, Debug)]
-struct Tally {
-    answered: usize,
+pub(crate) struct Tally {
+    pub(crate) answered: usize,
     /// Sent again on a new connection: the old one was closed before a byte of the answer came,
     /// after it had served others (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
-    retried: usize,
+    pub(crate) retried: usize,
     /// What no client can mend: each with what happened.
-    failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }
 
 /// Clients that ask as fast as they can, each some requests per connection, until they are told
 /// to stop.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Tally>>,
 }
 
 impl Load {
-    fn on(address: SocketAddr) -> Self {
+    pub(crate) fn on(address: SocketAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |requests: usize| {
             let stop = Arc::clone(&stop);
@@ -51,7 +51,7 @@ impl Load {
         Self { stop, clients }
     }
 
-    fn end(self) -> Tally {
+    pub(crate) fn end(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut sum = Tally::default();
         for client in self.clients {
@@ -65,7 +65,7 @@ impl Load {
 }
 
 /// One connection.
-fn converse(address: SocketAddr, requests: usize, tally: &mut Tally) {
+pub(crate) fn converse(address: SocketAddr, requests: usize, tally: &mut Tally) {
     let mut stream = match TcpStream::connect(address) {
         Ok(stream) => stream,
         Err(error) => return tally.failed.push(format!("connect: {error}")),
@@ -106,7 +106,10 @@ fn ask(stream: &mut TcpStream, answer: &mut Vec<u8>) -> io::Result<bool> {
     }
     let text = String::from_utf8_lossy(answer);
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-    Ok(text.contains("\r\nConnection: close\r\n"))
+    // A proxy writes field names its own way.
+    Ok(text
+        .to_ascii_lowercase()
+        .contains("\r\nconnection: close\r\n"))
 }
 
 fn terminate(server: &Server) {
@@ -117,9 +120,13 @@ fn terminate(server: &Server) {
 /// Ends politely, and says how long that took.
 fn leave(mut server: Server) -> Duration {
     let begun = Instant::now();
-    terminate(&server);
-    assert!(server.child().wait().unwrap().success());
+    stop(&mut server);
     begun.elapsed()
+}
+
+pub(crate) fn stop(server: &mut Server) {
+    terminate(server);
+    assert!(server.child().wait().unwrap().success());
 }
 
 /// `next` starts a successor while the last one still serves; that one leaves then.

@@ -12,6 +12,7 @@ mod cases;
 mod cli;
 mod conformance;
 mod deadlines;
+mod deploy;
 mod faults;
 mod files;
 mod floors;
