@@ -73,10 +73,11 @@ impl Answers {
         }
     }
 
-    /// The stream that was being sent is complete at `position`.
-    pub(super) fn end_of_stream(&mut self, position: u64) {
-        if let Some((end @ None, _)) = self.queue.back_mut() {
+    /// The stream that was being sent is complete at `position`: `len` bytes of content.
+    pub(super) fn end_of_stream(&mut self, position: u64, len: u64) {
+        if let Some((end @ None, finished)) = self.queue.back_mut() {
             *end = Some(position);
+            finished.body_bytes = len;
         }
     }
 }

@@ -19,8 +19,6 @@ pub enum CloseReason {
     BadPreface,
     /// No whole head within `--header-timeout`, and not even a first byte.
     HeaderTimeout,
-    /// No content for `--body-timeout`, behind an answer that was already given.
-    BodyTimeout,
     /// No request for `--idle-timeout`.
     IdleTimeout,
     /// The reader took nothing for `--write-timeout`.
@@ -51,7 +49,6 @@ impl CloseReason {
             Self::Truncated => "truncated",
             Self::BadPreface => "bad_preface",
             Self::HeaderTimeout => "header_timeout",
-            Self::BodyTimeout => "body_timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::SourceEnded => "source_ended",
@@ -65,14 +62,13 @@ impl CloseReason {
     }
 
     /// All words, in the order of [`CloseReason::index`].
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 15] = [
         "client_closed",
         "answered",
         "refused",
         "truncated",
         "bad_preface",
         "header_timeout",
-        "body_timeout",
         "idle_timeout",
         "write_timeout",
         "source_ended",
@@ -101,7 +97,6 @@ impl CloseReason {
             Self::Truncated => "the client closed in the middle of a request",
             Self::BadPreface => "no valid PROXY header came first",
             Self::HeaderTimeout => "no request head came in time",
-            Self::BodyTimeout => "the request content stopped coming",
             Self::IdleTimeout => "no further request came in time",
             Self::WriteTimeout => "the client stopped taking the answer",
             Self::SourceEnded => "the file became shorter while it was sent",

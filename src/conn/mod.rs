@@ -468,9 +468,11 @@ impl Connection {
         };
         match buffers.outbox.pull(wake) {
             None => {}
-            Some(Ok(())) => buffers
-                .answers
-                .end_of_stream(buffers.writes.sent + buffers.outbox.pending_bytes() as u64),
+            Some(Ok(())) => {
+                let position = buffers.writes.sent + buffers.outbox.pending_bytes() as u64;
+                let len = buffers.outbox.take_streamed();
+                buffers.answers.end_of_stream(position, len);
+            }
             Some(Err(reason)) => self.over(reason),
         }
     }

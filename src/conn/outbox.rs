@@ -45,6 +45,8 @@ pub(super) struct Outbox {
     /// How much of `bytes` is sent.
     sent: usize,
     tail: Tail,
+    /// Content of the present stream so far.
+    streamed: u64,
 }
 
 /// A body too large to copy.
@@ -192,6 +194,11 @@ impl Outbox {
         matches!(self.tail, Tail::Stream { .. })
     }
 
+    /// Content of a stream that has come to its end, counted once.
+    pub(super) const fn take_streamed(&mut self) -> u64 {
+        std::mem::replace(&mut self.streamed, 0)
+    }
+
     /// Pulls chunks of a stream until enough is encoded, it has nothing now, or it ends. Returns
     /// how the stream ended, if it did.
     pub(super) fn pull(&mut self, wake: &Wake) -> Option<Result<(), CloseReason>> {
@@ -207,8 +214,13 @@ impl Outbox {
             *pending = false;
             match chunks.next_chunk(wake) {
                 Chunk::Bytes(bytes) if bytes.is_empty() => {}
-                Chunk::Bytes(bytes) if *chunked => encode_chunk(&mut self.bytes, &bytes),
-                Chunk::Bytes(bytes) => self.bytes.extend_from_slice(&bytes),
+                Chunk::Bytes(bytes) => {
+                    self.streamed += bytes.len() as u64;
+                    match *chunked {
+                        true => encode_chunk(&mut self.bytes, &bytes),
+                        false => self.bytes.extend_from_slice(&bytes),
+                    }
+                }
                 Chunk::Pending => {
                     *pending = true;
                     return None;
