@@ -22,7 +22,7 @@ for target in head chunked target fields conversation; do
     log="fuzz/corpus-new/$target.log"
     if ! cargo +nightly fuzz run --sanitizer none "$target" \
         "fuzz/corpus-new/$target" "fuzz/corpus/$target" -- \
-        -dict="fuzz/dict/$target.dict" -max_len=1500 -timeout=5 \
+        -dict="fuzz/dict/$target.dict" -max_len=1500 -timeout=30 \
         -max_total_time="$seconds" >"$log" 2>&1; then
         tail -n 60 "$log"
         echo "fuzz smoke: $target FAILED; its input is in fuzz/artifacts/$target"
