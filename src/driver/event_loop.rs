@@ -290,7 +290,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Turns events, messages and the run queue into this turn's batch.
     fn collect(&mut self, now: &Tick) {
         self.batch.clear();
-        self.batch.extend(self.run_queue.drain(..));
+        if !self.run_queue.is_empty() {
+            self.batch.extend(self.run_queue.drain(..));
+        }
         let events = std::mem::take(&mut self.events);
         for event in &events {
             match event.token {
@@ -314,7 +316,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             writable: event.writable,
         });
         slot.read_closed |= event.read_closed;
-        self.schedule(token);
+        if !slot.queued {
+            slot.queued = true;
+            self.batch.push(token);
+        }
     }
 
     /// Puts a connection into this turn's batch.

@@ -125,11 +125,11 @@ macro_rules! known_fields {
             pub(crate) const NOTHING: Self = Self(0);
             $(pub(crate) const $name: Self = Self(1 << $bit);)*
 
-            /// The field that `name` names, or nothing. Keys differ (nearly), so that one
-            /// comparison is left, and that of a constant length.
+            /// The field that `name` names, or nothing. No more than three have the same length, so
+            /// that is what to ask for first; and for a known length whole words are compared.
             pub(crate) fn of(name: &[u8]) -> Self {
-                $(const $name: usize = Known::key($text);)*
-                match Self::key(name) {
+                $(const $name: usize = $text.len();)*
+                match name.len() {
                     $($name if is_same(name, $text) => Self::$name,)*
                     _ => Self::NOTHING,
                 }
@@ -160,9 +160,11 @@ known_fields! {
 }
 
 /// Whether a field name is `known`, which is in lower case. In a token, only an upper case letter
-/// becomes a lower case one by this bit; whole words are compared, not bytes.
+/// becomes a lower case one by this bit; behind the first byte whole words are compared.
 fn is_same<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
-    <[u8; N]>::try_from(name).is_ok_and(|name| name.map(|byte| byte | 0x20) == *known)
+    let lower = |name: [u8; N]| name.map(|byte| byte | 0x20);
+    name.first().is_some_and(|first| first | 0x20 == known[0])
+        && <[u8; N]>::try_from(name).is_ok_and(|name| lower(name) == *known)
 }
 
 impl Known {
@@ -173,16 +175,6 @@ impl Known {
             | Self::IF_MODIFIED_SINCE.0
             | Self::IF_UNMODIFIED_SINCE.0,
     );
-
-    /// Length, first and last byte of a name, letters in lower case.
-    const fn key(name: &[u8]) -> usize {
-        match name {
-            [first, .., last] => {
-                name.len() << 16 | (*first as usize | 0x20) << 8 | *last as usize | 0x20
-            }
-            _ => 0,
-        }
-    }
 
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -16,8 +16,6 @@
 //!
 //! *References:* RFC 9112 §2 to §6, RFC 9110 §5 and §7. *Read next:* `framing.rs`.
 
-use std::mem;
-
 use memchr::memchr_iter;
 
 use super::error::ProtocolError;
@@ -214,10 +212,14 @@ fn why_malformed(fields: &[u8]) -> ProtocolError {
 /// fields begin.
 fn request_line(raw: &[u8], limits: &HeadLimits, head: &mut Head) -> Result<usize, ProtocolError> {
     use ProtocolError as E;
-    let method_end = raw
-        .iter()
-        .position(|b| !is_token_byte(*b))
-        .ok_or(E::RequestLine)?;
+    let method_end = match raw {
+        // Compared as one word.
+        [b'G', b'E', b'T', b' ', ..] => b"GET".len(),
+        _ => raw
+            .iter()
+            .position(|b| !is_token_byte(*b))
+            .ok_or(E::RequestLine)?,
+    };
     if method_end == 0 || raw[method_end] != b' ' {
         return Err(if method_end == 0 {
             E::MethodToken
@@ -228,12 +230,29 @@ fn request_line(raw: &[u8], limits: &HeadLimits, head: &mut Head) -> Result<usiz
     head.method = Method::from_token(&raw[..method_end]);
     head.method_end = Span::offset(method_end);
     let target_start = method_end + 1;
-    let target_len = target_length(&raw[target_start..], limits)?;
+    let rest = &raw[target_start..];
+    let plain = plain_path_length(rest, limits).filter(|_| head.method != Method::Connect);
+    let target_len = match plain {
+        Some(len) => len,
+        None => target_length(rest, limits)?,
+    };
     let target_end = target_start + target_len;
     head.target = Span::new(target_start, target_end);
     head.minor_version = version(&raw[target_end + 1..])?;
-    target_form(raw, head)?;
+    match plain {
+        Some(_) => head.path = head.target,
+        None => target_form(raw, head)?,
+    }
     Ok(target_end + 1 + b"HTTP/1.1\r\n".len())
+}
+
+/// Length of a target that is a path and nothing else: nearly every one is, and then one look at
+/// its bytes is enough.
+fn plain_path_length(rest: &[u8], limits: &HeadLimits) -> Option<usize> {
+    let end = rest
+        .iter()
+        .position(|b| TARGET_BYTES[usize::from(*b)] & PATH == 0)?;
+    (rest[0] == b'/' && rest[end] == b' ' && end <= limits.target_bytes_max).then_some(end)
 }
 
 /// Length of the target that stands at the front of `rest`, up to its space.
@@ -442,26 +461,31 @@ fn check_coding(fields: &[httparse::Header<'_>], head: &mut Head) -> Result<(), 
 /// bracketed IP literal, without user information. Empty is refused: an http URI has a host
 /// (RFC 9110 §4.2.1). One pass, since every request pays for it.
 fn is_authority(value: &[u8]) -> bool {
-    if let [b'[', rest @ ..] = value {
-        return is_ip_literal_and_port(rest);
-    }
-    let mut label_start = 0;
-    for (at, &byte) in value.iter().enumerate() {
-        let holds = match byte {
-            _ if TARGET_BYTES[byte as usize] & LABEL != 0 => true,
-            b':' => return at > 0 && is_port(&value[at + 1..]),
-            // No empty label, except behind a final dot.
-            b'.' => at > mem::replace(&mut label_start, at + 1),
-            b'%' => value
-                .get(at + 1..at + 3)
-                .is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)),
-            _ => false,
-        };
-        if !holds {
-            return false;
+    let (mut at, mut label_is_empty) = (0, true);
+    loop {
+        let rest = &value[at..];
+        let run = rest
+            .iter()
+            .position(|b| TARGET_BYTES[usize::from(*b)] & LABEL == 0)
+            .unwrap_or(rest.len());
+        label_is_empty &= run == 0;
+        at += run;
+        match &rest[run..] {
+            // The last label may be empty: behind a final dot.
+            [] => return !value.is_empty(),
+            [b'.', ..] if !label_is_empty => {
+                label_is_empty = true;
+                at += 1;
+            }
+            [b':', port @ ..] => return at > 0 && is_port(port),
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                label_is_empty = false;
+                at += 3;
+            }
+            [b'[', literal @ ..] if at == 0 => return is_ip_literal_and_port(literal),
+            _ => return false,
         }
     }
-    !value.is_empty()
 }
 
 /// What follows `[`.
@@ -478,13 +502,14 @@ fn is_ip_literal_and_port(rest: &[u8]) -> bool {
         }
 }
 
-/// `*DIGIT` up to 65,535.
+/// `*DIGIT` up to 65,535: what counts is in the last five.
 fn is_port(digits: &[u8]) -> bool {
+    let (zeros, digits) = digits.split_at(digits.len().saturating_sub(5));
     let number = digits.iter().try_fold(0u32, |n, b| {
-        let n = n * 10 + u32::from(b.wrapping_sub(b'0'));
-        (b.is_ascii_digit() && n <= 65_535).then_some(n)
+        let digit = u32::from(b.wrapping_sub(b'0'));
+        (digit <= 9).then_some(n * 10 + digit)
     });
-    number.is_some()
+    number.is_some_and(|n| n <= 65_535) && zeros.iter().all(|b| *b == b'0')
 }
 
 /// `IPv6address / IPvFuture`, without a zone (RFC 3986 §3.2.2, RFC 9844).
