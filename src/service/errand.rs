@@ -25,6 +25,7 @@ use super::pages;
 use super::policy::Policy;
 use super::resolve::{Media, Named, Resolver, Resource};
 use super::variant::Role;
+use crate::http::head::Known;
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 
 /// One request that could not be answered without waiting.
@@ -92,6 +93,7 @@ impl Lookup for Means {
             media: &mut Media::default(),
             wait: Wait::Allowed,
             now: now.wall,
+            takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         match resolver.resolve(key)? {
             Named::File(resource) => {

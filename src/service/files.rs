@@ -285,6 +285,7 @@ impl Lookup for Files {
             media: &mut self.media,
             wait: Wait::Never,
             now: now.wall,
+            takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         match resolver.resolve(key)? {
             Named::File(resource) => {
@@ -378,14 +379,14 @@ fn is_believed(
         slot.looked = now.instant;
     }
     // Only who could be sent a sibling makes us look for one.
-    if policy.precompressed
-        && request.has(Known::ACCEPT_ENCODING)
-        && age(slot.siblings_looked) >= policy.cache_valid.unwrap_or_default().max(BELIEVED)
-    {
+    if !(policy.precompressed && request.has(Known::ACCEPT_ENCODING)) {
+        return true;
+    }
+    if age(slot.siblings_looked) >= policy.cache_valid.unwrap_or_default().max(BELIEVED) {
         slot.siblings_looked = now.instant;
         return !slot.resource.remote && slot.resource.siblings_are_current(root);
     }
-    true
+    slot.resource.knows_siblings()
 }
 
 /// OPTIONS says what there is; the other methods we know are not for files; the rest we do not

@@ -30,7 +30,6 @@ pub(super) const BELIEVED: Duration = Duration::from_secs(1);
 const CODINGS: [Coding; 3] = [Coding::Br, Coding::Zstd, Coding::Gzip];
 
 /// The siblings of one file: most have none.
-#[derive(Default)]
 pub(super) struct Siblings(Vec<Sibling>);
 
 struct Sibling {
@@ -73,8 +72,8 @@ impl Found {
         self.0.iter().any(|(_, _, loaded)| loaded.is_some())
     }
 
-    pub(super) fn ready(self, resolver: &Resolver<'_>, path: &[u8]) -> Siblings {
-        let now = resolver.now;
+    /// `plain` is what the plain file is said to be.
+    pub(super) fn ready(self, resolver: &Resolver<'_>, plain: &About<'_>) -> Siblings {
         let ready = self
             .0
             .into_iter()
@@ -83,10 +82,9 @@ impl Found {
                 identity,
                 variant: loaded.map(|loaded| {
                     let about = About {
-                        path,
                         coding,
                         negotiated: true,
-                        now,
+                        ..*plain
                     };
                     Variant::new(loaded, &about, resolver.policy)
                 }),

@@ -14,6 +14,7 @@ use rustix::fs::FileType;
 
 use super::load::{Loaded, load};
 use super::meta::{Identity, Medium};
+use super::mime;
 use super::open::{Refusal, Root, Wait};
 use super::policy::Policy;
 use super::precompressed::{Found, Siblings};
@@ -47,7 +48,8 @@ pub(super) struct Resource {
     /// Index names that would be preferred to this one if they existed.
     preferred: Box<[CString]>,
     plain: Variant,
-    siblings: Siblings,
+    /// `None` until somebody asks who could be sent one.
+    siblings: Option<Siblings>,
 }
 
 impl Resource {
@@ -59,7 +61,8 @@ impl Resource {
         now: SystemTime,
         policy: &Policy,
     ) -> Response {
-        let chosen = self.siblings.choose(request).unwrap_or(&self.plain);
+        let sibling = self.siblings.as_ref().and_then(|s| s.choose(request));
+        let chosen = sibling.unwrap_or(&self.plain);
         let response = chosen.answer(role, request, now);
         // The one answer about a file that is an error page and has none of the file's fields.
         if response.status == Status::RANGE_NOT_SATISFIABLE {
@@ -86,12 +89,19 @@ impl Resource {
             && !self.preferred.iter().any(is_file)
     }
 
+    /// Whether its siblings have been looked for.
+    pub(super) const fn knows_siblings(&self) -> bool {
+        self.siblings.is_some()
+    }
+
     pub(super) fn siblings_are_current(&self, root: &Root) -> bool {
-        self.siblings.are_current(root, &self.path)
+        let siblings = self.siblings.as_ref();
+        siblings.is_some_and(|s| s.are_current(root, &self.path))
     }
 
     fn variants(&self) -> impl Iterator<Item = &Variant> {
-        std::iter::once(&self.plain).chain(self.siblings.variants())
+        let siblings = self.siblings.iter().flat_map(Siblings::variants);
+        std::iter::once(&self.plain).chain(siblings)
     }
 
     /// Bytes of memory it holds.
@@ -125,6 +135,8 @@ pub(super) struct Resolver<'a> {
     pub(super) media: &'a mut Media,
     pub(super) wait: Wait,
     pub(super) now: SystemTime,
+    /// Whether whoever asks could be sent an encoded sibling.
+    pub(super) takes_encodings: bool,
 }
 
 impl Resolver<'_> {
@@ -229,23 +241,21 @@ impl Resolver<'_> {
         let identity = loaded.identity;
         let whole = loaded.whole;
         let settled = whole && identity.is_settled(self.now);
-        let found = if self.policy.precompressed {
+        let content_type = self.policy.content_type(path.to_bytes());
+        let found = if self.needs_siblings(&content_type) {
             Some(Found::look(self, path, &identity)?)
         } else {
             None
         };
-        let negotiated = found.as_ref().is_some_and(Found::is_any);
-        let name = path.to_bytes();
         let about = About {
-            path: name,
+            path: path.to_bytes(),
+            content_type: &content_type,
             coding: Coding::Identity,
-            negotiated,
+            negotiated: found.as_ref().is_some_and(Found::is_any),
             now: self.now,
         };
         let plain = Variant::new(loaded, &about, self.policy);
-        let siblings = found
-            .map(|found| found.ready(self, name))
-            .unwrap_or_default();
+        let siblings = found.map(|found| found.ready(self, &about));
         Ok(Named::File(Resource {
             path: path.to_owned(),
             identity,
@@ -256,6 +266,13 @@ impl Resolver<'_> {
             plain,
             siblings,
         }))
+    }
+
+    /// Whether siblings matter to the answer: to what is sent, or to its Vary, which stands on a
+    /// compressible type in any case. Looking for three names that are not there takes longer than
+    /// opening and reading the one that is.
+    fn needs_siblings(&self, content_type: &str) -> bool {
+        self.policy.precompressed && (self.takes_encodings || !mime::is_compressible(content_type))
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Variant {
 pub(super) struct About<'a> {
     /// The plain file's path below the root: it decides type and rules for all codings.
     pub(super) path: &'a [u8],
+    /// Of the plain file, by the policy.
+    pub(super) content_type: &'a str,
     pub(super) coding: Coding,
     /// Whether there are encoded siblings.
     pub(super) negotiated: bool,
@@ -73,13 +75,12 @@ impl Variant {
             None => identity.etag(about.coding.name(), weak),
         };
         let modified = identity.modified(about.now);
-        let content_type = policy.content_type(about.path);
-        let fields = full_fields(about, policy, &content_type, &etag, modified);
+        let fields = full_fields(about, policy, &etag, modified);
         let type_line_len = lines(&fields).next().map_or(0, <[u8]>::len);
         Self {
             type_line_len,
             fields: fields.into(),
-            brief: brief_fields(about, policy, &content_type, &etag).into(),
+            brief: brief_fields(about, policy, &etag).into(),
             content: loaded.content,
             etag,
             modified,
@@ -275,12 +276,11 @@ impl From<Part> for Body {
 fn full_fields(
     about: &About<'_>,
     policy: &Policy,
-    content_type: &str,
     etag: &str,
     modified: Option<SystemTime>,
 ) -> Vec<u8> {
     let mut fields = policy.fields(about.path);
-    fields.put_always("Content-Type", content_type);
+    fields.put_always("Content-Type", about.content_type);
     if about.coding != Coding::Identity {
         fields.put_always("Content-Encoding", about.coding.name());
     }
@@ -294,30 +294,25 @@ fn full_fields(
     fields.put("ETag", etag);
     fields.put("Cache-Control", policy.cache_control(about.path));
     fields.put("Accept-Ranges", "bytes");
-    put_vary(&mut fields, about, policy, content_type);
+    put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
     fields.finish(|rule| !rule.is_content_type())
 }
 
 /// RFC 9110 §15.4.5: what a cache needs to update what it has, and nothing about the content.
-fn brief_fields(about: &About<'_>, policy: &Policy, content_type: &str, etag: &str) -> Vec<u8> {
+fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
     let mut fields = policy.fields(about.path);
     fields.put("ETag", etag);
     fields.put("Cache-Control", policy.cache_control(about.path));
-    put_vary(&mut fields, about, policy, content_type);
+    put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
     fields.finish(|rule: &Rule| !rule.is_about_content())
 }
 
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type
 /// is worth compressing: a sibling may appear after a shared cache has stored the plain file.
-fn put_vary(
-    fields: &mut super::policy::Fields<'_>,
-    about: &About<'_>,
-    policy: &Policy,
-    content_type: &str,
-) {
-    if about.negotiated || (policy.precompressed && mime::is_compressible(content_type)) {
+fn put_vary(fields: &mut super::policy::Fields<'_>, about: &About<'_>, policy: &Policy) {
+    if about.negotiated || (policy.precompressed && mime::is_compressible(about.content_type)) {
         fields.put("Vary", "Accept-Encoding");
     }
 }

@@ -403,6 +403,25 @@ fn encoded_siblings_are_negotiated() {
     assert_eq!(itself.field("Content-Encoding"), None);
 }
 
+/// Siblings are not looked for until somebody asks who could be sent one.
+#[test]
+fn a_plain_answer_in_the_cache_hides_no_sibling() {
+    let mut site = Site::new(|_| {});
+    for (name, vary) in [("app.css", Some("Accept-Encoding")), ("a.bin", None)] {
+        site.write(name, "plain");
+        let before = site.get(&format!("/{name}"));
+        assert_eq!(before.field("Vary").as_deref(), vary, "{name}");
+        site.write(&format!("{name}.gz"), "gzipped");
+        site.elapsed += Duration::from_secs(1);
+        let path = format!("/{name}");
+        site.ask("GET", &path, &["Accept-Encoding: gzip"])
+            .expect(200, "gzipped");
+        let after = site.get(&path);
+        after.expect(200, "plain");
+        assert_eq!(after.field("Vary").as_deref(), Some("Accept-Encoding"));
+    }
+}
+
 #[test]
 fn siblings_come_go_and_grow_old() {
     let mut site = Site::new(|_| {});
