@@ -210,8 +210,8 @@ fn transmit<T: Stream>(
                 offset,
                 len,
             }) => {
-                let len = usize::try_from(len).unwrap_or(usize::MAX).min(left);
-                stream.send_file(source, offset, len)
+                let part = usize::try_from(len).unwrap_or(usize::MAX).min(left);
+                stream.send_file(source, offset, part, (part as u64) < len)
             }
         };
         match sent {

@@ -305,9 +305,15 @@ impl<T: Stream> Stream for Counted<T> {
         self.stream.write(from, more)
     }
 
-    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+    ) -> io::Result<Sent> {
         self.count(Call::SendFile);
-        self.stream.send_file(source, offset, len)
+        self.stream.send_file(source, offset, len, more)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

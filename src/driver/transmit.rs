@@ -88,10 +88,11 @@ fn send_some<K: Kernel>(
             offset,
             len,
         }) => {
-            let len = usize::try_from(len).unwrap_or(usize::MAX).min(budget.bytes);
+            let part = usize::try_from(len).unwrap_or(usize::MAX).min(budget.bytes);
+            let more = (part as u64) < len;
             counts.call(Call::SendFile);
             (
-                kernel.send_file(&mut slot.socket, source, offset, len),
+                kernel.send_file(&mut slot.socket, source, offset, part, more),
                 None,
             )
         }

@@ -143,9 +143,15 @@ impl Stream for BlockingStream {
         self.socket.write(from, more)
     }
 
-    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+    ) -> io::Result<Sent> {
         self.socket
-            .send_file(source, offset, len, &mut self.scratch)
+            .send_file(source, offset, len, more, &mut self.scratch)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -379,7 +385,10 @@ mod tests {
             }
         }
         let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
-        assert_eq!(stream.send_file(&Cold, 0, 4).unwrap(), Sent::Bytes(4));
+        assert_eq!(
+            stream.send_file(&Cold, 0, 4, false).unwrap(),
+            Sent::Bytes(4)
+        );
         let mut taken = [0; 4];
         peer.read_exact(&mut taken).unwrap();
         assert_eq!(&taken, b"cold");
@@ -403,14 +412,20 @@ mod tests {
         file.write_all(b"0123456789").unwrap();
         let file = Open(file);
         let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
-        assert_eq!(stream.send_file(&file, 6, 4).unwrap(), Sent::Bytes(4));
+        assert_eq!(
+            stream.send_file(&file, 6, 4, false).unwrap(),
+            Sent::Bytes(4)
+        );
         let mut taken = [0; 4];
         peer.read_exact(&mut taken).unwrap();
         assert_eq!(&taken, b"6789");
         file.0.set_len(6).unwrap();
-        assert_eq!(stream.send_file(&file, 6, 4).unwrap(), Sent::SourceEnd);
+        assert_eq!(
+            stream.send_file(&file, 6, 4, false).unwrap(),
+            Sent::SourceEnd
+        );
         drop(peer);
-        let kind = stream.send_file(&file, 0, 4).unwrap_err().kind();
+        let kind = stream.send_file(&file, 0, 4, false).unwrap_err().kind();
         assert_eq!(kind, io::ErrorKind::BrokenPipe);
     }
 

@@ -72,11 +72,12 @@ impl<S: Selector> Kernel for Linux<S> {
         source: &dyn Source,
         offset: u64,
         len: usize,
+        more: bool,
     ) -> io::Result<Sent> {
         if !source.is_resident(offset, len) {
             return Ok(Sent::SourceCold);
         }
-        socket.send_file(source, offset, len, &mut self.scratch)
+        socket.send_file(source, offset, len, more, &mut self.scratch)
     }
 
     fn shutdown_write(&mut self, socket: &mut Socket) -> io::Result<()> {

@@ -135,6 +135,7 @@ pub trait Kernel {
         source: &dyn Source,
         offset: u64,
         len: usize,
+        more: bool,
     ) -> io::Result<Sent>;
 
     /// shutdown(2) of the sending half.
@@ -242,7 +243,13 @@ pub trait Stream {
     ///
     /// # Errors
     /// Of the socket.
-    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent>;
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+    ) -> io::Result<Sent>;
     /// As [`Kernel::shutdown_write`].
     ///
     /// # Errors

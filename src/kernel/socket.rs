@@ -8,9 +8,10 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 
 use super::{Sent, gaps};
 use crate::http::Source;
@@ -22,17 +23,22 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// A connected, non-blocking socket: one descriptor, closed when it is dropped.
 #[derive(Debug)]
-pub struct Socket(OwnedFd);
+pub struct Socket {
+    fd: OwnedFd,
+    /// Whether `TCP_CORK` is set. Relaxed will do: who sends is one thread at a time.
+    corked: AtomicBool,
+}
 
 impl Socket {
     /// Takes over a connected socket, which must be non-blocking.
-    pub fn new(fd: OwnedFd) -> Self {
-        Self(fd)
+    pub const fn new(fd: OwnedFd) -> Self {
+        let corked = AtomicBool::new(false);
+        Self { fd, corked }
     }
 
     /// recv(2).
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        let (taken, _) = rustix::net::recv(&self.0, into, RecvFlags::empty())?;
+        let (taken, _) = rustix::net::recv(&self.fd, into, RecvFlags::empty())?;
         Ok(taken)
     }
 
@@ -40,18 +46,55 @@ impl Socket {
     pub(super) fn write(&self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         let mut flags = SendFlags::NOSIGNAL;
         flags.set(SendFlags::MORE, more);
-        Ok(match from {
-            [only] => rustix::net::send(&self.0, only, flags)?,
+        let sent = match from {
+            [only] => rustix::net::send(&self.fd, only, flags)?,
             several => {
                 let mut nothing = SendAncillaryBuffer::default();
-                rustix::net::sendmsg(&self.0, several, &mut nothing, flags)?
+                rustix::net::sendmsg(&self.fd, several, &mut nothing, flags)?
             }
-        })
+        };
+        if !more {
+            self.cork(false);
+        }
+        Ok(sent)
+    }
+
+    /// Whether the last segment of what is given waits until it is full, or for 200 ms (tcp(7),
+    /// `TCP_CORK`).
+    ///
+    /// sendfile(2) has no MSG_MORE, so that each stretch of a large file ends in a segment that is
+    /// sent as it is: on loopback, where a segment has 64 KiB, one in five. Two calls per large
+    /// file save them.
+    fn cork(&self, on: bool) {
+        if self.corked.load(Relaxed) != on {
+            self.corked.store(on, Relaxed);
+            // A Unix socket has no segments, and says so.
+            let _ = sockopt::set_tcp_cork(&self.fd, on);
+        }
     }
 
     /// sendfile(2), or read and send where the source has no descriptor that it takes. `scratch`
-    /// stays empty until then.
+    /// stays empty until then. With `more`, the same file goes on behind these bytes.
     pub(super) fn send_file(
+        &self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<Sent> {
+        let asked = len.min(SEND_FILE_BYTES_MAX);
+        if more || asked < len {
+            self.cork(true);
+        }
+        let sent = self.send_stretch(source, offset, asked, scratch);
+        if !more && matches!(sent, Ok(Sent::Bytes(n)) if n == len) {
+            self.cork(false);
+        }
+        sent
+    }
+
+    fn send_stretch(
         &self,
         source: &dyn Source,
         offset: u64,
@@ -64,10 +107,10 @@ impl Socket {
         let Some(file) = source.as_fd() else {
             return self.send_copy(source, offset, len, scratch);
         };
-        let (mut cursor, len) = (offset, len.min(SEND_FILE_BYTES_MAX));
+        let mut cursor = offset;
         // PITFALL: sendfile(2) has no MSG_NOSIGNAL. Rust programs ignore SIGPIPE from the start;
         // one that restores it dies of the first client that hangs up during a download.
-        match retry_on_intr(|| rustix::fs::sendfile(&self.0, file, Some(&mut cursor), len)) {
+        match retry_on_intr(|| rustix::fs::sendfile(&self.fd, file, Some(&mut cursor), len)) {
             Ok(0) => Ok(Sent::SourceEnd),
             Ok(n) => Ok(Sent::Bytes(n)),
             Err(Errno::AGAIN) => Ok(Sent::SocketFull),
@@ -90,7 +133,7 @@ impl Socket {
         let Ok(taken @ 1..) = source.read_at(window, offset) else {
             return Ok(Sent::SourceEnd);
         };
-        match rustix::net::send(&self.0, &window[..taken], SendFlags::NOSIGNAL) {
+        match rustix::net::send(&self.fd, &window[..taken], SendFlags::NOSIGNAL) {
             Ok(n) => Ok(Sent::Bytes(n)),
             Err(Errno::AGAIN) => Ok(Sent::SocketFull),
             Err(errno) => Err(errno.into()),
@@ -99,19 +142,19 @@ impl Socket {
 
     /// shutdown(2) of the sending half.
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
-        Ok(rustix::net::shutdown(&self.0, Shutdown::Write)?)
+        Ok(rustix::net::shutdown(&self.fd, Shutdown::Write)?)
     }
 
     /// shutdown(2) of both halves: whoever waits on this socket wakes to its end.
     pub(super) fn hang_up(&self) {
         // Fails if the peer was quicker, and then that wakes them.
-        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Whether a read would have to wait.
     pub(super) fn is_quiet(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        rustix::net::recv(&self.0, &mut [0; 1], flags).is_err_and(|errno| errno == Errno::AGAIN)
+        rustix::net::recv(&self.fd, &mut [0; 1], flags).is_err_and(|errno| errno == Errno::AGAIN)
     }
 
     /// SIOCOUTQ.
@@ -121,13 +164,13 @@ impl Socket {
 
     /// The descriptor's number, for traces.
     pub(super) fn id(&self) -> i32 {
-        self.0.as_raw_fd()
+        self.fd.as_raw_fd()
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -138,4 +181,51 @@ fn is_of_source(errno: Errno) -> bool {
         errno,
         Errno::IO | Errno::STALE | Errno::REMOTEIO | Errno::UCLEAN | Errno::BADMSG | Errno::NODATA
     )
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a client connects")]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    struct Letters;
+
+    impl Source for Letters {
+        fn len(&self) -> u64 {
+            26
+        }
+        fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+            let letters = (b'a'..=b'z').skip(usize::try_from(offset).unwrap());
+            Ok(letters.zip(into).map(|(letter, at)| *at = letter).count())
+        }
+        fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_sent_in_stretches_is_corked_until_its_end() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Socket::new(listener.accept().unwrap().0.into());
+        let corked = || sockopt::tcp_cork(&socket).unwrap();
+        let send = |offset, len, more| {
+            let sent = socket.send_file(&Letters, offset, len, more, &mut Vec::new());
+            assert_eq!(sent.unwrap(), Sent::Bytes(len));
+        };
+        send(0, 2, false);
+        assert!(!corked(), "sent at once, and no call for it");
+        send(2, 2, true);
+        assert!(corked());
+        send(4, 1, false);
+        assert!(!corked(), "the end");
+        send(5, 1, true);
+        socket.write(&[IoSlice::new(b"!")], false).unwrap();
+        assert!(!corked(), "a boundary behind a part");
+        let mut got = [0; 7];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"abcdef!");
+    }
 }

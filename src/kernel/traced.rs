@@ -225,8 +225,9 @@ impl<K: Kernel> Kernel for Traced<K> {
         source: &dyn Source,
         offset: u64,
         len: usize,
+        more: bool,
     ) -> io::Result<Sent> {
-        let result = self.inner.send_file(socket, source, offset, len);
+        let result = self.inner.send_file(socket, source, offset, len, more);
         let id = self.inner.id(socket);
         let call = format_args!("sendfile({id})");
         self.note(|c| &mut c.send_file, call, result, show_sent)
@@ -336,8 +337,15 @@ impl<T: Stream> Stream for Traced<T> {
         self.note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
     }
 
-    fn send_file(&mut self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
-        let (result, id) = (self.inner.send_file(source, offset, len), self.inner.id());
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+    ) -> io::Result<Sent> {
+        let result = self.inner.send_file(source, offset, len, more);
+        let id = self.inner.id();
         let call = format_args!("sendfile({id})");
         self.note(|c| &mut c.send_file, call, result, show_sent)
     }

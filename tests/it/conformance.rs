@@ -475,7 +475,7 @@ fn what_waits_for_more_leaves_with_it<W: World>() {
     assert_eq!(
         world
             .kernel()
-            .send_file(&mut socket, &source, 0, 8)
+            .send_file(&mut socket, &source, 0, 8, false)
             .unwrap(),
         Sent::Bytes(8)
     );
@@ -524,7 +524,7 @@ fn send_file_moves_a_stretch<W: World>() {
     assert_eq!(
         world
             .kernel()
-            .send_file(&mut socket, &source, 3, 4)
+            .send_file(&mut socket, &source, 3, 4, false)
             .unwrap(),
         Sent::Bytes(4)
     );
@@ -551,15 +551,15 @@ fn send_file_says_what_it_cannot_do<W: World>() {
     };
     let kernel = world.kernel();
     assert_eq!(
-        kernel.send_file(&mut socket, &cold, 0, 4).unwrap(),
+        kernel.send_file(&mut socket, &cold, 0, 4, false).unwrap(),
         Sent::SourceCold
     );
     assert_eq!(
-        kernel.send_file(&mut socket, &broken, 0, 4).unwrap(),
+        kernel.send_file(&mut socket, &broken, 0, 4, false).unwrap(),
         Sent::SourceEnd
     );
     assert_eq!(
-        kernel.send_file(&mut socket, &whole, 10, 4).unwrap(),
+        kernel.send_file(&mut socket, &whole, 10, 4, false).unwrap(),
         Sent::SourceEnd,
         "shrunk"
     );
@@ -567,12 +567,15 @@ fn send_file_says_what_it_cannot_do<W: World>() {
     fill(&mut world, &mut socket);
     let kernel = world.kernel();
     assert_eq!(
-        kernel.send_file(&mut socket, &whole, 0, 4).unwrap(),
+        kernel.send_file(&mut socket, &whole, 0, 4, false).unwrap(),
         Sent::SocketFull
     );
     world.reset(peer);
     assert!(
-        world.kernel().send_file(&mut socket, &whole, 0, 4).is_err(),
+        world
+            .kernel()
+            .send_file(&mut socket, &whole, 0, 4, false)
+            .is_err(),
         "the socket's trouble"
     );
 }

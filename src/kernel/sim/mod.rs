@@ -252,6 +252,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         source: &dyn Source,
         offset: u64,
         len: usize,
+        _more: bool,
     ) -> io::Result<Sent> {
         let room = lock(&self.world).wires[socket.client].room();
         if !source.is_resident(offset, len) {
