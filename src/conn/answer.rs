@@ -297,6 +297,28 @@ impl Connection {
         Some(finished)
     }
 
+    /// The present answer cannot be completed, and must look like it (RFC 9112 §8): its end never
+    /// comes, and the connection closes.
+    ///
+    /// PITFALL: not at once. Answers before this one are whole, and may still be in the outbox
+    /// (`answers_before_a_stream_that_fails_are_sent_whole`) or in the kernel, from where a reset
+    /// would take them (`answers_before_a_file_that_ends_early_survive_a_request_behind_it`).
+    pub(super) fn cut_short(&mut self, reason: CloseReason) {
+        let Some(buffers) = self
+            .buffers
+            .as_mut()
+            .filter(|_| self.phase == Phase::Replying)
+        else {
+            return self.over(reason);
+        };
+        buffers.outbox.drop_tail();
+        buffers.ending = Some(reason);
+        buffers.inbox.clear();
+        self.lingers |= !self.last;
+        self.last = true;
+        self.starved = false;
+    }
+
     /// The end, for the first reason given.
     pub(super) fn over(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {

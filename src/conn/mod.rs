@@ -445,10 +445,14 @@ impl Connection {
         }
     }
 
-    /// The file being sent ended early: the length already promised cannot be kept, so the
-    /// connection closes at once.
+    /// The file being sent ended early: the length already promised cannot be kept.
     pub fn on_source_end(&mut self) {
-        self.over(CloseReason::SourceEnded);
+        self.cut_short(CloseReason::SourceEnded);
+    }
+
+    /// The stream being sent broke: there will be no last chunk.
+    pub fn on_stream_broken(&mut self, reason: CloseReason) {
+        self.cut_short(reason);
     }
 
     /// The file that is sent next and where, for whoever brings it into memory.
@@ -473,7 +477,7 @@ impl Connection {
                 let len = buffers.outbox.take_streamed();
                 buffers.answers.end_of_stream(position, len);
             }
-            Some(Err(reason)) => self.over(reason),
+            Some(Err(reason)) => self.cut_short(reason),
         }
     }
 

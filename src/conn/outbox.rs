@@ -312,6 +312,11 @@ impl Outbox {
         }
     }
 
+    /// Forgets the body behind the bytes: there will be no more of it.
+    pub(super) fn drop_tail(&mut self) {
+        self.tail = Tail::None;
+    }
+
     /// Forgets everything that is not sent.
     pub(super) fn discard(&mut self) {
         self.bytes.clear();

@@ -156,7 +156,7 @@ pub(super) fn finish_job(conn: &mut Connection, made: Option<Box<Response>>, now
 /// has begun, so that it is too late for a 500.
 pub(super) fn pull(conn: &mut Connection, wake: &Wake) {
     if guard(|| conn.pull(wake)).is_none() {
-        conn.on_abort(CloseReason::Panicked);
+        conn.on_stream_broken(CloseReason::Panicked);
     }
 }
 

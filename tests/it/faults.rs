@@ -270,6 +270,11 @@ fn a_panic_costs_its_request_and_not_the_server() {
         // Its answer has begun: it must be seen to be incomplete, without a last chunk.
         let cut = server.raw(request("GET", "/stream", &[]).as_bytes());
         assert!(!cut.contains("0\r\n\r\n"), "{cut}");
+        if backend != "blocking" {
+            let both = request("GET", "/", &[]) + &request("GET", "/stream", &[]);
+            let cut = server.raw(both.as_bytes());
+            assert!(cut.contains("\r\n\r\nalive"), "whole before it: {cut}");
+        }
         assert_eq!(server.get("/").text(), "alive");
     });
 }

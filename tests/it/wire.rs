@@ -591,7 +591,27 @@ fn a_stream_that_fails_has_no_last_chunk() {
         output.ends_with("6\r\nso far\r\n") || !output.contains("so far"),
         "{output}"
     );
-    assert!(peer.closed.is_some());
+    assert!(peer.is_over());
+}
+
+/// A client may take the answers before it as answered, and must not lose them to a reset either:
+/// what it asked behind it is unread.
+#[test]
+fn answers_before_a_stream_that_fails_are_sent_whole() {
+    let hello = request("GET / HTTP/1.1");
+    let whole = said(&hello).repeat(2);
+    let chunked = (request("GET /broken HTTP/1.1"), "6\r\nso far\r\n");
+    let until_close = (b"GET /broken HTTP/1.0\r\n\r\n".to_vec(), "so far");
+    for (broken, end) in [chunked, until_close] {
+        let mut peer = Peer::new(Limits::default());
+        peer.feed(&[&hello[..], &hello, &broken, &hello].concat());
+        let output = String::from_utf8_lossy(&peer.output).into_owned();
+        let rest = output.strip_prefix(&whole).expect("both answers, whole");
+        assert!(rest.ends_with(end), "{rest}");
+        assert!(peer.shut, "its half is closed, the other one still taken");
+        peer.finish();
+        assert_eq!(peer.closed, Some(CloseReason::StreamFailed));
+    }
 }
 
 #[test]
