@@ -152,11 +152,15 @@ impl Outbox {
                 left: len,
             }),
             Body::Parts(parts) => Tail::Parts(parts.into_iter(), None),
-            Body::Stream(chunks) => Tail::Stream {
-                chunks,
-                chunked,
-                pending: false,
-            },
+            Body::Stream(chunks) => {
+                // One that failed was never asked for its sum.
+                self.streamed = 0;
+                Tail::Stream {
+                    chunks,
+                    chunked,
+                    pending: false,
+                }
+            }
         };
         self.next_part();
     }

@@ -614,6 +614,24 @@ fn answers_before_a_stream_that_fails_are_sent_whole() {
     }
 }
 
+/// Buffers go from one connection to the next; what was counted in them must not.
+#[test]
+fn a_stream_that_failed_is_not_counted_for_the_next_one() {
+    let limits = Limits {
+        report_finished: true,
+        ..Limits::default()
+    };
+    let mut broken = Peer::new(limits.clone());
+    broken.feed(&request("GET /broken HTTP/1.1"));
+    broken.finish();
+    while broken.conn.next_finished().is_some() {}
+    let mut peer = Peer::new(limits);
+    peer.conn.lend(broken.conn.reclaim().expect("it is over"));
+    peer.feed(&request("GET /stream HTTP/1.1"));
+    let finished = peer.conn.next_finished().expect("it is out");
+    assert_eq!(finished.body_bytes, "3\n2\n1\n".len() as u64);
+}
+
 #[test]
 fn an_unchanged_answer_has_neither_content_nor_length() {
     let output = said(&request("GET /unchanged HTTP/1.1"));
