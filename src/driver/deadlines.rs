@@ -4,6 +4,10 @@
 //! *later* with every request. So at most one entry per slot lives in the heap: pushed when the
 //! deadline moves earlier than the entry, left alone when it moves later, and put back when it
 //! comes up too early. A busy connection costs one comparison per request.
+//!
+//! What is left in the heap by a connection that has ended is of no use until it comes up, a minute
+//! later perhaps. Taking it out at once would cost a search per close. So it is only counted, and
+//! when such entries are the larger part the heap is made anew: each close pays for two entries.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,6 +17,9 @@ use crate::readiness::Token;
 
 /// Time in steps of this length, rounded up: deadlines are for giving up, not for music.
 const STEP: Duration = Duration::from_millis(100);
+
+/// So many entries of no use may be there, however few the others are: 16 KiB.
+const STALE_MAX: usize = 1_024;
 
 /// A moment in steps since the loop began; [`NEVER`] is none.
 pub(super) type Step = u32;
@@ -24,6 +31,9 @@ pub(super) const NEVER: Step = Step::MAX;
 pub(super) struct Deadlines {
     base: Instant,
     heap: BinaryHeap<Entry>,
+    /// Entries that became stale since the last sweep. Some have come up since, which only makes
+    /// the next one earlier.
+    stale: usize,
 }
 
 /// When, and a token's number; the earliest is on top.
@@ -38,6 +48,7 @@ impl Deadlines {
         Self {
             base,
             heap: BinaryHeap::new(),
+            stale: 0,
         }
     }
 
@@ -62,7 +73,25 @@ impl Deadlines {
             return armed;
         }
         self.heap.push(Reverse((due, token.0)));
+        self.disarm(armed);
         due
+    }
+
+    /// The entry at `armed`, if there is one, is of no use any more.
+    pub(super) fn disarm(&mut self, armed: Step) {
+        self.stale += usize::from(armed != NEVER);
+    }
+
+    /// Forgets the entries of no use if they are too many. `armed_at` says where the entry of a
+    /// token is that counts.
+    pub(super) fn sweep(&mut self, mut armed_at: impl FnMut(Token) -> Step) {
+        if self.stale <= STALE_MAX.max(self.heap.len() / 2) {
+            return;
+        }
+        self.heap
+            .retain(|Reverse((step, token))| armed_at(Token(*token)) == *step);
+        self.heap.shrink_to(2 * self.heap.len() + STALE_MAX);
+        self.stale = 0;
     }
 
     /// The next entry that is due, to be held against its slot: it may be stale.
@@ -89,7 +118,10 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Tick;
+    use crate::driver::{EventLoop, Offload, Settings};
+    use crate::http::{Request, Response, Tick};
+    use crate::kernel::sim::{Schedule, Sim};
+    use crate::service::Reply;
 
     #[test]
     fn entries_come_up_in_order_and_never_early() {
@@ -107,6 +139,33 @@ mod tests {
         assert_eq!(deadlines.pop_due(now), None);
         assert_eq!(deadlines.next(), Some(after(300)));
         assert_eq!(deadlines.step(base + Duration::from_nanos(100_000_001)), 2);
+    }
+
+    /// 3,000 clients, one after the other, long before any of their deadlines.
+    #[test]
+    fn connections_that_are_gone_do_not_pile_up() {
+        let sim = Sim::<true>::new(Schedule::friendly());
+        let hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
+        let (listeners, settings) = (vec![sim.listen()], Settings::default());
+        let offload = Offload::inline();
+        let mut own = EventLoop::new(sim.clone(), listeners, hello, settings, offload).unwrap();
+        let stays = sim.connect(1_000);
+        own.turn().unwrap();
+        for _ in 0..3_000 {
+            let client = sim.connect(1_000);
+            own.turn().unwrap();
+            client.close();
+            while own.connections() > 1 {
+                own.turn().unwrap();
+            }
+        }
+        let entries = own.deadlines.heap.len();
+        assert!(entries <= 1 + STALE_MAX, "{entries}");
+        assert!(own.deadlines.heap.capacity() <= 4 * STALE_MAX);
+        // The one that stayed is still told when its time is over.
+        sim.pass(Duration::from_secs(11));
+        own.turn().unwrap();
+        assert!(stays.has_ended());
     }
 
     #[test]

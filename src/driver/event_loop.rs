@@ -507,6 +507,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             let _ = self.kernel.deregister(&slot.socket);
         }
         self.pool.reclaim(&mut slot.conn);
+        self.deadlines.disarm(slot.armed_at);
+        let slots = &mut self.slots;
+        let armed_at = |token| slots.get_mut(token).map_or(NEVER, |slot| slot.armed_at);
+        self.deadlines.sweep(armed_at);
         self.closed.count(reason);
         self.door_closed(slot.peer);
     }
