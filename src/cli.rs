@@ -309,17 +309,7 @@ impl Options {
 
     fn config(&self) -> Result<Config, String> {
         let serving = &self.serving;
-        let blocking = matches!(serving.backend, Backend::Threads | Backend::Blocking);
-        let workers = match serving.workers {
-            Workers::Count(count) if count > 1 && blocking => {
-                return Err(format!(
-                    "--workers {count} needs a backend with a loop: edge, level, poll or select"
-                ));
-            }
-            Workers::Count(count) => count,
-            Workers::Auto if blocking => 1,
-            Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
-        };
+        let workers = self.workers()?;
         let (listen, port) = addresses(&serving.listen, serving.port)?;
         let default = Config::default();
         let connections = self.limits.max_connections;
@@ -341,6 +331,28 @@ impl Options {
             log: self.watching.log,
             trace: self.watching.trace,
         })
+    }
+
+    /// How many loops: none of them without a connection to hold.
+    fn workers(&self) -> Result<usize, String> {
+        let backend = self.serving.backend;
+        let blocking = matches!(backend, Backend::Threads | Backend::Blocking);
+        let connections = self.limits.max_connections.unwrap_or(usize::MAX);
+        match self.serving.workers {
+            Workers::Count(count) if count > 1 && blocking => Err(format!(
+                "--workers {count} needs a backend with a loop: edge, level, poll or select"
+            )),
+            Workers::Count(count) if count > 1 && count > connections => Err(format!(
+                "--workers {count} share the connections: raise --max-connections {connections} \
+                 or try --workers {connections}"
+            )),
+            Workers::Count(count) => Ok(count),
+            Workers::Auto if blocking => Ok(1),
+            Workers::Auto => {
+                let processors = std::thread::available_parallelism().map_or(1, usize::from);
+                Ok(processors.min(connections))
+            }
+        }
     }
 
     fn proxy_protocol(&self) -> ProxyProtocol {
@@ -711,6 +723,14 @@ mod tests {
     }
 
     #[test]
+    fn every_loop_has_a_connection_to_hold() {
+        let workers = |words: &str| plan(words).unwrap().config.workers;
+        assert_eq!(workers("-w 2 --max-connections 2"), 2);
+        assert_eq!(workers("-w auto --max-connections 1"), 1);
+        assert!(workers("-w auto") >= 1);
+    }
+
+    #[test]
     fn what_contradicts_itself_is_one_line_of_advice() {
         let check = |words: &str, advice: &str| match plan(words) {
             Err(Refusal::Usage(line)) => {
@@ -720,6 +740,7 @@ mod tests {
             other => panic!("{words}: {other:?}"),
         };
         check("-w 2 -b threads", "needs a backend with a loop");
+        check("-w 3 --max-connections 2", "or try --workers 2");
         check("-l 9000 -p 9000", "use one of them");
         check("-l 9000 -l 127.0.0.1:1", "127.0.0.1:9000");
         check("-l 127.0.0.1:1 -p 2", "--listen ADDR:PORT");

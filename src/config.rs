@@ -123,8 +123,8 @@ pub struct Config {
     pub grace: Duration,
     /// What one connection may cost.
     pub limits: Arc<Limits>,
-    /// How many connections there may be at once, over all loops; 0 means derived from
-    /// RLIMIT_NOFILE.
+    /// How many connections there may be at once, in equal shares for all loops, of which there are
+    /// not more than connections; 0 means derived from RLIMIT_NOFILE.
     pub connections_max: usize,
     /// How many one client address may hold; 0 means any number.
     pub connections_per_ip_max: usize,

@@ -78,7 +78,11 @@ impl Server {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         config.workers = match config.backend {
             Backend::Threads | Backend::Blocking => 1,
-            _ => config.workers.max(1),
+            // A loop that may hold nobody would leave its clients in the backlog.
+            _ => match config.connections_max {
+                0 => config.workers.max(1),
+                connections => config.workers.clamp(1, connections),
+            },
         };
         let failed = |error: io::Error| StartError::new(error.to_string(), "raise ulimit -n");
         let (mut bound, inherited) = listeners(&config)?;
@@ -188,7 +192,9 @@ fn listeners(config: &Config) -> Result<(Bound, bool), StartError> {
 /// What the loops have in common.
 struct Plan {
     limits: Arc<Limits>,
-    connections_max: usize,
+    /// Connections that no loop has a share of yet, and loops that have none.
+    connections_left: usize,
+    loops_left: usize,
     per_address: Option<PerAddress>,
     threads_max: usize,
     grace: Duration,
@@ -215,7 +221,8 @@ impl Plan {
         let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
         Ok(Self {
             limits: Arc::new(limits),
-            connections_max: connections.div_ceil(config.workers),
+            connections_left: connections,
+            loops_left: config.workers,
             per_address: (per_ip > 0).then(|| PerAddress::new(per_ip)),
             threads_max: config.threads_max.min(connections),
             grace: config.grace,
@@ -235,11 +242,20 @@ impl Plan {
         Some(place)
     }
 
+    /// How many connections the next loop may hold: what is left, divided among those that are. One
+    /// at least, even where so few descriptors are left that all loops together then hold more.
+    fn share(&mut self) -> usize {
+        let share = self.connections_left.div_ceil(self.loops_left.max(1));
+        self.connections_left -= share;
+        self.loops_left = self.loops_left.saturating_sub(1);
+        share.max(1)
+    }
+
     fn settings(&mut self) -> Settings {
         Settings {
             shown: self.show(),
             limits: Arc::clone(&self.limits),
-            connections_max: self.connections_max,
+            connections_max: self.share(),
             per_address: self.per_address.clone(),
             grace: self.grace,
             log: self.log.clone().map(LogBuffer::new),
@@ -504,6 +520,30 @@ mod tests {
         crew.spawn("loop", || panic!("as a test")).unwrap();
         let error = crew.wait(&Supervisor::default(), None).unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
+    }
+
+    #[test]
+    fn loops_hold_as_many_connections_as_was_said() {
+        let check = |connections_max: usize, workers: usize, expected: &[usize]| {
+            let config = Config {
+                connections_max,
+                workers,
+                listen: vec!["127.0.0.1:0".parse().map(ListenAddr::Tcp).unwrap()],
+                ..Config::default()
+            };
+            let server = Server::bind(config).unwrap();
+            let mut plan = Plan::new(&server.config, None).unwrap();
+            let loops = server.bound.workers.iter();
+            let shares: Vec<_> = loops.map(|_| plan.settings().connections_max).collect();
+            assert_eq!(shares, expected, "{connections_max} over {workers}");
+        };
+        check(10, 1, &[10]);
+        check(10, 2, &[5, 5]);
+        check(10, 3, &[4, 3, 3]);
+        check(11, 3, &[4, 4, 3]);
+        check(3, 3, &[1, 1, 1]);
+        // A loop that may hold nobody would leave its clients in the backlog.
+        check(2, 3, &[1, 1]);
     }
 
     #[test]
