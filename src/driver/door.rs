@@ -4,7 +4,8 @@
 //! somebody to make room", *ready* is "accept has not said EAGAIN since the kernel last spoke".
 //! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
 //! under edge the kernel will never repeat itself, so somebody must try again. Descriptors that
-//! others free raise no event at all, so a paused listener tries again by the clock.
+//! others free raise no event at all, so a paused listener tries again by the clock, and so does one
+//! that the kernel will not watch again.
 //!
 //! *References:* accept(2); `LESSONS` 8 and 10 in the tour. *Read next:* `settle.rs`.
 
@@ -44,7 +45,9 @@ pub(super) struct Door<K: Kernel> {
 struct Gate<K: Kernel> {
     listener: K::Listener,
     ready: bool,
-    /// Full: not before this moment.
+    /// In the interest set.
+    watched: bool,
+    /// Full, or out of the interest set against our will: not before this moment.
     paused_until: Option<Instant>,
 }
 
@@ -56,6 +59,7 @@ impl<K: Kernel> Door<K> {
             gates.push(Gate {
                 listener,
                 ready: false,
+                watched: true,
                 paused_until: None,
             });
         }
@@ -81,8 +85,9 @@ impl<K: Kernel> Door<K> {
             .iter()
             .filter_map(|gate| match gate.paused_until {
                 Some(at) => Some(at),
-                // Left early: under edge the kernel will not repeat itself.
-                None if gate.ready && trigger == Trigger::Edge => Some(now),
+                // Left early: under edge the kernel will not repeat itself, and about what it does
+                // not watch it says nothing at all.
+                None if gate.ready && (trigger == Trigger::Edge || !gate.watched) => Some(now),
                 None => None,
             });
         tries.chain(closing).min()
@@ -93,8 +98,9 @@ impl<K: Kernel> Door<K> {
         for (at, gate) in self.gates.iter_mut().enumerate() {
             if gate.paused_until.take().is_some() {
                 gate.ready = true;
-                if K::TRIGGER == Trigger::Level {
-                    let _ = kernel.watch(&gate.listener, gate_token(at), true);
+                if !gate.watched {
+                    let watched = kernel.watch(&gate.listener, gate_token(at), true);
+                    gate.watched = watched.is_ok();
                 }
             }
         }
@@ -118,8 +124,10 @@ impl<K: Kernel> Door<K> {
     /// (`a_stop_finishes_what_is_in_flight`).
     fn shut(&mut self, kernel: &mut K) {
         for (at, gate) in self.gates.drain(..).enumerate() {
-            // A paused one is out already under level, and says so.
-            let _ = kernel.watch(&gate.listener, gate_token(at), false);
+            if gate.watched {
+                // Nothing is left to be done about one that cannot be taken out.
+                let _ = kernel.watch(&gate.listener, gate_token(at), false);
+            }
         }
     }
 
@@ -128,8 +136,17 @@ impl<K: Kernel> Door<K> {
             return;
         };
         gate.paused_until = Some(now.instant + RETRY);
-        if K::TRIGGER == Trigger::Level {
-            let _ = kernel.watch(&gate.listener, gate_token(at), false);
+        if K::TRIGGER == Trigger::Level && gate.watched {
+            let unwatched = kernel.watch(&gate.listener, gate_token(at), false);
+            gate.watched = unwatched.is_err();
+        }
+    }
+
+    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
+    /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
+    fn come_back_to_unwatched(&mut self, now: &Tick) {
+        for gate in self.gates.iter_mut().filter(|gate| !gate.watched) {
+            gate.paused_until.get_or_insert(now.instant + RETRY);
         }
     }
 }
@@ -165,6 +182,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 }
             }
         }
+        self.door.come_back_to_unwatched(now);
         self.door.shut_when_empty(&mut self.kernel, now.instant);
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use httpoll::driver::{EventLoop, Handle, Offload, Settings};
 use httpoll::http::{Body, Request, Response, Source, Status, Tick};
 use httpoll::kernel::sim::{Act, Schedule, Sim};
-use httpoll::kernel::{Linux, ListenAddr, bind};
+use httpoll::kernel::{Kernel, Linux, ListenAddr, bind};
 use httpoll::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use httpoll::service::Reply;
 
@@ -173,4 +173,39 @@ fn answers_before_a_file_that_ends_early_survive_a_request_behind_it() {
         own.turn().unwrap();
     }
     assert_eq!(own.closed().get("source_ended"), 1);
+}
+
+/// Out of the interest set while there is no room, a listener must come back into it. Where the
+/// kernel refuses that (epoll_ctl(2): ENOMEM, ENOSPC), its clients are let in by the clock.
+#[test]
+fn a_listener_that_cannot_be_watched_again_is_tried_until_it_can() {
+    const RETRY: Duration = Duration::from_millis(100);
+    let sim = Sim::<false>::new(Schedule::friendly());
+    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let offload = Offload::inline();
+    let mut own = EventLoop::new(sim.clone(), listeners, half_broken, settings, offload).unwrap();
+    let mut turn = |n: usize| {
+        (0..n).for_each(|_| assert!(own.turn().unwrap()));
+        own.connections()
+    };
+    let clients: Vec<_> = (0..2).map(|_| sim.connect(100)).collect();
+    sim.exhaust_descriptors(true);
+    assert_eq!(turn(1), 0);
+    sim.exhaust_descriptors(false);
+    sim.refuse_watching(true);
+    assert_eq!(turn(1), 2, "after a while, watched or not");
+    let third = sim.connect(100);
+    let before = sim.clone().now().instant;
+    assert_eq!(turn(2), 3);
+    assert!(
+        sim.clone().now().instant >= before + RETRY,
+        "it does not spin"
+    );
+    sim.refuse_watching(false);
+    turn(1);
+    let fourth = sim.connect(100);
+    let before = sim.clone().now().instant;
+    assert_eq!(turn(1), 4);
+    assert!(sim.clone().now().instant < before + RETRY, "it was told");
+    drop((clients, third, fourth));
 }

@@ -171,6 +171,11 @@ impl<const EDGE: bool> Sim<EDGE> {
         lock(&self.world).no_descriptors = exhausted;
     }
 
+    /// Lets the kernel have no memory for another listener to be watched (`true`), or some again.
+    pub fn refuse_watching(&self, refuses: bool) {
+        lock(&self.world).no_watches = refuses;
+    }
+
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
         lock(&self.world).clock += time;
@@ -332,6 +337,10 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
 
     fn watch(&mut self, _: &SimListener, token: Token, on: bool) -> io::Result<()> {
         let mut world = lock(&self.world);
+        if on && world.no_watches {
+            world.note(|| "watch(listener, true) = ENOMEM".to_owned());
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
         world.note(|| format!("watch(listener, {on})"));
         match (on, world.is_watched(Key::Listener)) {
             (true, false) => world.watch(Key::Listener, token, Interest::READ),

@@ -66,6 +66,8 @@ pub(super) struct World {
     pub(super) elsewhere: VecDeque<Task>,
     pub(super) knocked: bool,
     pub(super) no_descriptors: bool,
+    /// There is no memory to watch a listener again.
+    pub(super) no_watches: bool,
     /// The schedule took the descriptors, so it gives them back.
     pub(super) descriptors_return: bool,
     pub(super) disturbances: Disturbances,
@@ -110,6 +112,7 @@ impl World {
             elsewhere: VecDeque::new(),
             knocked: false,
             no_descriptors: false,
+            no_watches: false,
             descriptors_return: false,
             disturbances: Disturbances::default(),
             verdict: None,
