@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use httpoll::driver::{EventLoop, Handle, Offload, Settings};
 use httpoll::http::{Body, Request, Response, Source, Status, Tick};
-use httpoll::kernel::sim::{Act, Schedule, Sim};
+use httpoll::kernel::sim::{Act, NO_ROOM, Schedule, Sim};
 use httpoll::kernel::{Kernel, Linux, ListenAddr, bind};
 use httpoll::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use httpoll::service::Reply;
@@ -189,9 +189,9 @@ fn a_listener_that_cannot_be_watched_again_is_tried_until_it_can() {
         own.connections()
     };
     let clients: Vec<_> = (0..2).map(|_| sim.connect(100)).collect();
-    sim.exhaust_descriptors(true);
+    sim.exhaust(Some(NO_ROOM[0]));
     assert_eq!(turn(1), 0);
-    sim.exhaust_descriptors(false);
+    sim.exhaust(None);
     sim.refuse_watching(true);
     assert_eq!(turn(1), 2, "after a while, watched or not");
     let third = sim.connect(100);
@@ -208,4 +208,38 @@ fn a_listener_that_cannot_be_watched_again_is_tried_until_it_can() {
     assert_eq!(turn(1), 4);
     assert!(sim.clone().now().instant < before + RETRY, "it was told");
     drop((clients, third, fourth));
+}
+
+/// accept(2): a descriptor may be missing to the process or to the system, and memory is as good a
+/// reason to wait. Each by itself: that none is taken for the failure of one connection, which is
+/// passed over at once.
+#[test]
+fn without_room_it_tries_ten_times_a_second_whatever_is_missing() {
+    fn check<const EDGE: bool>(errno: i32) {
+        let sim = Sim::<EDGE>::new(Schedule::friendly()).recorded();
+        let (listeners, settings) = (vec![sim.listen()], Settings::default());
+        let offload = Offload::inline();
+        let mut own =
+            EventLoop::new(sim.clone(), listeners, half_broken, settings, offload).unwrap();
+        let _client = sim.connect(100);
+        sim.exhaust(Some(errno));
+        own.turn().unwrap();
+        let tries = || sim.transcript().matches("accept() = Err").count();
+        let (begin, before) = (sim.clone().now().instant, tries());
+        while sim.clone().now().instant < begin + Duration::from_secs(2) {
+            own.turn().unwrap();
+        }
+        assert!(
+            (19..=20).contains(&(tries() - before)),
+            "{}",
+            sim.transcript()
+        );
+        sim.exhaust(None);
+        own.turn().unwrap();
+        assert_eq!(own.connections(), 1);
+    }
+    for errno in NO_ROOM {
+        check::<true>(errno);
+        check::<false>(errno);
+    }
 }

@@ -40,7 +40,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 pub use schedule::{SEEDED_CHOICES, Schedule};
 pub use script::Act;
-pub use world::{Disturbances, Verdict};
+pub use world::{Disturbances, NO_ROOM, Verdict};
 
 use super::{Kernel, Peer, Sent};
 use crate::http::{Notify, Source, Tick};
@@ -166,9 +166,10 @@ impl<const EDGE: bool> Sim<EDGE> {
             .map_or_else(String::new, |log| log.join("\n"))
     }
 
-    /// Lets the process run out of descriptors (`true`) or have some again.
-    pub fn exhaust_descriptors(&self, exhausted: bool) {
-        lock(&self.world).no_descriptors = exhausted;
+    /// Leaves no room for another socket, accept failing with this one of [`NO_ROOM`]; or makes room
+    /// again, of which nobody is told.
+    pub fn exhaust(&self, errno: Option<i32>) {
+        lock(&self.world).no_room = errno;
     }
 
     /// Lets the kernel have no memory for another listener to be watched (`true`), or some again.
@@ -221,10 +222,10 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
     fn accept(&mut self, _: &SimListener) -> io::Result<(SimSocket, Peer)> {
         let mut world = lock(&self.world);
         world.touch(Key::Listener);
-        let accepted = match world.backlog.front() {
-            None => Err(io::ErrorKind::WouldBlock.into()),
-            Some(_) if world.no_descriptors => Err(io::Error::from_raw_os_error(libc::EMFILE)),
-            Some(client) => Ok(*client),
+        let accepted = match (world.backlog.front(), world.no_room) {
+            (None, _) => Err(io::ErrorKind::WouldBlock.into()),
+            (Some(_), Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            (Some(client), None) => Ok(*client),
         };
         world.note(|| format!("accept() = {accepted:?}"));
         let client = accepted?;

@@ -20,8 +20,8 @@ pub(super) enum Move {
     Refuse(usize),
     /// Something that runs on another thread comes to its end.
     Elsewhere(usize),
-    /// Descriptors are free again; nothing announces it.
-    FreeDescriptors,
+    /// There is room for sockets again; nothing announces it.
+    MakeRoom,
 }
 
 impl World {
@@ -56,8 +56,8 @@ impl World {
             }
         }
         moves.extend((0..self.elsewhere.len()).map(Move::Elsewhere));
-        if self.no_descriptors && self.descriptors_return {
-            moves.push(Move::FreeDescriptors);
+        if self.no_room.is_some() && self.room_returns {
+            moves.push(Move::MakeRoom);
         }
         moves
     }
@@ -96,9 +96,9 @@ impl World {
                 self.note(|| "-- a task elsewhere is done".to_owned());
                 return self.elsewhere.remove(index);
             }
-            Move::FreeDescriptors => {
-                self.note(|| "-- descriptors are free again".to_owned());
-                self.no_descriptors = false;
+            Move::MakeRoom => {
+                self.note(|| "-- there is room again".to_owned());
+                self.no_room = None;
             }
         }
         None

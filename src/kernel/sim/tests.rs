@@ -82,11 +82,11 @@ fn freed_descriptors_raise_no_event_under_edge_and_one_under_level() {
         let listener = sim.listen();
         let _client = sim.connect(100);
         sim.watch(&listener, LISTENER, true).unwrap();
-        sim.exhaust_descriptors(true);
+        sim.exhaust(Some(libc::EMFILE));
         assert_eq!(wait(&mut sim, Some(0)).unwrap().len(), 1);
         let error = sim.accept(&listener).err().unwrap();
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-        sim.exhaust_descriptors(false);
+        sim.exhaust(None);
         assert_eq!(wait(&mut sim, Some(0)).unwrap().len(), events);
         assert!(sim.accept(&listener).is_ok());
     }

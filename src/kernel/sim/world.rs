@@ -65,11 +65,12 @@ pub(super) struct World {
     pub(super) backlog: VecDeque<usize>,
     pub(super) elsewhere: VecDeque<Task>,
     pub(super) knocked: bool,
-    pub(super) no_descriptors: bool,
+    /// What accept fails with, where there is no room for another socket.
+    pub(super) no_room: Option<i32>,
     /// There is no memory to watch a listener again.
     pub(super) no_watches: bool,
-    /// The schedule took the descriptors, so it gives them back.
-    pub(super) descriptors_return: bool,
+    /// The schedule took the room, so it gives it back.
+    pub(super) room_returns: bool,
     pub(super) disturbances: Disturbances,
     pub(super) verdict: Option<Verdict>,
     pub(super) log: Option<Vec<String>>,
@@ -92,7 +93,7 @@ pub struct Disturbances {
     pub interrupts: bool,
     /// Events that announce nothing.
     pub spurious: bool,
-    /// EMFILE from accept, for a while.
+    /// EMFILE, or another of [`NO_ROOM`], from accept, for a while.
     pub no_descriptors: bool,
     /// At most this many events are reported by some waits.
     pub small_batches: bool,
@@ -111,9 +112,9 @@ impl World {
             backlog: VecDeque::new(),
             elsewhere: VecDeque::new(),
             knocked: false,
-            no_descriptors: false,
+            no_room: None,
             no_watches: false,
-            descriptors_return: false,
+            room_returns: false,
             disturbances: Disturbances::default(),
             verdict: None,
             log: None,
@@ -282,10 +283,16 @@ impl World {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             2 | 3 => return Ok(allowed.spurious),
-            4 if allowed.no_descriptors && !self.no_descriptors => {
-                self.note(|| "-- no descriptors are left".to_owned());
-                self.no_descriptors = true;
-                self.descriptors_return = true;
+            4 if allowed.no_descriptors && self.no_room.is_none() => {
+                let errno = NO_ROOM[self.schedule.pick(NO_ROOM.len())];
+                self.note(|| {
+                    format!(
+                        "-- no room is left: {}",
+                        io::Error::from_raw_os_error(errno)
+                    )
+                });
+                self.no_room = Some(errno);
+                self.room_returns = true;
             }
             5 => self.clock += allowed.jump.unwrap_or_default(),
             _ => {}
@@ -383,6 +390,8 @@ impl Default for Disturbances {
     }
 }
 
+/// The process is out of descriptors, the system is, or either is out of memory (accept(2)).
+pub const NO_ROOM: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
 /// Level: reports without a call on the socket before it is a spin.
 const IGNORED_MAX: u32 = 3;
 /// A sleep up to this may be a retry (a paused listener tries again every 100 ms).
