@@ -37,6 +37,8 @@ pub(super) struct Door<K: Kernel> {
     gates: Vec<Gate<K>>,
     /// The loop stops: from this moment on the door shuts behind the last one who waits.
     closing_at: Option<Instant>,
+    /// Somebody was dropped for want of room, and nobody has come in since.
+    made_room: bool,
     /// Connections that may be dropped to make room, the first to go last, as of a turn.
     victims: Vec<Token>,
     victims_of: u64,
@@ -66,6 +68,7 @@ impl<K: Kernel> Door<K> {
         Ok(Self {
             gates,
             closing_at: None,
+            made_room: false,
             victims: Vec::new(),
             victims_of: 0,
         })
@@ -198,6 +201,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let error = match self.kernel.accept(&self.door.gates[at].listener) {
             Ok((socket, peer)) => {
                 self.counts.accepted();
+                self.door.made_room = false;
                 if counts_in(self.settings.per_address.as_ref(), peer) {
                     self.evict(victim);
                     self.welcome(socket, peer, now);
@@ -211,10 +215,16 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if error.kind() == io::ErrorKind::WouldBlock {
             Accepted::Nobody
         } else if is_out_of_room(&error) {
+            // PITFALL: one at a time. What is missing may be missing to the whole system, and then it
+            // is not had by dropping our clients (`room_that_cannot_be_made_costs_one_connection_per_try`).
+            if std::mem::take(&mut self.door.made_room) {
+                return Accepted::NoRoom;
+            }
             match victim.or_else(|| self.next_victim(now)) {
                 None => return Accepted::NoRoom,
                 victim => self.evict(victim),
             }
+            self.door.made_room = true;
             Accepted::One
         } else {
             // That one connection failed before we had it (accept(2), "Error handling").

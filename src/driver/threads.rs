@@ -71,8 +71,9 @@ impl<S: Service> Blocking<S> {
 }
 
 /// The next client, or `None` when the server stops. Without a descriptor for it, somebody goes
-/// who may; without such a one, accepting rests.
+/// who may, but no second one if that did not help: then, and without such a one, accepting rests.
 fn next_client(acceptor: &mut Acceptor, crew: &Crew) -> io::Result<Option<(BlockingStream, Peer)>> {
+    let mut made_room = false;
     loop {
         match acceptor.accept(None) {
             Ok(Arrival::Client(stream, peer)) => return Ok(Some((stream, peer))),
@@ -80,7 +81,8 @@ fn next_client(acceptor: &mut Acceptor, crew: &Crew) -> io::Result<Option<(Block
             Ok(Arrival::TimedOut) => {}
             Err(error) if is_out_of_room(&error) => {
                 let there = crew.count();
-                if crew.evict(&acceptor.now()) {
+                made_room = !made_room && crew.evict(&acceptor.now());
+                if made_room {
                     crew.wait_below(there, REST);
                 } else if acceptor.rest(REST)? == Waited::Stopping {
                     return Ok(None);

@@ -243,3 +243,34 @@ fn without_room_it_tries_ten_times_a_second_whatever_is_missing() {
         check::<false>(errno);
     }
 }
+
+/// Where the system is out of files, or of memory, a connection of ours that is dropped may help
+/// somebody else.
+#[test]
+fn room_that_cannot_be_made_costs_one_connection_per_try() {
+    fn check<const EDGE: bool>(errno: i32) {
+        let sim = Sim::<EDGE>::new(Schedule::friendly());
+        let (listeners, settings) = (vec![sim.listen()], Settings::default());
+        let offload = Offload::inline();
+        let mut own =
+            EventLoop::new(sim.clone(), listeners, half_broken, settings, offload).unwrap();
+        let _idle: Vec<_> = (0..9).map(|_| sim.connect(100)).collect();
+        own.turn().unwrap();
+        sim.pass(Duration::from_secs(1));
+        let _newcomers = [sim.connect(100), sim.connect(100)];
+        sim.exhaust(Some(errno));
+        while own.connections() == 9 {
+            own.turn().unwrap();
+        }
+        assert_eq!(own.connections(), 8);
+        own.turn().unwrap();
+        assert_eq!(own.connections(), 7, "a tenth of a second later");
+        sim.exhaust(None);
+        own.turn().unwrap();
+        assert_eq!(own.connections(), 9);
+    }
+    for errno in NO_ROOM {
+        check::<true>(errno);
+        check::<false>(errno);
+    }
+}
