@@ -36,7 +36,7 @@ pub use event_loop::{Budget, EventLoop, Handle, Settings};
 #[cfg(feature = "sim")]
 pub use mistake::Mistake;
 pub use offload::Offload;
-pub use server::Server;
+pub use server::{Server, Stopper};
 pub use supervisor::Supervisor;
 
 use crate::conn::CloseReason;

@@ -20,6 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::SendFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -52,6 +53,9 @@ pub struct Server {
     steering: Option<Steering>,
     supervisor: Supervisor,
     log: Option<AccessLog>,
+    /// Where `run` hears news, and where they are told.
+    news: UnixStream,
+    tell: Arc<UnixStream>,
 }
 
 /// Connections that may wait to be accepted; the kernel takes the smaller of this and
@@ -103,6 +107,7 @@ impl Server {
         };
         let steers = config.reuse_port && !inherited;
         let steering = steers.then(|| Steering::new(&bound)).transpose();
+        let (news, tell) = UnixStream::pair().map_err(failed)?;
         Ok(Self {
             config,
             steering: steering.map_err(failed)?,
@@ -111,6 +116,8 @@ impl Server {
             inherited,
             supervisor: Supervisor::default(),
             log: None,
+            news,
+            tell: Arc::new(tell),
         })
     }
 
@@ -144,13 +151,19 @@ impl Server {
         self
     }
 
-    /// Serves until SIGINT or SIGTERM stops it; `service` makes one service per loop. A second
+    /// A way to stop it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.tell))
+    }
+
+    /// Serves until SIGINT, SIGTERM or a [`Stopper`] stops it; `service` makes one service per loop. A second
     /// signal ends the process at once, with exit code 1.
     ///
     /// # Errors
     /// If a loop cannot be started or its kernel fails.
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
-        let mut crew = Crew::new(Plan::new(&self.config, self.log)?)?;
+        let plan = Plan::new(&self.config, self.log)?;
+        let mut crew = Crew::new(plan, (self.news, self.tell))?;
         for listeners in self.bound.workers {
             let service = service();
             match self.config.backend {
@@ -170,6 +183,20 @@ impl Server {
             crew.start_admin(listeners)?;
         }
         crew.wait(&self.supervisor, self.steering)
+    }
+}
+
+/// Stops a [`Server`] from another thread, as a first SIGTERM does.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<UnixStream>);
+
+impl Stopper {
+    /// Lets the server finish what is in flight and end; one that has not begun to run ends as soon
+    /// as it does. Saying so again, or too late, does nothing.
+    pub fn stop(&self) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        // Fails if it has ended, or was told a thousand times already.
+        let _ = rustix::net::send(&*self.0, &[ASKED], flags);
     }
 }
 
@@ -306,7 +333,7 @@ struct Crew {
     plan: Plan,
     /// Bytes from signals and from loops that end.
     news: UnixStream,
-    tell: UnixStream,
+    tell: Arc<UnixStream>,
     signals: Vec<signal_hook::SigId>,
     loops: Vec<Handle>,
     stop: Stop,
@@ -321,9 +348,11 @@ const HANDOVER: Duration = Duration::from_millis(250);
 /// The byte of a loop that has ended; signal-hook's bytes are `X`.
 const ENDED: u8 = b'.';
 
+/// The byte of a [`Stopper`].
+const ASKED: u8 = b'?';
+
 impl Crew {
-    fn new(plan: Plan) -> io::Result<Self> {
-        let (news, tell) = UnixStream::pair()?;
+    fn new(plan: Plan, (news, tell): (UnixStream, Arc<UnixStream>)) -> io::Result<Self> {
         let mut signals = Vec::new();
         for signal in [SIGINT, SIGTERM] {
             signals.push(signal_hook::low_level::pipe::register(
@@ -479,6 +508,7 @@ impl Crew {
                 }
                 Err(error) => return Err(error),
                 Ok(_) if byte[0] == ENDED => running -= 1,
+                Ok(_) if stopping && byte[0] == ASKED => {}
                 Ok(_) if stopping => std::process::exit(1),
                 Ok(_) => {
                     stopping = true;
@@ -513,13 +543,50 @@ fn to_stderr(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpStream;
+
+    use crate::http::{Request, Response, Tick};
+    use crate::service::Reply;
 
     #[test]
     fn a_loop_that_panics_ends_the_server() {
-        let mut crew = Crew::new(Plan::new(&Config::default(), None).unwrap()).unwrap();
+        let plan = Plan::new(&Config::default(), None).unwrap();
+        let (news, tell) = UnixStream::pair().unwrap();
+        let mut crew = Crew::new(plan, (news, Arc::new(tell))).unwrap();
         crew.spawn("loop", || panic!("as a test")).unwrap();
         let error = crew.wait(&Supervisor::default(), None).unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
+    }
+
+    #[test]
+    fn a_server_can_be_stopped_without_a_signal() {
+        for backend in Backend::ALL {
+            let config = Config {
+                backend,
+                listen: vec!["127.0.0.1:0".parse().map(ListenAddr::Tcp).unwrap()],
+                ..Config::default()
+            };
+            let server = Server::bind(config).unwrap();
+            let stopper = server.stopper();
+            let ListenAddr::Tcp(address) = server.addresses()[0] else {
+                panic!("TCP was asked for");
+            };
+            let hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
+            let running = thread::spawn(move || server.run(|| hello));
+            let mut client = TcpStream::connect(address).unwrap();
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            // Once more is no impatience, as a second signal would be.
+            stopper.stop();
+            stopper.clone().stop();
+            running.join().unwrap().unwrap();
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).unwrap();
+            assert!(rest.ends_with("hi"), "{backend:?}: {rest}");
+            stopper.stop();
+        }
     }
 
     #[test]
