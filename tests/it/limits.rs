@@ -8,12 +8,23 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use httpoll::config::{Backend, Config};
+use httpoll::driver::Server as Library;
+use httpoll::http::{Request, Response, Tick};
+use httpoll::kernel::ListenAddr;
+use httpoll::service::Reply;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 
 use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
 use crate::process::{
@@ -389,6 +400,97 @@ fn without_descriptors_it_neither_spins_nor_sleeps_for_ever() {
             client.send(request("GET", "/", &["Connection: close"]).as_bytes());
             assert_eq!(client.answer("GET").status, 200);
         }
+    });
+}
+
+/// Not a test: the program of the next one. Its kernel says ENFILE to every accept4(2) on the first
+/// of two listeners, which is told as `deaf`. A filter cannot be taken back, hence the second.
+#[test]
+#[ignore = "serves until it is killed"]
+fn a_server_for_which_the_system_has_no_files() {
+    let Ok(backend) = std::env::var("HTTPOLL_TEST_BACKEND") else {
+        return;
+    };
+    let at = |address: &str| ListenAddr::Tcp(address.parse().unwrap());
+    let server = Library::bind(Config {
+        backend: Backend::ALL
+            .into_iter()
+            .find(|b| b.name() == backend)
+            .unwrap(),
+        listen: vec![at("127.0.0.2:0"), at("127.0.0.1:0")],
+        ..Config::default()
+    });
+    let server = server.unwrap();
+    let [ListenAddr::Tcp(SocketAddr::V4(deaf)), ListenAddr::Tcp(open)] = server.addresses() else {
+        panic!("two addresses were asked for");
+    };
+    let fd = listener_at(*deaf);
+    let is_deaf = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, fd).unwrap();
+    let rule = SeccompRule::new(vec![is_deaf]).unwrap();
+    let filter = SeccompFilter::new(
+        [(libc::SYS_accept4, vec![rule])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENFILE.unsigned_abs()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    // All threads of the server are begun by this one.
+    seccompiler::apply_filter(&program).unwrap();
+    println!("\ndeaf {deaf}\nhttp://{open}/");
+    let hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hello"));
+    server.run(|| hello).unwrap();
+}
+
+/// The descriptor of a listening socket of this process (proc_net(5): state 0A, then the inode).
+fn listener_at(address: SocketAddrV4) -> u64 {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let local = format!("{ip:08X}:{:04X}", address.port());
+    let inode = table.lines().find_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        (words[1] == local && words[3] == "0A").then(|| words[9].to_owned())
+    });
+    let socket = format!("socket:[{}]", inode.unwrap());
+    let fds = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let mut ours = fds.filter(|fd| fs::read_link(fd.path()).is_ok_and(|l| l == Path::new(&socket)));
+    let name = ours.next().unwrap().file_name();
+    name.to_str().unwrap().parse().unwrap()
+}
+
+/// ENFILE by the real kernel: what is missing to one listener is tried again, and no sooner; what
+/// the other one has is served.
+#[test]
+fn without_files_in_the_system_it_neither_spins_nor_sleeps_for_ever() {
+    each(&BACKENDS, |backend| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let program = "limits::a_server_for_which_the_system_has_no_files";
+        command
+            .args(["--exact", program, "--ignored", "--nocapture"])
+            .env("HTTPOLL_TEST_BACKEND", backend);
+        let server = Server::run(command);
+        let deaf = server.told.lines().find_map(|l| l.strip_prefix("deaf "));
+        let mut waiting = TcpStream::connect(deaf.unwrap()).unwrap();
+        waiting
+            .write_all(request("GET", "/", &[]).as_bytes())
+            .unwrap();
+        let before = processor(server.pid());
+        sleep(ms(500));
+        let used = processor(server.pid()) - before;
+        // Five tries: next to nothing, where other tests leave little for one that spins.
+        assert!(used <= ms(30), "{used:?} of half a second");
+        // A client that is slow to ask may have to go, for room that is not made by that.
+        wait_until("another one is served", || {
+            let mut client = server.connect();
+            let asked = client
+                .0
+                .get_mut()
+                .write_all(request("GET", "/", &[]).as_bytes());
+            let mut begin = [0; 12];
+            asked.and_then(|()| client.0.read_exact(&mut begin)).is_ok() && begin.ends_with(b"200")
+        });
+        waiting.set_nonblocking(true).unwrap();
+        let error = waiting.peek(&mut [0]).expect_err("it waits");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
     });
 }
 
