@@ -31,6 +31,8 @@ pub(super) const NEVER: Step = Step::MAX;
 pub(super) struct Deadlines {
     base: Instant,
     heap: BinaryHeap<Entry>,
+    /// When the entry on top is due: every turn asks twice, and few turns change it.
+    next: Option<Instant>,
     /// Entries that became stale since the last sweep. Some have come up since, which only makes
     /// the next one earlier.
     stale: usize,
@@ -48,6 +50,7 @@ impl Deadlines {
         Self {
             base,
             heap: BinaryHeap::new(),
+            next: None,
             stale: 0,
         }
     }
@@ -73,6 +76,7 @@ impl Deadlines {
             return armed;
         }
         self.heap.push(Reverse((due, token.0)));
+        self.look_at_top();
         self.disarm(armed);
         due
     }
@@ -91,23 +95,26 @@ impl Deadlines {
         self.heap
             .retain(|Reverse((step, token))| armed_at(Token(*token)) == *step);
         self.heap.shrink_to(2 * self.heap.len() + STALE_MAX);
+        self.look_at_top();
         self.stale = 0;
     }
 
     /// The next entry that is due, to be held against its slot: it may be stale.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Step, Token)> {
-        let Reverse((step, token)) = *self.heap.peek()?;
-        if self.time(step) > now {
-            return None;
-        }
-        self.heap.pop();
+        self.next.filter(|next| *next <= now)?;
+        let Reverse((step, token)) = self.heap.pop()?;
+        self.look_at_top();
         Some((step, Token(token)))
     }
 
     /// When the next entry is due.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let Reverse((step, _)) = self.heap.peek()?;
-        Some(self.time(*step))
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    fn look_at_top(&mut self) {
+        let top = self.heap.peek();
+        self.next = top.map(|Reverse((step, _))| self.time(*step));
     }
 
     fn time(&self, step: Step) -> Instant {

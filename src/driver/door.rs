@@ -35,6 +35,8 @@ const ACCEPTS_MAX: usize = 64;
 /// The listeners of a loop.
 pub(super) struct Door<K: Kernel> {
     gates: Vec<Gate<K>>,
+    /// Whether a gate may have to be looked at: in most turns none has.
+    stirs: bool,
     /// The loop stops: from this moment on the door shuts behind the last one who waits.
     closing_at: Option<Instant>,
     /// Somebody was dropped for want of room, and nobody has come in since.
@@ -67,6 +69,7 @@ impl<K: Kernel> Door<K> {
         }
         Ok(Self {
             gates,
+            stirs: false,
             closing_at: None,
             made_room: false,
             victims: Vec::new(),
@@ -77,11 +80,15 @@ impl<K: Kernel> Door<K> {
     pub(super) fn on_event(&mut self, token: Token) {
         if let Some(gate) = self.gates.get_mut((token.slot() - RESERVED) as usize) {
             gate.ready = true;
+            self.stirs = true;
         }
     }
 
     /// When a listener must be tried, or closed, without the kernel asking for it.
     pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Instant> {
+        if !self.stirs {
+            return None;
+        }
         let closing = self.closing_at.filter(|at| *at > now);
         let tries = self
             .gates
@@ -98,6 +105,7 @@ impl<K: Kernel> Door<K> {
 
     /// Lets paused listeners try at once: there is room again.
     fn resume(&mut self, kernel: &mut K) {
+        self.stirs = true;
         for (at, gate) in self.gates.iter_mut().enumerate() {
             if gate.paused_until.take().is_some() {
                 gate.ready = true;
@@ -145,6 +153,12 @@ impl<K: Kernel> Door<K> {
         }
     }
 
+    /// Whether a gate must be looked at again without the kernel saying anything about it.
+    fn has_business(&self) -> bool {
+        let at_rest = |gate: &Gate<K>| !gate.ready && gate.watched && gate.paused_until.is_none();
+        self.closing_at.is_some() || !self.gates.iter().all(at_rest)
+    }
+
     /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
     /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
     fn come_back_to_unwatched(&mut self, now: &Tick) {
@@ -168,6 +182,9 @@ enum Accepted {
 impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Accepts who is waiting.
     pub(super) fn admit(&mut self, now: &Tick) {
+        if !self.door.stirs {
+            return;
+        }
         let due = |gate: &Gate<K>| gate.paused_until.is_some_and(|at| at <= now.instant);
         if self.door.gates.iter().any(due) {
             self.door.resume(&mut self.kernel);
@@ -187,6 +204,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         self.door.come_back_to_unwatched(now);
         self.door.shut_when_empty(&mut self.kernel, now.instant);
+        self.door.stirs = self.door.has_business();
     }
 
     /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener

@@ -267,14 +267,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Waits for readiness, no longer than until the next thing that we must do ourselves.
     fn wait(&mut self) -> io::Result<()> {
         let now = self.now.instant;
-        let ours = [
-            self.deadlines.next(),
-            self.door.next_try(now, K::TRIGGER),
-            self.stop_at,
-        ];
         let timeout = match self.run_queue.is_empty() {
             false => Some(Duration::ZERO),
             true => {
+                let door = self.door.next_try(now, K::TRIGGER);
+                let ours = [self.deadlines.next(), door, self.stop_at];
                 let first = ours.into_iter().flatten().min();
                 first.map(|at| at.saturating_duration_since(now))
             }
