@@ -50,6 +50,7 @@ protocol_errors! {
     HeadTooLong REQUEST_HEADER_FIELDS_TOO_LARGE "RFC 6585 §5" "request head too large",
     TooManyFields REQUEST_HEADER_FIELDS_TOO_LARGE "RFC 6585 §5" "too many header fields",
     BareLineFeed BAD_REQUEST "RFC 9112 §2.2" "a line ends in LF without CR",
+    BareCarriageReturn BAD_REQUEST "RFC 9112 §2.2" "a CR is not followed by LF",
     FieldSyntax BAD_REQUEST "RFC 9112 §5" "malformed header field",
     SpaceBeforeColon BAD_REQUEST "RFC 9112 §5.1" "white space between field name and colon",
     Folded BAD_REQUEST "RFC 9112 §5.2" "folded header field (obs-fold)",

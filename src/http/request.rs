@@ -5,9 +5,10 @@
 //! Three passes over a head, each with one job:
 //!
 //! 1. [`HeadScan`] looks for the blank line and remembers how far it looked, so that a head that
-//!    drips in byte by byte costs as much as one that arrives whole. It sees every LF anyway, so
-//!    the refusal of a bare one lives there. A head that is there whole at the first look and in
-//!    order does without it: `parse_at_once`.
+//!    drips in byte by byte costs as much as one that arrives whole. It sees every line end anyway,
+//!    so that is where a line which can only be refused is refused: whoever speaks another protocol
+//!    hears so at once, and not after the time that a head may take. A head that is there whole at
+//!    the first look and in order does without it: `parse_at_once`.
 //! 2. The request line is taken apart here, because its errors differ (400, 414, 505) and because
 //!    httparse lets through targets that we refuse.
 //! 3. httparse reads the fields, once; then each field that decides about framing or routing is
@@ -16,7 +17,9 @@
 //!
 //! *References:* RFC 9112 §2 to §6, RFC 9110 §5 and §7. *Read next:* `framing.rs`.
 
-use memchr::memchr_iter;
+use std::ops::Range;
+
+use memchr::{memchr, memchr2_iter};
 
 use super::error::ProtocolError;
 use super::framing::{self, BodyLength, is_token_byte};
@@ -48,6 +51,8 @@ pub struct HeadScan {
     line: usize,
     /// Where the request line begins: behind empty lines (RFC 9112 §2.2).
     start: usize,
+    /// Whether a Host field has been seen.
+    has_host: bool,
 }
 
 impl HeadScan {
@@ -55,40 +60,108 @@ impl HeadScan {
     /// and where it ends, blank line included, once it is whole.
     ///
     /// # Errors
-    /// As early as the bytes allow: a bare LF, a line that cannot become a request line, a target
-    /// or a head beyond its limit.
+    /// As early as the bytes allow: a line end that is none, a line that is neither a request line
+    /// nor a field, a target or a head beyond its limit. What only the whole head can show (no
+    /// Host, contradicting lengths) is left to the parse.
     pub fn find(
         &mut self,
         buf: &[u8],
         limits: &HeadLimits,
     ) -> Result<Option<(usize, usize)>, ProtocolError> {
-        let from = self.scanned;
-        for at in memchr_iter(b'\n', &buf[from..]) {
-            let lf = from + at;
+        let mut from = self.scanned;
+        if buf[..from].ends_with(b"\r") {
+            from -= 1; // it came last, and was waiting for its LF
+        }
+        let base = from;
+        for at in memchr2_iter(b'\r', b'\n', &buf[base..]) {
+            let end = base + at;
             // Whether it comes whole or in pieces, the first fault is the one that is named.
-            self.refuse_early(&buf[..lf], limits)?;
-            if lf == self.line || buf[lf - 1] != b'\r' {
+            self.refuse_odd_byte(buf, from..end, limits)?;
+            from = end;
+            if buf[end] == b'\r' {
+                self.refuse_early(&buf[..=end], limits)?;
+                self.refuse_bare_cr(&buf[end..], end)?;
+                continue;
+            }
+            self.refuse_early(&buf[..end], limits)?;
+            if end == self.line || buf[end - 1] != b'\r' {
                 return Err(ProtocolError::BareLineFeed);
             }
-            let empty = lf - 1 == self.line;
-            self.line = lf + 1;
-            self.scanned = lf + 1;
-            if empty && lf - 1 > self.start {
-                let whole = lf + 1 - self.start <= limits.bytes_max;
-                let found = Some((self.start, lf + 1));
-                return if whole {
-                    Ok(found)
-                } else {
-                    Err(ProtocolError::HeadTooLong)
-                };
-            }
-            if empty {
-                self.start = lf + 1;
+            if let Some(found) = self.on_line(buf, end + 1, limits)? {
+                return Ok(Some(found));
             }
         }
+        self.refuse_odd_byte(buf, from..buf.len(), limits)?;
         self.scanned = buf.len();
         self.refuse_early(buf, limits)?;
         Ok(None)
+    }
+
+    /// One more line, with its CRLF: from `self.line` to `end`.
+    fn on_line(
+        &mut self,
+        buf: &[u8],
+        end: usize,
+        limits: &HeadLimits,
+    ) -> Result<Option<(usize, usize)>, ProtocolError> {
+        let (begin, in_request_line) = (self.line, self.in_request_line());
+        let empty = end - begin == b"\r\n".len();
+        self.line = end;
+        self.scanned = end;
+        match (in_request_line, empty) {
+            (true, true) => self.start = end,
+            (true, false) => {
+                request_line(&buf[begin..end], limits, &mut Head::default())?;
+            }
+            (false, false) => {
+                let known = field_line(&buf[begin..end - 2])?;
+                if known == Known::HOST && std::mem::replace(&mut self.has_host, true) {
+                    return Err(ProtocolError::HostRepeated);
+                }
+            }
+            (false, true) if end - self.start > limits.bytes_max => {
+                return Err(ProtocolError::HeadTooLong);
+            }
+            (false, true) => return Ok(Some((self.start, end))),
+        }
+        Ok(None)
+    }
+
+    /// Whether the line that is being looked at is, or will be, the request line.
+    const fn in_request_line(&self) -> bool {
+        self.line == self.start
+    }
+
+    /// A CR stands before LF and nowhere else (RFC 9112 §2.2). `rest` begins with one, at `at`; if
+    /// nothing follows yet, there is nothing to say yet.
+    fn refuse_bare_cr(&self, rest: &[u8], at: usize) -> Result<(), ProtocolError> {
+        match rest.get(1) {
+            None | Some(b'\n') => Ok(()),
+            Some(_) if at == self.start => Err(ProtocolError::MethodToken),
+            Some(_) => Err(ProtocolError::BareCarriageReturn),
+        }
+    }
+
+    /// A byte that stands nowhere in a request line: what it makes of the line so far does not
+    /// change any more.
+    fn refuse_odd_byte(
+        &self,
+        buf: &[u8],
+        new: Range<usize>,
+        limits: &HeadLimits,
+    ) -> Result<(), ProtocolError> {
+        let from = new.start.max(self.start);
+        let odd = |b: &u8| !matches!(b, b' '..=b'~' | b'\r' | b'\n');
+        let position = match buf.get(from..new.end) {
+            Some(bytes) if self.in_request_line() => bytes.iter().position(odd),
+            _ => None,
+        };
+        let Some(at) = position.map(|at| from + at) else {
+            return Ok(());
+        };
+        self.refuse_early(&buf[..at], limits)?;
+        let line = request_line(&buf[self.start..=at], limits, &mut Head::default());
+        line.and(Err(ProtocolError::RequestLine))
     }
 
     /// Whether nothing has been searched yet.
@@ -106,14 +179,14 @@ impl HeadScan {
         // What is beyond the limit decides nothing: in pieces it would not have been looked at.
         let within = &buf[..buf.len().min(limits.bytes_max)];
         let begun = within.get(self.start..).unwrap_or_default();
-        let in_request_line = self.line == self.start;
         match begun.first() {
             Some(&first) if !is_token_byte(first) && begun != b"\r" => {
                 return Err(ProtocolError::MethodToken);
             }
             _ => {}
         }
-        if in_request_line && begun.len() > limits.target_bytes_max + REQUEST_LINE_EXTRA_MAX {
+        if self.in_request_line() && begun.len() > limits.target_bytes_max + REQUEST_LINE_EXTRA_MAX
+        {
             return Err(if begun[..REQUEST_LINE_EXTRA_MAX].contains(&b' ') {
                 ProtocolError::TargetTooLong
             } else {
@@ -172,7 +245,7 @@ pub(crate) fn parse(raw: &[u8], limits: &HeadLimits) -> Result<Head, ProtocolErr
     match httparse::parse_headers(&raw[fields_start..], &mut few) {
         Ok(httparse::Status::Complete((_, fields))) => check_fields(raw, fields, limits, &mut head),
         Err(httparse::Error::TooManyHeaders) => many_fields(raw, fields_start, limits, &mut head),
-        _ => Err(why_malformed(&raw[fields_start..])),
+        _ => Err(ProtocolError::FieldSyntax),
     }?;
     Ok(head)
 }
@@ -189,23 +262,27 @@ fn many_fields(
     match httparse::parse_headers(&raw[fields_start..], &mut many) {
         Ok(httparse::Status::Complete((_, fields))) => check_fields(raw, fields, limits, head),
         Err(httparse::Error::TooManyHeaders) => Err(ProtocolError::TooManyFields),
-        _ => Err(why_malformed(&raw[fields_start..])),
+        _ => Err(ProtocolError::FieldSyntax),
     }
 }
 
-/// httparse says only that a field is malformed; the client deserves to know how.
-#[cold]
-fn why_malformed(fields: &[u8]) -> ProtocolError {
-    for line in fields.split(|b| *b == b'\n') {
-        if line.starts_with(b" ") || line.starts_with(b"\t") {
-            return ProtocolError::Folded;
-        }
-        let name = line.split(|b| *b == b':').next().unwrap_or_default();
-        if name.len() < line.len() && (name.ends_with(b" ") || name.ends_with(b"\t")) {
-            return ProtocolError::SpaceBeforeColon;
-        }
+/// `field-name ":" OWS field-value OWS` (RFC 9112 §5), and which of the known fields it is.
+/// httparse would say only that something is malformed; the client deserves to know what.
+fn field_line(line: &[u8]) -> Result<Known, ProtocolError> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err(ProtocolError::Folded);
     }
-    ProtocolError::FieldSyntax
+    let colon = memchr(b':', line).ok_or(ProtocolError::FieldSyntax)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if let [.., b' ' | b'\t'] = name {
+        return Err(ProtocolError::SpaceBeforeColon);
+    }
+    // RFC 9110 §5.5: visible characters, obs-text, and white space between them.
+    let in_value = |b: &u8| matches!(b, b'\t' | b' '..=b'~' | 0x80..);
+    if name.is_empty() || !name.iter().all(|b| is_token_byte(*b)) || !value.iter().all(in_value) {
+        return Err(ProtocolError::FieldSyntax);
+    }
+    Ok(Known::of(name))
 }
 
 /// `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3): exactly that. Returns where the
@@ -491,7 +568,7 @@ fn is_authority(value: &[u8]) -> bool {
 /// What follows `[`.
 #[cold]
 fn is_ip_literal_and_port(rest: &[u8]) -> bool {
-    let Some(end) = memchr::memchr(b']', rest) else {
+    let Some(end) = memchr(b']', rest) else {
         return false;
     };
     is_ip_literal(&rest[..end])
@@ -635,8 +712,10 @@ mod tests {
             ),
             (
                 "GET / HTTP/1.1\r\nHost: a\r\nB: c\rd\r\n\r\n",
-                E::FieldSyntax,
+                E::BareCarriageReturn,
             ),
+            ("GET / HTTP/1.1\rHost: a\r\n\r\n", E::BareCarriageReturn),
+            ("GET / HTTP/1.1\r\r\n", E::BareCarriageReturn),
             ("GET / HTTP/1.1\r\n\r\n", E::HostMissing),
             ("GET http://a/ HTTP/1.1\r\n\r\n", E::HostMissing),
             (
@@ -771,6 +850,84 @@ mod tests {
             let mut scan = HeadScan::default();
             let grown = (0..=input.len()).find_map(|end| scan.find(&input[..end], &limits).err());
             assert_eq!(grown, Some(*expected), "{shown}");
+        }
+    }
+
+    /// Whoever speaks another protocol, or mistypes, does not wait for the time-out of a head.
+    #[test]
+    fn a_fault_is_named_with_the_byte_that_makes_it_one() {
+        use ProtocolError as E;
+        let check = |input: &str, expected: E| {
+            let input = input.as_bytes();
+            let shown = input.escape_ascii();
+            assert_eq!(read(input), Err(expected), "{shown}");
+            let before = &input[..input.len() - 1];
+            assert_eq!(read(before), Ok(None), "{shown}, but for its last byte");
+            for split in 0..input.len() {
+                let mut scan = HeadScan::default();
+                assert_eq!(scan.find(&input[..split], &LIMITS), Ok(None), "{shown}");
+                let found = scan.find(input, &LIMITS);
+                assert_eq!(found, Err(expected), "{shown} split at {split}");
+            }
+            // What follows changes nothing.
+            let longer = [input, b"\0\rX\n\r\nHost: a\r\n\r\n"].concat();
+            assert_eq!(read(&longer), Err(expected), "{shown} and more");
+        };
+        check("GET /\r\n", E::RequestLine);
+        check("\r\nGET /\r\n", E::RequestLine);
+        check("HELO x\r\n", E::RequestLine);
+        check("GET /x HTTP/2.0\r\n", E::VersionMajor);
+        check("PRI * HTTP/2.0\r\n", E::VersionMajor);
+        check("GET /x XTTP/1.1\r\n", E::VersionSyntax);
+        check("GET /#x HTTP/1.1\r\n", E::TargetByte);
+        check("GET x HTTP/1.1\r\n", E::TargetForm);
+        check("GET /te\x01", E::TargetByte);
+        check("GET /te\u{7f}", E::TargetByte);
+        check("GE\0", E::RequestLine);
+        check("GET / HTTP/1.1\t", E::VersionSyntax);
+        check("GET /x HTTP/1.1\rX", E::BareCarriageReturn);
+        check("GET /x\r\r", E::BareCarriageReturn);
+        check("\rX", E::MethodToken);
+        let check_field = |line: &str, expected: E| {
+            check(&format!("GET / HTTP/1.1\r\n{line}"), expected);
+            check(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}"), expected);
+        };
+        check_field(" folded\r\n", E::Folded);
+        check_field("\t\r\n", E::Folded);
+        check_field("no colon\r\n", E::FieldSyntax);
+        check_field(": c\r\n", E::FieldSyntax);
+        check_field("B@: c\r\n", E::FieldSyntax);
+        check_field("B: c\0\r\n", E::FieldSyntax);
+        check_field("B : c\r\n", E::SpaceBeforeColon);
+        check_field("B: c\rd", E::BareCarriageReturn);
+        check_field("B: c\n", E::BareLineFeed);
+        let two_hosts = "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nhost: a\r\n";
+        check(two_hosts, E::HostRepeated);
+    }
+
+    proptest::proptest! {
+        /// However a head is cut, it is found in the same place or refused for the same reason.
+        #[test]
+        fn pieces_are_as_good_as_the_whole(
+            pieces in proptest::collection::vec(proptest::sample::select(&[
+                "GET", " ", "/", " HTTP/1.1", "\r\n", "\n", "\r", "Host: a", "A: b", ":", "\t", "x",
+                "\0", "\u{e9}", "/aaaaaaaaaaaaaaaaaaaa",
+            ][..]), 0..12),
+            start in proptest::sample::select(&["", "GET / HTTP/1.1\r\nHost: a\r\n"][..]),
+            end in proptest::sample::select(&["", "\r\n\r\n"][..]),
+            size in 1..4_usize,
+            bytes_max in 8..90_usize,
+            target_bytes_max in 1..20_usize,
+        ) {
+            let limits = HeadLimits { bytes_max, fields_max: 20, target_bytes_max };
+            let input = [start, &pieces.concat(), end].concat();
+            let whole = HeadScan::default().find(input.as_bytes(), &limits);
+            let mut scan = HeadScan::default();
+            let cuts = (0..input.len()).step_by(size).chain([input.len()]);
+            let grown = cuts
+                .map(|cut| scan.find(&input.as_bytes()[..cut], &limits))
+                .find(|found| *found != Ok(None));
+            proptest::prop_assert_eq!(grown.unwrap_or(Ok(None)), whole, "{:?}", input);
         }
     }
 
