@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use super::Job;
 use super::files::{Lookup, needs_slash, serve};
-use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing};
+use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing, listing_unchanged};
 use super::open::{Refusal, Root, Wait};
 use super::options::Symlinks;
 use super::pages;
@@ -26,6 +26,7 @@ use super::policy::Policy;
 use super::resolve::{Media, Named, Resolver, Resource};
 use super::variant::Role;
 use crate::http::head::Known;
+use crate::http::validator::{self, Validators, Verdict};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 
 /// One request that could not be answered without waiting.
@@ -66,16 +67,25 @@ impl Errand {
 }
 
 impl Means {
-    fn list(&self, directory: OwnedFd, key: &[u8], request: &Request<'_>) -> Response {
+    /// A listing has no validator, but it exists: `*` is true of it, and every tag is another one
+    /// (RFC 9110 §13.1.1, §13.1.2).
+    fn list(&self, directory: OwnedFd, key: &[u8], request: &Request<'_>, now: &Tick) -> Response {
+        let response = match validator::evaluate(request, &Validators::default(), now.wall) {
+            Verdict::Proceed => self.listing(directory, key, request),
+            Verdict::NotModified => listing_unchanged(),
+            Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
+        };
+        self.policy.decorate(response, key)
+    }
+
+    fn listing(&self, directory: OwnedFd, key: &[u8], request: &Request<'_>) -> Response {
         let options = ListingOptions {
             hidden: self.policy.hidden,
             at_root: key == b"/",
             format: ListingFormat::of(request),
             link_target: link_target(&self.root, key),
         };
-        let path = String::from_utf8_lossy(key);
-        self.policy
-            .decorate(listing(directory, &path, options), key)
+        listing(directory, &String::from_utf8_lossy(key), options)
     }
 }
 
@@ -108,7 +118,7 @@ impl Lookup for Means {
             }
             Named::NeedsSlash => needs_slash(&self.policy, key, role, request),
             Named::Listing(directory) if role == Role::Itself => {
-                Ok(self.list(directory, key, request))
+                Ok(self.list(directory, key, request, now))
             }
             Named::Listing(_) => Err(Refusal::Status(Status::NOT_FOUND)),
         }

@@ -2,15 +2,57 @@
 //!
 //! *Floor 3.* Everything is compiled in, so that what remains is the server itself.
 
+use crate::http::head::Known;
+use crate::http::validator::{self, Validators, Verdict};
 use crate::http::{Body, HeaderBlock, Request, Response, Status, Tick};
-use crate::service::Reply;
+use crate::service::{Reply, pages};
 
 /// Thirteen bytes of plain text.
-pub fn hello(_: &Request<'_>, _: &Tick) -> Reply {
+pub fn hello(request: &Request<'_>, now: &Tick) -> Reply {
+    // One bit test for everybody who asks for nothing special.
+    if request.has(Known::CONDITIONS)
+        && let Some(response) = unmet(request, now)
+    {
+        return response.into();
+    }
     Reply::Now(Response {
         status: Status::OK,
         fields: HeaderBlock::Static(b"Content-Type: text/plain\r\n"),
         body: Body::Static(b"Hello, World!"),
         close: false,
     })
+}
+
+/// It has no validator, but it exists: `*` is true of it (RFC 9110 §13.1.1, §13.1.2).
+#[cold]
+fn unmet(request: &Request<'_>, now: &Tick) -> Option<Response> {
+    match validator::evaluate(request, &Validators::default(), now.wall) {
+        Verdict::Proceed => None,
+        Verdict::NotModified => Some(Response::new(Status::NOT_MODIFIED)),
+        Verdict::Failed => Some(pages::error_page(Status::PRECONDITION_FAILED, request)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9110 §13.2.1: a server must evaluate them.
+    #[test]
+    fn preconditions_hold_for_it_too() {
+        let check = |field: &str, expected: u16| {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+            let request = Request::parse(head.as_bytes()).unwrap();
+            let Reply::Now(response) = hello(&request, &Tick::for_tests()) else {
+                panic!("answered at once");
+            };
+            assert_eq!(response.status.code(), expected, "{field}");
+        };
+        check("If-Match: *", 200);
+        check("If-Match: \"x\"", 412);
+        check("If-None-Match: *", 304);
+        check("If-None-Match: \"x\"", 200);
+        check("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 200);
+        check("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 200);
+    }
 }

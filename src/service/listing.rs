@@ -134,6 +134,15 @@ fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usi
     .body(body)
 }
 
+/// The answer to a client that wants nothing if there is a listing at all, `If-None-Match: *`: the
+/// fields that a cache must update (RFC 9110 §15.4.5).
+pub(super) fn listing_unchanged() -> Response {
+    Response {
+        fields: HeaderBlock::Static(b"Cache-Control: no-cache\r\nVary: Accept\r\n"),
+        ..Response::new(Status::NOT_MODIFIED)
+    }
+}
+
 /// A directory that cannot be read after all: it was removed meanwhile, or the disk fails.
 fn refusal(error: Errno, format: ListingFormat) -> Response {
     let status = match error {

@@ -140,6 +140,33 @@ fn preconditions_in_their_order() {
     assert_eq!(site.ask("GET", "/none", &["If-None-Match: *"]).status, 404);
 }
 
+/// RFC 9110 §13.2.1: a listing has no validator, but conditions about its being there hold.
+#[test]
+fn preconditions_of_a_listing() {
+    let mut site = Site::filled(&[("d/a", "")], |_| {});
+    for (field, expected) in [
+        ("If-Match: *", 200),
+        ("If-Match: \"x\"", 412),
+        ("If-None-Match: *", 304),
+        ("If-None-Match: \"x\"", 200),
+        ("If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT", 200),
+        ("If-Unmodified-Since: Sun, 09 Sep 2001 01:46:40 GMT", 200),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = site.ask(method, "/d/", &[field]);
+            assert_eq!(answer.status, expected, "{method} {field}");
+            assert_eq!(answer.field("Vary").as_deref(), Some("Accept"));
+            let kept = if expected == 412 {
+                "no-store"
+            } else {
+                "no-cache"
+            };
+            assert_eq!(answer.field("Cache-Control").as_deref(), Some(kept));
+            assert_eq!(answer.body.is_empty(), expected == 304);
+        }
+    }
+}
+
 /// RFC 9110 §15.4.5: what a cache must update, and nothing that describes content.
 fn brief(answer: &Answer, tag: &str) {
     assert_eq!(answer.etag(), tag);
