@@ -164,21 +164,25 @@ impl Accepted {
 /// Only `text/html` or `application/xhtml+xml` by name count. `*/*` is what curl, `fetch()` and
 /// images send, and `text/*` has no known sender: they get a plain line.
 pub fn accepts_html<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
-    values.flat_map(members).any(is_html)
+    let html = [&b"text/html"[..], b"application/xhtml+xml"];
+    media_ranges(values)
+        .any(|(name, weight)| weight > 0 && html.iter().any(|html| name.eq_ignore_ascii_case(html)))
 }
 
-fn is_html(member: &[u8]) -> bool {
-    let mut parameters = member.split(|&b| b == b';');
-    let name = trim_ows(parameters.next().unwrap_or_default());
-    let html = [&b"text/html"[..], b"application/xhtml+xml"];
-    if !html.iter().any(|html| name.eq_ignore_ascii_case(html)) {
-        return false;
-    }
-    // Parameters of the media type come before its weight (§12.5.1).
-    match parameters.find(|parameter| is_weight(trim_ows(parameter))) {
-        None => true,
-        Some(parameter) => weight(parameter).is_some_and(|weight| weight > 0),
-    }
+/// The media ranges of the Accept lines, in their order, with their weights in thousandths. One
+/// whose weight is malformed is not there.
+pub(crate) fn media_ranges<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = (&'a [u8], u16)> {
+    values.flat_map(members).filter_map(|member| {
+        let mut parameters = member.split(|&b| b == b';');
+        let name = trim_ows(parameters.next().unwrap_or_default());
+        // Parameters of the media type come before its weight (§12.5.1).
+        match parameters.find(|parameter| is_weight(trim_ows(parameter))) {
+            None => Some((name, 1000)),
+            Some(parameter) => Some((name, weight(parameter)?)),
+        }
+    })
 }
 
 fn is_weight(parameter: &[u8]) -> bool {

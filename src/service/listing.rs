@@ -35,6 +35,7 @@ use rustix::io::Errno;
 
 use super::Job;
 use super::pages::error_response;
+use crate::http::negotiate::media_ranges;
 use crate::http::{Body, Chunk, Chunks, HeaderBlock, Request, Response, Status, Wake};
 use render::Page;
 
@@ -71,26 +72,26 @@ pub enum ListingFormat {
 }
 
 impl ListingFormat {
-    /// The form a client asks for by name in `Accept`, the first one it names; a page for everybody
-    /// else. Weights are not compared: a client that names two of the three is a browser, which
-    /// puts HTML first.
+    /// The form that a client asks for by name in `Accept`: the one with the largest weight, of
+    /// equals the first, and none that it refuses (RFC 9110 §12.4.2). A page for everybody else.
     pub fn of(request: &Request<'_>) -> Self {
         Self::named_in(request.field_values("Accept"))
     }
 
     fn named_in<'v>(values: impl Iterator<Item = &'v [u8]>) -> Self {
-        values
-            .flat_map(|value| value.split(|&b| b == b','))
-            .find_map(|range| {
-                let name = range.split(|&b| b == b';').next().unwrap_or_default();
-                match name.trim_ascii().to_ascii_lowercase().as_slice() {
-                    b"text/html" => Some(Self::Html),
-                    b"application/json" => Some(Self::Json),
-                    b"text/plain" => Some(Self::Plain),
-                    _ => None,
-                }
-            })
-            .unwrap_or_default()
+        let mut best = (0, Self::default());
+        for (name, weight) in media_ranges(values) {
+            let format = match name.to_ascii_lowercase().as_slice() {
+                b"text/html" => Self::Html,
+                b"application/json" => Self::Json,
+                b"text/plain" => Self::Plain,
+                _ => continue,
+            };
+            if weight > best.0 {
+                best = (weight, format);
+            }
+        }
+        best.1
     }
 }
 
@@ -616,6 +617,24 @@ mod tests {
         check("application/json", ListingFormat::Json);
         check("Application/JSON; q=0.9, */*", ListingFormat::Json);
         check("text/plain", ListingFormat::Plain);
+        // RFC 9110 §12.4.2: weights are compared, 0 refuses, of equals the first counts.
+        check("text/html;q=0, application/json", ListingFormat::Json);
+        check("text/html;q=0.5, text/plain", ListingFormat::Plain);
+        check(
+            "text/plain;q=0.5, application/json;q=0.9",
+            ListingFormat::Json,
+        );
+        check("application/json, text/plain", ListingFormat::Json);
+        check(
+            "text/plain;q=0.3, application/json;q=0.3",
+            ListingFormat::Plain,
+        );
+        check("application/json;q=0", ListingFormat::Html);
+        check(
+            "application/json;q=x, text/plain;q=0.1",
+            ListingFormat::Plain,
+        );
+        check("a/b;c=\"x, text/plain\"", ListingFormat::Html);
         check("", ListingFormat::Html);
     }
 }
