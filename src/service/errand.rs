@@ -33,6 +33,8 @@ use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 pub(super) struct Errand {
     pub(super) request: OwnedRequest,
     pub(super) key: Vec<u8>,
+    /// What is wrong with the path, if it can lead to nothing: see [`serve`].
+    pub(super) refused: Option<Status>,
     /// When it was asked. The clock is not read again, which errs on the safe side: a file that
     /// changed since counts as not settled.
     pub(super) now: Tick,
@@ -55,11 +57,12 @@ impl Errand {
         let Self {
             request,
             key,
+            refused,
             now,
             mut means,
         } = self;
         let (request, policy) = (request.borrow(), Arc::clone(&means.policy));
-        serve(&mut means, &policy, &key, &request, &now).unwrap_or_else(|_| {
+        serve(&mut means, &policy, &key, refused, &request, &now).unwrap_or_else(|_| {
             // A name that is being renamed faster than it can be resolved.
             pages::error_page(Status::SERVICE_UNAVAILABLE, &request)
         })

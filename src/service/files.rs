@@ -185,23 +185,31 @@ impl Files {
     fn look_up(&mut self, path: &str, request: &Request<'_>, now: &Tick) -> Reply {
         let mut key = std::mem::take(&mut self.key);
         let policy = Arc::clone(&self.policy);
-        let reply = match decode_key(path, &mut key) {
-            Err(status) => policy
-                .decorate(pages::error_page(status, request), b"")
-                .into(),
-            Ok(()) => match serve(self, &policy, &key, request, now) {
-                Ok(response) => Reply::Now(response),
-                Err(WouldBlock) => Reply::Later(self.errand(&key, request, now).into_job()),
-            },
+        let refused = decode_key(path, &mut key).err();
+        if refused.is_some() {
+            // Not a key, then: what is left to decide by is the path as it was written.
+            key.clear();
+            key.extend_from_slice(path.as_bytes());
+        }
+        let reply = match serve(self, &policy, &key, refused, request, now) {
+            Ok(response) => Reply::Now(response),
+            Err(WouldBlock) => Reply::Later(self.errand(&key, refused, request, now).into_job()),
         };
         self.key = key;
         reply
     }
 
-    fn errand(&mut self, key: &[u8], request: &Request<'_>, now: &Tick) -> Errand {
+    fn errand(
+        &mut self,
+        key: &[u8],
+        refused: Option<Status>,
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Errand {
         Errand {
             request: request.detached(),
             key: key.to_vec(),
+            refused,
             now: *now,
             means: Means {
                 root: Arc::clone(&self.root),
@@ -301,17 +309,22 @@ impl Lookup for Files {
 }
 
 /// The answer to a GET or HEAD of a key: what it leads to, or what stands in for it.
+///
+/// `refused` is what is wrong with a path that can lead to nothing (`/a%2Fb`, a segment of 300
+/// bytes); `key` then is the path as it was written, and never looked up. It is missing like any
+/// other: an application may have such a route, and a site its own page for what is not there.
 pub(super) fn serve(
     lookup: &mut impl Lookup,
     policy: &Policy,
     key: &[u8],
+    refused: Option<Status>,
     request: &Request<'_>,
     now: &Tick,
 ) -> Result<Response, WouldBlock> {
-    let found = if policy.hides(key) {
-        Err(Refusal::Status(Status::NOT_FOUND))
-    } else {
-        lookup.answer(key, Role::Itself, request, now)
+    let found = match refused {
+        Some(status) => Err(Refusal::Status(status)),
+        None if policy.hides(key) => Err(Refusal::Status(Status::NOT_FOUND)),
+        None => lookup.answer(key, Role::Itself, request, now),
     };
     let status = match found {
         Ok(response) => return Ok(response),

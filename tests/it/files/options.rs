@@ -176,6 +176,16 @@ fn a_single_page_application_answers_navigations_only() {
     );
     check("/missing.js", &[NAVIGATION], (404, "lost"));
     check("/.env", &[NAVIGATION], (404, "lost"));
+    // What no file can be called may be a route all the same; the way up stays refused.
+    let long = format!("/docs/{}", "a".repeat(300));
+    check("/blob/feature%2Fx", &[NAVIGATION], (200, "app"));
+    check("/blob/feature%2Fx/", &[NAVIGATION], (200, "app"));
+    check(&long, &[NAVIGATION], (200, "app"));
+    check("/blob/feature%2Fx.js", &[NAVIGATION], (404, "lost"));
+    check("/blob/feature%2Fx", &["Accept: */*"], (404, "lost"));
+    for refused in ["/../x", "/%2e%2e/x", "/a/../../x", "/%00", "/%zz"] {
+        assert_eq!(site.ask("GET", refused, &[NAVIGATION]).status, 400);
+    }
     let answer = site.ask("GET", "/users/7", &[NAVIGATION]);
     assert_eq!(
         answer.field("Vary").as_deref(),
@@ -208,6 +218,11 @@ fn the_page_of_a_404() {
         }
     }
     site.get("/404.html").expect(200, "lost");
+    // Also of a path that no file can have; of a file by the name that it spells it knows nothing.
+    site.write("a%2Fb", "no");
+    site.get("/a%2Fb").expect(404, "lost");
+    site.get(&format!("/{}", "a".repeat(300)))
+        .expect(404, "lost");
 }
 
 #[test]
