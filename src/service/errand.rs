@@ -2,7 +2,7 @@
 //!
 //! *Floor 3.* Knows how to answer without the loop; does not know on which thread it runs.
 //!
-//! The idea: a [`Job`] owns all it needs, makes the whole answer, and whatever it loaded goes back
+//! The idea: a [`Job`](super::Job) owns all it needs, makes the whole answer, and whatever it loaded goes back
 //! to the loop that asked through a channel. The loop looks into it only while an errand is out,
 //! so a hit pays one comparison. An errand that is dropped unrun (its connection is gone) comes
 //! home empty-handed.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use super::Job;
+use super::Reply;
 use super::files::{Lookup, needs_slash, serve};
 use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing, listing_unchanged};
 use super::open::{Refusal, Root, Wait};
@@ -49,8 +49,8 @@ pub(super) struct Means {
 }
 
 impl Errand {
-    pub(super) fn into_job(self) -> Job {
-        Box::new(move || self.run())
+    pub(super) fn into_reply(self) -> Reply {
+        Reply::Later(Box::new(move || self.run()))
     }
 
     fn run(self) -> Response {

@@ -182,20 +182,28 @@ impl Files {
     }
 
     /// Everything but a hit of a path that is written as it is kept.
-    fn look_up(&mut self, path: &str, request: &Request<'_>, now: &Tick) -> Reply {
-        let mut key = std::mem::take(&mut self.key);
+    fn look_up(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        let mut whole = std::mem::take(&mut self.key);
         let policy = Arc::clone(&self.policy);
-        let refused = decode_key(path, &mut key).err();
+        let refused = decode_key(request.path(), &mut whole).err();
         if refused.is_some() {
             // Not a key, then: what is left to decide by is the path as it was written.
-            key.clear();
-            key.extend_from_slice(path.as_bytes());
+            whole.clear();
+            whole.extend_from_slice(request.path().as_bytes());
         }
-        let reply = match serve(self, &policy, &key, refused, request, now) {
-            Ok(response) => Reply::Now(response),
-            Err(WouldBlock) => Reply::Later(self.errand(&key, refused, request, now).into_job()),
+        let reply = match (policy.key_below_prefix(&whole), refused) {
+            (Some(b""), None) => policy.decorate(redirect(request), b"").into(),
+            (Some(key), _) => match serve(self, &policy, key, refused, request, now) {
+                Ok(response) => Reply::Now(response),
+                Err(WouldBlock) => self.errand(key, refused, request, now).into_reply(),
+            },
+            (None, _) => {
+                let status = refused.unwrap_or(Status::NOT_FOUND);
+                let response = pages::error_page(status, request);
+                policy.decorate(response, b"").into()
+            }
         };
-        self.key = key;
+        self.key = whole;
         reply
     }
 
@@ -233,21 +241,14 @@ impl Service for Files {
         if !matches!(request.method(), Method::Get | Method::Head) {
             return other_method(&self.policy, request).into();
         }
-        let Some(path) = self.policy.below_prefix(request.path()) else {
-            let response = pages::error_page(Status::NOT_FOUND, request);
-            return self.policy.decorate(response, b"").into();
-        };
-        if path.is_empty() {
-            let response = redirect(request);
-            return self.policy.decorate(response, b"").into();
-        }
         // Keys are decoded paths. One without an escape is its own key, if it is anybody's.
-        if memchr::memchr(b'%', path.as_bytes()).is_none()
+        if let Some(path) = self.policy.below_prefix(request.path())
+            && memchr::memchr(b'%', path.as_bytes()).is_none()
             && let Some(response) = self.hit(path.as_bytes(), Role::Itself, request, now)
         {
             return response.into();
         }
-        self.look_up(path, request, now)
+        self.look_up(request, now)
     }
 
     fn cache_tally(&self) -> CacheTally {

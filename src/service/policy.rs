@@ -91,11 +91,24 @@ impl Policy {
         })
     }
 
-    /// The target's path below the prefix. `None`: it is not below it.
+    /// The target's path below the prefix, if it is written so that it certainly is; else its key
+    /// decides, see [`Self::key_below_prefix`].
     pub(super) fn below_prefix<'c>(&self, path: &'c str) -> Option<&'c str> {
-        let rest = path.strip_prefix(self.prefix.as_str())?;
-        // PITFALL: with `/app` as prefix, `/apple` is not below it.
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        if self.prefix.is_empty() {
+            return Some(path);
+        }
+        let rest = below(&self.prefix, path.as_bytes())?;
+        // A dot segment may lead out again.
+        let plain = !rest.windows(2).any(|pair| matches!(pair, b"/." | b"//"));
+        let rest = &path[path.len() - rest.len()..];
+        (plain && !rest.contains('%')).then_some(rest)
+    }
+
+    /// The key of a file, from the key of the whole path: decoded and without dot segments, so that
+    /// all spellings of a path are below the prefix or none is (RFC 3986 §6.2.2). `None`: it is not
+    /// below it.
+    pub(super) fn key_below_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        below(&self.prefix, key)
     }
 
     /// Whether a path has a name that starts with a dot and is not to be seen. What is hidden
@@ -227,6 +240,13 @@ impl Fields<'_> {
     }
 }
 
+/// What follows `prefix` in `path`: nothing, or something that begins with a slash.
+fn below<'p>(prefix: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(prefix.as_bytes())?;
+    // PITFALL: with `/app` as prefix, `/apple` is not below it.
+    (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+}
+
 /// The lines of an encoded block, each with its CRLF.
 pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block.split_inclusive(|&b| b == b'\n')
@@ -343,7 +363,11 @@ fn check_prefix(prefix: &str) -> io::Result<()> {
     if prefix.is_empty() {
         return Ok(());
     }
-    if !prefix.starts_with('/') || prefix.ends_with('/') || !prefix.bytes().all(plain) {
+    let odd_name = |name| matches!(name, "" | "." | "..");
+    if !prefix.starts_with('/')
+        || prefix[1..].split('/').any(odd_name)
+        || !prefix.bytes().all(plain)
+    {
         return Err(invalid(format!(
             "the prefix {prefix:?} is not like /this or /this/one"
         )));

@@ -125,7 +125,9 @@ fn wishes_that_are_refused_at_the_start() {
     });
     check("a***", &|config| config.immutable = vec!["a***".into()]);
     check("app", &|config| config.prefix = "app".into());
-    check("/app/", &|config| config.prefix = "/app/".into());
+    for prefix in ["/app/", "/", "//app", "/a//b", "/./app", "/app/.."] {
+        check(prefix, &|config| config.prefix = prefix.into());
+    }
     check("js", &|config| {
         config.mime = vec![("js".into(), "a\nb".into())];
     });
@@ -311,11 +313,59 @@ fn a_prefix() {
             (308, Some(location))
         );
     }
-    for outside in ["/", "/a.txt", "/apple", "/app2/a.txt"] {
+    for outside in ["/", "/a.txt", "/apple", "/app2/a.txt", "/x/app/a.txt"] {
         assert_eq!(site.get(outside).status, 404, "{outside}");
     }
-    // The way up ends at the mount, not at the root it was mounted in.
-    assert_eq!(site.get("/app/../a.txt").status, 400);
+    // RFC 3986 §6.2.2: one path in many spellings. Twice, for the cache.
+    for _ in 0..2 {
+        for same in [
+            "/app/a.txt",
+            "/%61pp/a.txt",
+            "/ap%70/%61.txt",
+            "//app/a.txt",
+            "/app//a.txt",
+            "/./app/./a.txt",
+            "/x/../app/a.txt",
+            "/app/../app/a.txt",
+            "/app/x/../a.txt",
+            "/app/dir/%2e%2e/a.txt",
+        ] {
+            site.get(same).expect(200, "a");
+        }
+    }
+    for root in ["/app/.", "/app/dir/..", "/%61pp/", "/app//", "/x/%2E./app/"] {
+        site.get(root).expect(200, "home");
+    }
+    let answer = site.get("/%61pp");
+    assert_eq!(
+        (answer.status, answer.field("Location").as_deref()),
+        (308, Some("./%61pp/"))
+    );
+    // The way up leads out of the mount, where there is nothing, and never above the root.
+    for outside in ["/app/..", "/app/../", "/app/../a.txt", "/app/%2e%2e/a.txt"] {
+        site.get(outside).expect(404, "404 Not Found\n");
+    }
+    for above in ["/../app/a.txt", "/app/../../app/a.txt", "/app/%zz", "/%"] {
+        assert_eq!(site.get(above).status, 400, "{above}");
+    }
+}
+
+#[test]
+fn an_application_below_a_prefix_does_not_answer_beside_it() {
+    let mut site = Site::filled(&[("index.html", "app")], |config| {
+        config.prefix = "/app".into();
+        config.spa = Some("index.html".into());
+    });
+    for route in ["/app/r", "/%61pp/r", "/app/a%2Fb"] {
+        site.ask("GET", route, &[NAVIGATION]).expect(200, "app");
+    }
+    for beside in ["/r", "/apple/r", "/b/a%2Fb", "/app/../r"] {
+        assert_eq!(
+            site.ask("GET", beside, &[NAVIGATION]).status,
+            404,
+            "{beside}"
+        );
+    }
 }
 
 #[test]
