@@ -64,7 +64,8 @@ impl Errand {
         let (request, policy) = (request.borrow(), Arc::clone(&means.policy));
         serve(&mut means, &policy, &key, refused, &request, &now).unwrap_or_else(|_| {
             // A name that is being renamed faster than it can be resolved.
-            pages::error_page(Status::SERVICE_UNAVAILABLE, &request)
+            let busy = pages::error_page(Status::SERVICE_UNAVAILABLE, &request);
+            policy.decorate(busy, b"")
         })
     }
 }

@@ -19,7 +19,8 @@ use crate::http::{Body, HeaderBlock, Request, Response, Status};
 
 /// The answer for `status`: a page for browsers, one plain line for everybody else.
 ///
-/// Fields that a status requires (`Allow` of 405, `Content-Range` of 416) are the caller's to add.
+/// Fields that a status requires (`Allow` of 405, `Content-Range` of 416) are the caller's to add,
+/// and so is what stands on every answer, `nosniff` for one.
 ///
 /// `no-store`, because 404, 405, 410, 414 and 501 may be cached without being asked (RFC 9110
 /// §15.1), and a file that appears should be seen by the very next request. There is no validator
@@ -109,10 +110,10 @@ pub fn escape_html(text: &str) -> Cow<'_, str> {
 }
 
 const PLAIN_FIELDS: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\
-    Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n";
+    Cache-Control: no-store\r\nVary: Accept\r\n";
 
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
-    Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n\
+    Cache-Control: no-store\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n";
 
 const ERROR_STYLE: &str = "\
@@ -156,7 +157,6 @@ mod tests {
             assert_eq!(response.status, Status::NOT_FOUND);
             assert!(fields(response).contains("Vary: Accept\r\n"));
             assert!(fields(response).contains("Cache-Control: no-store\r\n"));
-            assert!(fields(response).contains("X-Content-Type-Options: nosniff\r\n"));
         }
     }
 

@@ -15,7 +15,7 @@ use glob::{MatchOptions, Pattern};
 use super::mime;
 use super::options::{EtagMode, FilesConfig, HeaderRule};
 use crate::http::response::is_framing_field;
-use crate::http::{HeaderBlock, Request, Response, negotiate};
+use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 
 /// A [`FilesConfig`], ready for use.
 #[derive(Debug)]
@@ -32,12 +32,10 @@ pub(super) struct Policy {
     pub(super) spa: Option<Vec<u8>>,
     pub(super) not_found: Option<Vec<u8>>,
     pub(super) cors: bool,
-    cross_origin_isolated: bool,
-    nosniff: bool,
+    common: Common,
     charset: bool,
     cache_control: String,
     immutable: Vec<Glob>,
-    rules: Vec<Rule>,
     mime: Vec<(String, String)>,
 }
 
@@ -73,19 +71,13 @@ impl Policy {
             prefix: config.prefix.clone(),
             single,
             cors: config.cors,
-            cross_origin_isolated: config.cross_origin_isolated,
-            nosniff: config.nosniff,
+            common: Common::new(config)?,
             charset: config.charset,
             cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
             immutable: config
                 .immutable
                 .iter()
                 .map(|glob| Glob::new(glob))
-                .collect::<Result<_, _>>()?,
-            rules: config
-                .headers
-                .iter()
-                .map(Rule::new)
                 .collect::<Result<_, _>>()?,
             mime: config.mime.clone(),
         })
@@ -134,7 +126,11 @@ impl Policy {
     /// The type of the file at `path`: a user's Content-Type rule, else by its name.
     pub(super) fn content_type(&self, path: &[u8]) -> String {
         let text = String::from_utf8_lossy(path);
-        match self.rules_for(&text).find(|rule| rule.is("content-type")) {
+        match self
+            .common
+            .rules_for(&text)
+            .find(|rule| rule.is("content-type"))
+        {
             Some(rule) => rule.value.clone(),
             None => mime::content_type(path, &self.mime, self.charset),
         }
@@ -152,6 +148,46 @@ impl Policy {
 
     /// Begins the fields of an answer about `path`, a path without its leading slash.
     pub(super) fn fields(&self, path: &[u8]) -> Fields<'_> {
+        self.common.fields(path)
+    }
+
+    /// See [`Common::put`].
+    pub(super) fn put_common(&self, fields: &mut Fields<'_>) {
+        self.common.put(fields);
+    }
+
+    /// Adds what stands on every answer to one that was made elsewhere: an error, a redirect, a
+    /// listing.
+    pub(super) fn decorate(&self, response: Response, key: &[u8]) -> Response {
+        self.common.decorate(response, key)
+    }
+}
+
+/// What stands on every answer, errors too: a browser must be allowed to see an error before a
+/// script can report it. This is the one place that writes these fields.
+#[derive(Debug)]
+pub(super) struct Common {
+    nosniff: bool,
+    cors: bool,
+    cross_origin_isolated: bool,
+    rules: Vec<Rule>,
+}
+
+impl Common {
+    fn new(config: &FilesConfig) -> io::Result<Self> {
+        Ok(Self {
+            nosniff: config.nosniff,
+            cors: config.cors,
+            cross_origin_isolated: config.cross_origin_isolated,
+            rules: config
+                .headers
+                .iter()
+                .map(Rule::new)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn fields(&self, path: &[u8]) -> Fields<'_> {
         let text = String::from_utf8_lossy(path);
         Fields {
             bytes: Vec::with_capacity(320),
@@ -159,9 +195,7 @@ impl Policy {
         }
     }
 
-    /// The fields that stand on every answer, errors too: a browser must be allowed to see an
-    /// error before a script can report it.
-    pub(super) fn put_common(&self, fields: &mut Fields<'_>) {
+    fn put(&self, fields: &mut Fields<'_>) {
         if self.nosniff {
             fields.put("X-Content-Type-Options", "nosniff");
         }
@@ -181,20 +215,18 @@ impl Policy {
         }
     }
 
-    /// Adds the same to an answer that was made elsewhere: an error, a redirect, a listing.
-    pub(super) fn decorate(&self, mut response: Response, key: &[u8]) -> Response {
+    fn decorate(&self, mut response: Response, key: &[u8]) -> Response {
         let path = key.strip_prefix(b"/").unwrap_or(key);
-        if self.rules.is_empty() && !self.cors && !self.cross_origin_isolated {
-            return response;
-        }
         let mut fields = self.fields(path);
-        self.put_common(&mut fields);
         for line in lines(response.fields.as_bytes()) {
-            if !fields.stands_for(line) {
+            if !fields.replace(line) {
                 fields.bytes.extend_from_slice(line);
             }
         }
-        response.fields = HeaderBlock::Owned(fields.finish(|rule| !rule.is_content_type()));
+        self.put(&mut fields);
+        let brief = response.status == Status::NOT_MODIFIED;
+        let wanted = |rule: &Rule| !(rule.is_content_type() || brief && rule.is_about_content());
+        response.fields = HeaderBlock::Owned(fields.finish(wanted));
         response
     }
 
@@ -231,12 +263,12 @@ impl Fields<'_> {
         self.bytes
     }
 
-    /// Whether a line of an answer made elsewhere is said by us, or by a rule, already. Only the
-    /// type stays what it was: a rule means the files it matches, not the page of an error.
-    fn stands_for(&self, line: &[u8]) -> bool {
+    /// Whether a rule stands instead of a line of an answer made elsewhere. Only the type stays
+    /// what it was: a rule means the files it matches, not the page of an error.
+    fn replace(&self, line: &[u8]) -> bool {
         let ruled =
             |rule: &&Rule| !rule.is_content_type() && !rule.adds_up() && names(line, &rule.name);
-        self.rules.iter().any(ruled) || lines(&self.bytes).any(|said| same_name(said, line))
+        self.rules.iter().any(ruled)
     }
 }
 
@@ -258,12 +290,6 @@ pub(super) fn names(line: &[u8], name: &str) -> bool {
         .is_some_and(|(start, rest)| {
             start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":")
         })
-}
-
-fn same_name(a: &[u8], b: &[u8]) -> bool {
-    let name =
-        |line: &[u8]| memchr::memchr(b':', line).map(|colon| line[..colon].to_ascii_lowercase());
-    name(a) == name(b)
 }
 
 fn put_line(bytes: &mut Vec<u8>, name: &str, value: &str) {

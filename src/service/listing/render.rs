@@ -27,11 +27,11 @@ pub(super) const fn fields(format: ListingFormat) -> &'static [u8] {
         ListingFormat::Html => HTML_FIELDS,
         ListingFormat::Json => {
             b"Content-Type: application/json\r\nCache-Control: no-cache\r\n\
-              Vary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+              Vary: Accept\r\n"
         }
         ListingFormat::Plain => {
             b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\n\
-              Vary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+              Vary: Accept\r\n"
         }
     }
 }
@@ -348,7 +348,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
-    Cache-Control: no-cache\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n\
+    Cache-Control: no-cache\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
     style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
     script-src 'sha256-ERVE4pPJm5fnrfwiOsEvIBlmYbDvaFJ5xDbfVopmQ5Y='\r\n";

@@ -293,6 +293,35 @@ fn isolation_types_charset_and_sniffing() {
     );
     assert_eq!(page.field("Content-Type").as_deref(), Some("text/html"));
     assert_eq!(page.field("X-Content-Type-Options"), None);
+    // The same on whatever else can be answered: a listing, a redirect, errors, no content at all.
+    let check = |site: &mut Site, expected: Option<&str>| {
+        site.write("d/a", "a");
+        for (method, target, status, fields) in [
+            ("GET", "/a.ts", 200, &[][..]),
+            ("GET", "/d/", 200, &[]),
+            ("GET", "/d/", 200, &["Accept: text/html"]),
+            ("GET", "/d/", 200, &["Accept: application/json"]),
+            ("GET", "/d/", 304, &["If-None-Match: *"]),
+            ("GET", "/d/", 412, &["If-Match: \"x\""]),
+            ("GET", "/d", 308, &[]),
+            ("GET", "/none", 404, &[]),
+            ("GET", "/none", 404, &["Accept: text/html"]),
+            ("GET", "/d/a", 416, &["Range: bytes=9-"]),
+            ("GET", "/d/a", 206, &["Range: bytes=0-0"]),
+            ("GET", "/%zz", 400, &[]),
+            ("POST", "/d/a", 405, &[]),
+            ("BREW", "/d/a", 501, &[]),
+            ("OPTIONS", "/d/a", 204, &[]),
+        ] {
+            let answer = site.ask(method, target, fields);
+            assert_eq!(answer.status, status, "{method} {target} {fields:?}");
+            let found = answer.field("X-Content-Type-Options");
+            assert_eq!(found.as_deref(), expected, "{method} {target} {fields:?}");
+        }
+    };
+    check(&mut site, None);
+    let mut usual = Site::filled(&[("a.ts", "")], |_| {});
+    check(&mut usual, Some("nosniff"));
     let script = site.get("/a.ts");
     assert_eq!(
         script.field("Content-Type").as_deref(),
