@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::buffers::{Answers, LOGGED_LINE_MAX};
 use super::{Cause, CloseReason, Connection, Phase};
-use crate::http::{Body, Method, ProtocolError, Request, Response, Status, Tick};
+use crate::http::{Body, HeaderBlock, Method, ProtocolError, Request, Response, Status, Tick};
 
 /// One answer that is out, for the access line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -193,10 +193,12 @@ impl Connection {
         self.refuse_with(response, CloseReason::Truncated, now);
     }
 
-    fn refuse_with(&mut self, response: Response, reason: CloseReason, now: &Tick) {
+    fn refuse_with(&mut self, mut response: Response, reason: CloseReason, now: &Tick) {
         let Some(buffers) = &mut self.buffers else {
             return self.over(reason);
         };
+        let fields = [response.fields.as_bytes(), &self.limits.refusal_fields];
+        response.fields = HeaderBlock::Owned(fields.concat());
         if self.phase == Phase::AwaitHead {
             let line = buffers.inbox.line_of_refused(buffers.refusable);
             let is_head = line.starts_with(b"HEAD ");

@@ -1,6 +1,6 @@
-//! What one connection may cost, in bytes, fields and time.
+//! What one connection may cost, in bytes, fields and time, and what it says when that is too much.
 //!
-//! *Floor 1.* Numbers only; who enforces which is named at each. `--help` and the README repeat
+//! *Floor 1.* Plain values; who enforces which is named at each. `--help` and the README repeat
 //! the defaults.
 
 use std::time::Duration;
@@ -46,6 +46,9 @@ pub struct Limits {
     pub report_finished: bool,
     /// Whether they come with their request lines, at the price of an allocation each.
     pub report_lines: bool,
+    /// Fields of every refusal, encoded like a [`HeaderBlock`](crate::http::HeaderBlock): a refusal
+    /// is made here, without the service. No framing fields, and no Content-Type.
+    pub refusal_fields: Box<[u8]>,
 }
 
 impl Default for Limits {
@@ -69,6 +72,11 @@ impl Default for Limits {
             close_always: false,
             report_finished: false,
             report_lines: true,
+            refusal_fields: REFUSAL_FIELDS.into(),
         }
     }
 }
+
+/// 414 and 501 may be stored without being asked (RFC 9110 §15.1), and a refusal is about bytes
+/// that the next client need not send.
+const REFUSAL_FIELDS: &[u8] = b"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";

@@ -465,6 +465,13 @@ fn check_head(answer: &Answer) -> Result<(), String> {
     if answer.status == 405 && answer.values("Allow").is_empty() {
         return fail("405 without Allow (RFC 9110 §15.5.6)");
     }
+    let refused = matches!(answer.status, 400 | 408 | 413 | 414 | 417 | 431 | 505);
+    if refused && answer.values("Cache-Control") != ["no-store"] {
+        return fail("a refusal that may be stored (RFC 9110 §15.1)");
+    }
+    if refused && answer.values("X-Content-Type-Options") != ["nosniff"] {
+        return fail("a refusal whose type may be guessed");
+    }
     Ok(())
 }
 
