@@ -19,7 +19,8 @@ use httpoll::config::{Backend, Config, ListenAddr, LogMode, ProxyProtocol, Trust
 use httpoll::confine::Sandbox;
 use httpoll::conn::Limits;
 use httpoll::service::{
-    EtagMode, Files, FilesConfig, HeaderRule, HostName, Hosts, Router, Service, Symlinks, hello,
+    Decoration, EtagMode, Files, FilesConfig, HeaderRule, Hello, HostName, Hosts, Router, Service,
+    Symlinks, hello,
 };
 
 pub(crate) mod startup;
@@ -228,6 +229,8 @@ pub(crate) struct Plan {
     pub(crate) files: Option<FilesConfig>,
     /// Whether hello is served.
     pub(crate) hello: bool,
+    /// What stands on every answer, whoever makes it.
+    pub(crate) decoration: Decoration,
     /// The names it answers to; any if there are none.
     pub(crate) hosts: Vec<HostName>,
     /// Whom to become once the ports are bound.
@@ -266,41 +269,62 @@ pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + 
     };
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
+    let decoration = plan.decoration.clone();
     Ok(move || -> Box<dyn Service> {
         let service: Box<dyn Service> = match files.clone() {
-            None => Box::new(Router::new().get("/", hello)),
+            None => Box::new(router_of_hello("/", &decoration)),
             Some(files) if with_hello => {
-                Box::new(Router::new().get("/hello", hello).otherwise(files))
+                Box::new(router_of_hello("/hello", &decoration).otherwise(files))
             }
             Some(files) => Box::new(files),
         };
         match hosts.is_empty() {
             true => service,
-            false => Box::new(Hosts::new(Arc::clone(&hosts), service)),
+            false => {
+                let hosts = Hosts::new(Arc::clone(&hosts), service);
+                Box::new(hosts.decorated(decoration.clone()))
+            }
         }
     })
 }
 
+/// The smallest answer stays the smallest, unless fields were asked for.
+fn router_of_hello(path: &str, decoration: &Decoration) -> Router {
+    let router = Router::new().decorated(decoration.clone());
+    match decoration.is_usual() {
+        true => router.get(path, hello),
+        false => router.get(path, Hello::new(decoration.clone())),
+    }
+}
+
 impl Options {
     fn plan(self) -> Result<Plan, Refusal> {
-        let config = self.config().map_err(Refusal::Usage)?;
+        let mut config = self.config().map_err(Refusal::Usage)?;
         let hello = self.serving.hello;
         let root = match self.dir {
             None if hello => None,
             dir => Some(dir.unwrap_or_else(|| ".".into())),
         };
-        let files = match root {
-            None => None,
-            Some(root) => {
-                let single_file = is_single_file(&root).map_err(Refusal::Start)?;
-                let files = files_config(root, single_file, self.files, self.caching);
-                Some(files.map_err(Refusal::Usage)?)
-            }
+        let serves_files = root.is_some();
+        let single_file = match &root {
+            Some(root) => is_single_file(root).map_err(Refusal::Start)?,
+            None => false,
         };
+        let root = root.unwrap_or_default();
+        let files = files_config(root, single_file, self.files, self.caching);
+        let files = files.map_err(Refusal::Usage)?;
+        // Fields are for every answer, so also for those of hello and of the connection itself.
+        let decoration = Decoration::new(&files)
+            .map_err(|error| Refusal::Start(format!("cannot add a field: {error}")))?;
+        config.limits = Arc::new(Limits {
+            refusal_fields: decoration.refusal_fields(),
+            ..Limits::clone(&config.limits)
+        });
         Ok(Plan {
             config,
-            files,
+            files: serves_files.then_some(files),
             hello,
+            decoration,
             hosts: self.trust.allow_host,
             user: self.rights.user,
             sandbox: self.rights.sandbox,

@@ -2,10 +2,12 @@
 //!
 //! *Floor 3.* Everything is compiled in, so that what remains is the server itself.
 
+use std::sync::Arc;
+
 use crate::http::head::Known;
 use crate::http::validator::{self, Validators, Verdict};
 use crate::http::{Body, HeaderBlock, Request, Response, Status, Tick};
-use crate::service::{Reply, pages};
+use crate::service::{Decoration, Reply, Service, pages};
 
 /// Thirteen bytes of plain text.
 pub fn hello(request: &Request<'_>, now: &Tick) -> Reply {
@@ -15,13 +17,46 @@ pub fn hello(request: &Request<'_>, now: &Tick) -> Reply {
     {
         return response.into();
     }
-    Reply::Now(Response {
+    greeting(HeaderBlock::Static(FIELDS)).into()
+}
+
+/// [`hello`] with the fields that a user wants on every answer: encoded once, so that it allocates
+/// as little.
+pub struct Hello {
+    decoration: Decoration,
+    fields: Arc<[u8]>,
+}
+
+impl Hello {
+    /// With these fields.
+    pub fn new(decoration: Decoration) -> Self {
+        let response = decoration.apply(greeting(HeaderBlock::Static(FIELDS)));
+        let fields = response.fields.as_bytes().into();
+        Self { decoration, fields }
+    }
+}
+
+impl Service for Hello {
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        if request.has(Known::CONDITIONS)
+            && let Some(response) = unmet(request, now)
+        {
+            return self.decoration.apply(response).into();
+        }
+        greeting(HeaderBlock::Shared(Arc::clone(&self.fields))).into()
+    }
+}
+
+const fn greeting(fields: HeaderBlock) -> Response {
+    Response {
         status: Status::OK,
-        fields: HeaderBlock::Static(b"Content-Type: text/plain\r\n"),
+        fields,
         body: Body::Static(b"Hello, World!"),
         close: false,
-    })
+    }
 }
+
+const FIELDS: &[u8] = b"Content-Type: text/plain\r\n";
 
 /// It has no validator, but it exists: `*` is true of it (RFC 9110 §13.1.1, §13.1.2).
 #[cold]

@@ -20,7 +20,7 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use super::{CacheTally, Reply, Service, pages};
+use super::{CacheTally, Decoration, Reply, Service, pages};
 use crate::http::{Request, Status, Tick};
 
 /// A host as it is compared: without port, without the dot of the root, in lower case; an IPv6
@@ -88,14 +88,25 @@ fn without_root(name: &str) -> &str {
 /// ```
 pub struct Hosts<S> {
     names: Arc<[HostName]>,
+    decoration: Decoration,
     service: S,
 }
 
 impl<S: Service> Hosts<S> {
     /// Lets requests for one of `names` through to `service`.
     pub fn new(names: impl Into<Arc<[HostName]>>, service: S) -> Self {
-        let names = names.into();
-        Self { names, service }
+        Self {
+            names: names.into(),
+            decoration: Decoration::default(),
+            service,
+        }
+    }
+
+    /// Puts these fields on the 421.
+    #[must_use]
+    pub fn decorated(mut self, decoration: Decoration) -> Self {
+        self.decoration = decoration;
+        self
     }
 }
 
@@ -105,7 +116,8 @@ impl<S: Service> Service for Hosts<S> {
         if self.names.iter().any(|name| name.matches(host)) {
             return self.service.call(request, now);
         }
-        pages::error_page(Status::MISDIRECTED_REQUEST, request).into()
+        let response = pages::error_page(Status::MISDIRECTED_REQUEST, request);
+        self.decoration.apply(response).into()
     }
 
     fn cache_tally(&self) -> CacheTally {

@@ -6,6 +6,7 @@
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
 mod cache;
+mod decoration;
 mod errand;
 mod files;
 mod hello;
@@ -23,8 +24,9 @@ mod resolve;
 mod router;
 mod variant;
 
+pub use decoration::Decoration;
 pub use files::Files;
-pub use hello::hello;
+pub use hello::{Hello, hello};
 pub use hosts::{HostName, Hosts};
 pub use options::{EtagMode, FilesConfig, HeaderRule, Symlinks};
 pub use router::Router;

@@ -128,7 +128,7 @@ impl Policy {
         let text = String::from_utf8_lossy(path);
         match self
             .common
-            .rules_for(&text)
+            .rules_for(Some(&text))
             .find(|rule| rule.is("content-type"))
         {
             Some(rule) => rule.value.clone(),
@@ -148,7 +148,7 @@ impl Policy {
 
     /// Begins the fields of an answer about `path`, a path without its leading slash.
     pub(super) fn fields(&self, path: &[u8]) -> Fields<'_> {
-        self.common.fields(path)
+        self.common.fields(Some(path))
     }
 
     /// See [`Common::put`].
@@ -159,7 +159,8 @@ impl Policy {
     /// Adds what stands on every answer to one that was made elsewhere: an error, a redirect, a
     /// listing.
     pub(super) fn decorate(&self, response: Response, key: &[u8]) -> Response {
-        self.common.decorate(response, key)
+        let path = key.strip_prefix(b"/").unwrap_or(key);
+        self.common.decorate(response, Some(path))
     }
 }
 
@@ -173,8 +174,19 @@ pub(super) struct Common {
     rules: Vec<Rule>,
 }
 
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            nosniff: true,
+            cors: false,
+            cross_origin_isolated: false,
+            rules: Vec::new(),
+        }
+    }
+}
+
 impl Common {
-    fn new(config: &FilesConfig) -> io::Result<Self> {
+    pub(super) fn new(config: &FilesConfig) -> io::Result<Self> {
         Ok(Self {
             nosniff: config.nosniff,
             cors: config.cors,
@@ -187,11 +199,16 @@ impl Common {
         })
     }
 
-    fn fields(&self, path: &[u8]) -> Fields<'_> {
-        let text = String::from_utf8_lossy(path);
+    /// Whether no field was asked for, nor `nosniff` refused.
+    pub(super) fn is_usual(&self) -> bool {
+        self.nosniff && !self.cors && !self.cross_origin_isolated && self.rules.is_empty()
+    }
+
+    fn fields(&self, path: Option<&[u8]>) -> Fields<'_> {
+        let text = path.map(String::from_utf8_lossy);
         Fields {
             bytes: Vec::with_capacity(320),
-            rules: self.rules_for(&text).collect(),
+            rules: self.rules_for(text.as_deref()).collect(),
         }
     }
 
@@ -215,8 +232,8 @@ impl Common {
         }
     }
 
-    fn decorate(&self, mut response: Response, key: &[u8]) -> Response {
-        let path = key.strip_prefix(b"/").unwrap_or(key);
+    /// Adds them, and the rules for `path`; without one, those that are for all.
+    pub(super) fn decorate(&self, mut response: Response, path: Option<&[u8]>) -> Response {
         let mut fields = self.fields(path);
         for line in lines(response.fields.as_bytes()) {
             if !fields.replace(line) {
@@ -230,10 +247,11 @@ impl Common {
         response
     }
 
-    fn rules_for<'p>(&'p self, path: &str) -> impl Iterator<Item = &'p Rule> {
+    fn rules_for<'p>(&'p self, path: Option<&str>) -> impl Iterator<Item = &'p Rule> {
+        let is_for = move |glob: &Glob| path.is_some_and(|path| glob.matches(path));
         self.rules
             .iter()
-            .filter(move |rule| rule.glob.as_ref().is_none_or(|glob| glob.matches(path)))
+            .filter(move |rule| rule.glob.as_ref().is_none_or(is_for))
     }
 }
 

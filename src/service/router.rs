@@ -7,7 +7,7 @@
 //! *Read next:* `hello.rs`, `files.rs`.
 
 use crate::http::{Method, Request, Response, Status, Tick};
-use crate::service::{CacheTally, Reply, Service, pages};
+use crate::service::{CacheTally, Decoration, Reply, Service, pages};
 
 /// Routes requests to services.
 ///
@@ -26,6 +26,7 @@ use crate::service::{CacheTally, Reply, Service, pages};
 #[derive(Default)]
 pub struct Router {
     routes: Vec<Route>,
+    decoration: Decoration,
     fallback: Option<Box<dyn Service>>,
 }
 
@@ -102,6 +103,13 @@ impl Router {
         self.route(Method::Get, path, service)
     }
 
+    /// Puts these fields on the answers that it makes itself: errors, and those to OPTIONS.
+    #[must_use]
+    pub fn decorated(mut self, decoration: Decoration) -> Self {
+        self.decoration = decoration;
+        self
+    }
+
     /// What answers when no route matches.
     #[must_use]
     pub fn otherwise(mut self, service: impl Service) -> Self {
@@ -115,21 +123,23 @@ impl Service for Router {
         let method = request.method();
         let path = request.path();
         if path == "*" {
-            return about_the_server();
+            return self.decoration.apply(about_the_server()).into();
         }
         if let Some(route) = self.routes.iter_mut().find(|route| route.matches(path)) {
             if let Some(service) = route.service(method) {
                 return service.call(request, now);
             }
-            return refuse(route, method, request);
+            return self.decoration.apply(refuse(route, method, request)).into();
         }
-        match &mut self.fallback {
-            Some(fallback) => fallback.call(request, now),
-            None if method == Method::Other => {
-                pages::error_page(Status::NOT_IMPLEMENTED, request).into()
-            }
-            None => pages::error_page(Status::NOT_FOUND, request).into(),
+        if let Some(fallback) = &mut self.fallback {
+            return fallback.call(request, now);
         }
+        let status = match method {
+            Method::Other => Status::NOT_IMPLEMENTED,
+            _ => Status::NOT_FOUND,
+        };
+        let response = pages::error_page(status, request);
+        self.decoration.apply(response).into()
     }
 
     fn cache_tally(&self) -> CacheTally {
@@ -140,21 +150,19 @@ impl Service for Router {
 }
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
-fn about_the_server() -> Reply {
-    Response::new(Status::NO_CONTENT)
-        .field("Allow", "GET, HEAD, OPTIONS")
-        .into()
+fn about_the_server() -> Response {
+    Response::new(Status::NO_CONTENT).field("Allow", "GET, HEAD, OPTIONS")
 }
 
 /// A path that exists, but not for this method.
-fn refuse(route: &Route, method: Method, request: &Request<'_>) -> Reply {
+fn refuse(route: &Route, method: Method, request: &Request<'_>) -> Response {
     let response = match method {
         Method::Options => Response::new(Status::NO_CONTENT),
         // A method we have never heard of is not this path's business (RFC 9110 §9.1).
-        Method::Other => return pages::error_page(Status::NOT_IMPLEMENTED, request).into(),
+        Method::Other => return pages::error_page(Status::NOT_IMPLEMENTED, request),
         _ => pages::error_page(Status::METHOD_NOT_ALLOWED, request),
     };
-    response.field("Allow", &route.allow()).into()
+    response.field("Allow", &route.allow())
 }
 
 #[cfg(test)]

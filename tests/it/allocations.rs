@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use httpoll::conn::{Buffers, Connection, Limits, Step, Transmit};
 use httpoll::http::Tick;
-use httpoll::service::{Reply, Router, Service, hello};
+use httpoll::service::{Decoration, FilesConfig, Hello, Reply, Router, Service, hello};
 
 /// How often `work` asked for memory, on this thread.
 pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (usize, T) {
@@ -59,11 +59,11 @@ struct Carried {
 }
 
 impl Carried {
-    fn new() -> Self {
+    fn new(router: Router) -> Self {
         let now = Tick::for_tests();
         Self {
             conn: Connection::new(Arc::new(Limits::default()), &now),
-            router: Router::new().get("/", hello),
+            router,
             pool: Some(Box::default()),
             now,
         }
@@ -95,17 +95,29 @@ fn hello_allocates_nothing() {
     let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let fields = "User-Agent: x\r\nAccept: */*\r\nAccept-Encoding: gzip, br\r\nCookie: a=b\r\n\r\n";
     let absolute = "GET http://a:80/?b HTTP/1.1\r\nHost: b\r\n\r\n";
-    let mut carried = Carried::new();
-    for input in [
+    let inputs = [
         get.to_owned(),
         get.repeat(16),
         absolute.to_owned(),
         [get.trim_end(), "\r\n", fields].concat(),
         ["\r\n", get].concat(),
-    ] {
-        let sent = carried.turn(input.as_bytes());
-        assert!(sent > 0 && !carried.conn.has_buffers(), "{input:?}");
-        let (count, again) = counted(|| carried.turn(input.as_bytes()));
-        assert_eq!((count, again), (0, sent), "{input:?}");
+    ];
+    let config = FilesConfig {
+        cors: true,
+        ..FilesConfig::default()
+    };
+    let decorated = Hello::new(Decoration::new(&config).unwrap());
+    let (plain, decorated) = (
+        Router::new().get("/", hello),
+        Router::new().get("/", decorated),
+    );
+    for router in [plain, decorated] {
+        let mut carried = Carried::new(router);
+        for input in &inputs {
+            let sent = carried.turn(input.as_bytes());
+            assert!(sent > 0 && !carried.conn.has_buffers(), "{input:?}");
+            let (count, again) = counted(|| carried.turn(input.as_bytes()));
+            assert_eq!((count, again), (0, sent), "{input:?}");
+        }
     }
 }

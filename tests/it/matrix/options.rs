@@ -112,6 +112,47 @@ fn fields_types_and_ages() {
     six.check("GET /none", &[], 404, &["Cache-Control: no-store"]);
 }
 
+/// `--help`: "every answer".
+#[test]
+fn fields_of_every_answer_whoever_makes_it() {
+    let words = [
+        "--header",
+        "X-All: 1",
+        "--header-for",
+        "*",
+        "X-File: 1",
+        "--cors",
+    ];
+    let every = ["X-All: 1", "!X-File", "Access-Control-Allow-Origin: *"];
+    let site = Site::new(&[("a", "a")]);
+    let six = Six::of(
+        &site,
+        &[&words[..], &["--hello", "--allow-host", "localhost"]].concat(),
+    );
+    let of_file = ["X-All: 1", "X-File: 1", "Access-Control-Allow-Origin: *"];
+    six.check("GET /a", &[], 200, &of_file);
+    six.content("GET /hello", &[], 200, &every, "Hello, World!");
+    six.check("GET /hello", &["If-None-Match: *"], 304, &every);
+    six.check("POST /hello", &[], 405, &every);
+    six.check("OPTIONS *", &[], 204, &every);
+    six.check("GET http://evil.example/a", &[], 421, &every);
+    // Made by the connection.
+    six.check("GET a", &[], 400, &every);
+    six.check("GET /a", &["Expect: miracles"], 417, &every);
+    six.check("GET /a", &["Content-Length: 9999999"], 413, &every);
+    six.check("GET /a", &["Transfer-Encoding: gzip, chunked"], 501, &every);
+    six.check(&format!("GET /{}", "n".repeat(8200)), &[], 414, &every);
+    six.check(
+        "GET /a",
+        &[&format!("X: {}", "y".repeat(17_000))],
+        431,
+        &every,
+    );
+    let six = Six::start(&[&words[..], &["--hello"]].concat());
+    six.content("GET /", &[], 200, &every, "Hello, World!");
+    six.check("GET /none", &[], 404, &every);
+}
+
 #[test]
 fn tags_from_the_content_are_the_same_on_every_replica() {
     let tags = ["one", "other"].map(|_| {

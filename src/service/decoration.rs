@@ -1,0 +1,99 @@
+//! The fields that stand on every answer, for whoever answers beside the file service.
+//!
+//! *Floor 3.* Knows which fields a user wants everywhere; does not know who makes the answers. A
+//! script of another origin must be allowed to read a 421 as well as a file, and whoever looks for
+//! a security field looks at the answer that lacks it.
+//!
+//! *Read next:* `policy.rs`, where they are written.
+
+use std::io;
+use std::sync::Arc;
+
+use super::options::FilesConfig;
+use super::policy::Common;
+use crate::http::{HeaderBlock, Response, Status};
+
+/// What [`FilesConfig`] puts on every answer: fields without a pattern, CORS, isolation, `nosniff`.
+///
+/// The default is that of [`FilesConfig`]: `nosniff` alone.
+///
+/// ```
+/// use httpoll::http::{Response, Status};
+/// use httpoll::service::{Decoration, FilesConfig};
+///
+/// let config = FilesConfig { cors: true, ..FilesConfig::default() };
+/// let decoration = Decoration::new(&config)?;
+/// let response = decoration.apply(Response::plain(Status::NOT_FOUND));
+/// let fields = String::from_utf8_lossy(response.fields.as_bytes()).into_owned();
+/// assert!(fields.contains("Access-Control-Allow-Origin: *\r\n"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Decoration(Arc<Common>);
+
+impl Decoration {
+    /// Checks and compiles what a description says of every answer.
+    ///
+    /// # Errors
+    /// `InvalidInput` with one line of advice for a field.
+    pub fn new(config: &FilesConfig) -> io::Result<Self> {
+        Ok(Self(Arc::new(Common::new(config)?)))
+    }
+
+    /// Whether nobody has asked for anything: the smallest answers then stay as small as they are.
+    pub fn is_usual(&self) -> bool {
+        self.0.is_usual()
+    }
+
+    /// Adds the fields to an answer.
+    #[must_use]
+    pub fn apply(&self, response: Response) -> Response {
+        self.0.decorate(response, None)
+    }
+
+    /// What [`Limits::refusal_fields`](crate::conn::Limits::refusal_fields) should be.
+    pub fn refusal_fields(&self) -> Box<[u8]> {
+        let response = Response {
+            fields: HeaderBlock::Static(b"Cache-Control: no-store\r\n"),
+            ..Response::new(Status::BAD_REQUEST)
+        };
+        self.apply(response).fields.as_bytes().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Limits;
+    use crate::service::HeaderRule;
+
+    #[test]
+    fn refusals_say_what_everything_says() {
+        let usual = Decoration::default();
+        assert!(usual.is_usual());
+        assert_eq!(usual.refusal_fields(), Limits::default().refusal_fields);
+        let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
+            name: name.into(),
+            value: value.into(),
+            glob: glob.map(Into::into),
+        };
+        let config = FilesConfig {
+            headers: vec![
+                rule("X-All", "1", None),
+                rule("X-Some", "1", Some("*")),
+                rule("Content-Type", "a/b", None),
+                rule("Cache-Control", "private", None),
+            ],
+            cors: true,
+            nosniff: false,
+            ..FilesConfig::default()
+        };
+        let decoration = Decoration::new(&config).unwrap();
+        assert!(!decoration.is_usual());
+        assert_eq!(
+            String::from_utf8_lossy(&decoration.refusal_fields()),
+            "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n\
+             X-All: 1\r\nCache-Control: private\r\n"
+        );
+    }
+}
