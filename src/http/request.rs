@@ -24,6 +24,7 @@ use memchr::{memchr, memchr2_iter};
 use super::error::ProtocolError;
 use super::framing::{self, BodyLength, is_token_byte};
 use super::head::{Head, Known, Method, Span};
+use super::list;
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug)]
@@ -507,10 +508,13 @@ fn check_field(
         }
         // An HTTP/1.0 client cannot mean it (RFC 9110 §10.1.1).
         Known::EXPECT if head.minor_version > 0 => {
-            if !value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(ProtocolError::ExpectationUnknown);
+            // Empty members are none (RFC 9110 §5.6.1.2).
+            for member in list::members(value) {
+                if !member.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(ProtocolError::ExpectationUnknown);
+                }
+                head.expects_continue = true;
             }
-            head.expects_continue = true;
         }
         _ => {}
     }
