@@ -144,7 +144,10 @@ fn a_date(value: &[u8], now: SystemTime) {
     assert_eq!(date::parse(&written, now), Some(time), "written and read");
     let value = value.trim_ascii();
     if value.len() == written.len() {
-        assert_eq!(value, written, "IMF-fixdate has one form for each second");
+        // The day's name need not fit, and second 60 is read as 59.
+        let (read, leap) = (&written[3..23], &value[23..25] == b"60");
+        assert_eq!(&value[3..23], read, "IMF-fixdate has one form for each second");
+        assert!(leap || value[23..] == written[23..]);
     }
     let year: u64 = std::str::from_utf8(&written[12..16]).map_or(0, |y| y.parse().unwrap_or(0));
     if value.contains(&b'-') {

@@ -2,10 +2,11 @@
 //!
 //! *Floor 0.* Knows the calendar (through httpdate); does not know what time it is: `now` comes in.
 //!
-//! httpdate does the calendar and checks that the day of the week fits. Two things are ours. It
-//! panics on times outside 1970..=9999, which a file's mtime may well be (touch(1) takes
-//! `-d 1965-01-01`), so times are clamped first. And it reads the two-digit years of RFC 850 with a
-//! fixed pivot of 1970, where [RFC 9110 §5.6.7] wants one that moves with the clock.
+//! httpdate does the calendar. Three things are ours. It panics on times outside 1970..=9999, which
+//! a file's mtime may well be (touch(1) takes `-d 1965-01-01`), so times are clamped first. It reads
+//! the two-digit years of RFC 850 with a fixed pivot of 1970, where [RFC 9110 §5.6.7] wants one that
+//! moves with the clock. And it refuses a day of the week that does not fit, and leap seconds, where
+//! the RFC encourages recipients to be robust: what says when is all there.
 //!
 //! *Read next:* [`super::validator`], which compares dates.
 //!
@@ -15,6 +16,16 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::list::trim_ows;
+
+const DAYS: [&[u8]; 7] = [
+    b"Monday",
+    b"Tuesday",
+    b"Wednesday",
+    b"Thursday",
+    b"Friday",
+    b"Saturday",
+    b"Sunday",
+];
 
 /// The last second of the year 9999, the last that four digits can name.
 const SECONDS_MAX: u64 = 253_402_300_799;
@@ -36,20 +47,37 @@ pub fn format(t: SystemTime) -> [u8; 29] {
 
 /// Reads a date in any of the three formats of RFC 9110 §5.6.7; `None` if it is none of them.
 ///
-/// `now` decides the century of a two-digit year. A date that cannot be (31 June, a Monday that was
-/// a Tuesday, second 60) or lies before 1970 is none, and a precondition with it is ignored
-/// (RFC 9110 §13.1.3, §13.1.4): the client gets the content, never a wrong 304.
+/// `now` decides the century of a two-digit year. The day of the week must be one, but not the right
+/// one; second 60 is read as 59, as clocks that know no leap seconds show it. A date that cannot be
+/// (31 June) or lies before 1970 is none, and a precondition with it is ignored (RFC 9110 §13.1.3,
+/// §13.1.4): the client gets the content, never a wrong 304.
 pub fn parse(value: &[u8], now: SystemTime) -> Option<SystemTime> {
     let value = trim_ows(value);
     match value.len() {
         // IMF-fixdate and asctime have one length each; RFC 850 dates have 30 to 33 bytes.
-        29 | 24 => parse_exact(value),
-        _ => parse_exact(&expand_rfc850(value, now)?),
+        29 => parse_exact::<29>(value.try_into().ok()?, 23),
+        24 => parse_exact::<24>(value.try_into().ok()?, 17),
+        _ => parse_exact(expand_rfc850(value, now)?, 23),
     }
 }
 
-fn parse_exact(value: &[u8]) -> Option<SystemTime> {
-    httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()
+/// A date that begins with the three letters of a day and has its seconds at `second`.
+fn parse_exact<const N: usize>(mut value: [u8; N], second: usize) -> Option<SystemTime> {
+    if value[second..].starts_with(b"60") {
+        value[second..second + 2].copy_from_slice(b"59");
+    }
+    let read = |value: &[u8; N]| httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok();
+    if let Some(time) = read(&value) {
+        return Some(time);
+    }
+    // The library knows the calendar, so it is asked which of the seven days it was.
+    let short = |day: &[u8]| [day[0], day[1], day[2]];
+    let named = short(&value);
+    DAYS.iter().find(|day| named == short(day))?;
+    DAYS.iter().find_map(|day| {
+        value[..3].copy_from_slice(&short(day));
+        read(&value)
+    })
 }
 
 /// Rewrites `Sunday, 06-Nov-94 08:49:37 GMT` as IMF-fixdate; `None` if it has another shape.
@@ -59,15 +87,6 @@ fn parse_exact(value: &[u8]) -> Option<SystemTime> {
 /// had the same last two digits" (RFC 9110 §5.6.7). Digits are not checked here: what is wrong
 /// stays wrong in the rewritten form.
 fn expand_rfc850(value: &[u8], now: SystemTime) -> Option<[u8; 29]> {
-    const DAYS: [&[u8]; 7] = [
-        b"Monday",
-        b"Tuesday",
-        b"Wednesday",
-        b"Thursday",
-        b"Friday",
-        b"Saturday",
-        b"Sunday",
-    ];
     let comma = memchr::memchr(b',', value)?;
     let (day_name, rest) = value.split_at(comma);
     let &[
@@ -182,8 +201,7 @@ mod tests {
             ("Sun Nov  6 08:49:37 1994", Some(RFC_EXAMPLE)),
             (" \tSun, 06 Nov 1994 08:49:37 GMT ", Some(RFC_EXAMPLE)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
-            ("Thursday, 01-Jan-70 00:00:00 GMT", None), // 2070 in 2026, and a Wednesday
-            ("Sun Nov 16 08:49:37 1994", None),         // a Wednesday
+            ("Thursday, 01-Jan-70 00:00:00 GMT", Some(3_155_760_000)), // 2070 in 2026
             ("Wed Nov 16 08:49:37 1994", Some(RFC_EXAMPLE + 10 * 86_400)),
             ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400)),
             // Case matters, the zone is GMT, the shape is fixed.
@@ -201,11 +219,25 @@ mod tests {
             ("Someday, 06-Nov-94 08:49:37 GMT", None),
             ("Sunday, 06-Nov-9x 08:49:37 GMT", None),
             ("Sunday, 0x-Nov-94 08:49:37 GMT", None),
+            // The day is told by the date; the name must only be one.
+            ("Mon, 06 Nov 1994 08:49:37 GMT", Some(RFC_EXAMPLE)),
+            ("Saturday, 06-Nov-94 08:49:37 GMT", Some(RFC_EXAMPLE)),
+            ("Wed Nov  6 08:49:37 1994", Some(RFC_EXAMPLE)),
+            ("Sun Nov 16 08:49:37 1994", Some(RFC_EXAMPLE + 10 * 86_400)), // a Wednesday
+            ("mon, 06 Nov 1994 08:49:37 GMT", None),
+            ("Foo, 06 Nov 1994 08:49:37 GMT", None),
+            ("   , 06 Nov 1994 08:49:37 GMT", None),
+            // Leap seconds.
+            ("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_799)),
+            ("Saturday, 31-Dec-16 23:59:60 GMT", Some(1_483_228_799)),
+            ("Sat Dec 31 23:59:60 2016", Some(1_483_228_799)),
+            ("Fri, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_799)),
+            ("Sat, 31 Dec 2016 23:59:61 GMT", None),
             // Days and times that never were.
-            ("Mon, 06 Nov 1994 08:49:37 GMT", None),
             ("Wed, 29 Feb 2023 00:00:00 GMT", None),
+            ("Thu, 31 Nov 1994 00:00:00 GMT", None),
             ("Sun, 06 Nov 1994 24:00:00 GMT", None),
-            ("Sun, 06 Nov 1994 08:49:60 GMT", None),
+            ("Sun, 06 Nov 1994 08:60:00 GMT", None),
             ("Wed, 31 Dec 1969 23:59:59 GMT", None),
             ("", None),
             ("0", None),
@@ -236,13 +268,16 @@ mod tests {
                 "Tuesday, 01-Jun-76 00:00:01 GMT",
                 Some("Tue, 01 Jun 1976 00:00:01 GMT"),
             ),
-            (MID_2026, "Monday, 01-Jun-76 00:00:01 GMT", None),
             (
                 MID_2026,
                 "Sunday, 31-May-76 23:59:59 GMT",
                 Some("Sun, 31 May 2076 23:59:59 GMT"),
             ),
-            (MID_2026, "Thursday, 01-Jan-76 00:00:00 GMT", None), // a Thursday in 1976
+            (
+                MID_2026,
+                "Thursday, 01-Jan-76 00:00:00 GMT", // in 1976, but the name decides nothing
+                Some("Wed, 01 Jan 2076 00:00:00 GMT"),
+            ),
             (
                 MID_2026,
                 "Monday, 01-Jun-26 00:00:00 GMT",
@@ -264,7 +299,6 @@ mod tests {
                 "Saturday, 06-Nov-94 08:49:37 GMT",
                 Some("Sat, 06 Nov 2094 08:49:37 GMT"),
             ),
-            (3_786_912_000, "Monday, 06-Nov-10 08:49:37 GMT", None), // 2110 is a Thursday
             (
                 3_786_912_000,
                 "Thursday, 06-Nov-10 08:49:37 GMT",

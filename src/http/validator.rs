@@ -219,7 +219,7 @@ mod tests {
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
-    const INVALID: &str = "Mon, 06 Nov 1994 08:49:38 GMT";
+    const INVALID: &str = "Sun, 31 Nov 1994 08:49:38 GMT";
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
