@@ -35,7 +35,7 @@ pub enum Ranges {
         len: u64,
     },
     /// Two to [`RANGES_MAX`] stretches as `(offset, len)` in the order asked, none overlapping: 206
-    /// with `multipart/byteranges`, unless [`multipart_len`] says that this is no gain.
+    /// with `multipart/byteranges`.
     Many(Vec<(u64 /* offset */, u64 /* len */)>),
     /// Nothing that was asked for exists: 416 with [`content_range_unsatisfied`].
     Unsatisfiable,
@@ -115,33 +115,6 @@ pub fn part_tail(boundary: &str) -> Vec<u8> {
     format!("\r\n--{boundary}--\r\n").into_bytes()
 }
 
-/// Length in bytes of a whole multipart/byteranges body, nothing built.
-///
-/// If it exceeds `total`, many ranges are no gain: answer with the whole representation
-/// ([`multipart_is_smaller`]).
-pub fn multipart_len(ranges: &[(u64, u64)], boundary: &str, content_type: &str, total: u64) -> u64 {
-    let (name, end) = type_line(content_type);
-    let delimiter = "\r\n--\r\n".len() + boundary.len();
-    let type_line = name.len() + content_type.len() + end.len();
-    let fixed = delimiter + type_line + "Content-Range: bytes -/\r\n\r\n".len();
-    let tail = ("\r\n----\r\n".len() + boundary.len()) as u64;
-    ranges.iter().fold(tail, |sum, &(offset, len)| {
-        let digits = digits(offset) + digits(last_byte(offset, len)) + digits(total);
-        sum.saturating_add(fixed as u64 + digits)
-            .saturating_add(len)
-    })
-}
-
-/// Whether the parts with their framing are shorter than the representation itself.
-pub fn multipart_is_smaller(
-    ranges: &[(u64, u64)],
-    boundary: &str,
-    content_type: &str,
-    total: u64,
-) -> bool {
-    multipart_len(ranges, boundary, content_type, total) < total
-}
-
 /// One member of the list, seen against the representation's length.
 enum Member {
     Malformed,
@@ -203,10 +176,6 @@ fn type_line(content_type: &str) -> (&'static str, &'static str) {
     } else {
         ("Content-Type: ", "\r\n")
     }
-}
-
-fn digits(n: u64) -> u64 {
-    u64::from(n.checked_ilog10().unwrap_or(0)) + 1
 }
 
 #[cfg(test)]
@@ -417,21 +386,6 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_cost_more_than_the_file_are_no_gain() {
-        let (boundary, kind) = (boundary(7), "text/plain");
-        let ranges = [(0, 1), (5, 1)];
-        let cost = multipart_len(&ranges, &boundary, kind, 100); // three digits, as itself
-        assert!(cost < 999);
-        assert!(multipart_is_smaller(&ranges, &boundary, kind, cost + 1));
-        assert!(!multipart_is_smaller(&ranges, &boundary, kind, cost));
-        assert!(!multipart_is_smaller(&ranges, &boundary, kind, 10));
-        assert_eq!(
-            multipart_len(&[(0, u64::MAX), (1, 5)], "b", "", u64::MAX),
-            u64::MAX
-        );
-    }
-
-    #[test]
     fn a_boundary_is_a_token_of_fixed_length() {
         assert_eq!(boundary(0x2a), format!("{}2a", "0".repeat(30)));
         assert_eq!(boundary(u128::MAX), "f".repeat(32));
@@ -544,21 +498,6 @@ mod tests {
         #[test]
         fn no_bytes_panic(field: Vec<u8>, len: u64) {
             let _ = evaluate(&field, len);
-        }
-
-        #[test]
-        fn the_length_is_that_of_what_is_built(
-            ranges in prop::collection::vec((0u64..1 << 40, 1u64..1 << 20), 2..16),
-            kind in prop_oneof![Just(""), Just("text/html; charset=utf-8")],
-            total in 1u64 << 41..1 << 50,
-            entropy: u128,
-        ) {
-            let boundary = boundary(entropy);
-            let mut built = part_tail(&boundary).len() as u64;
-            for &(offset, len) in &ranges {
-                built += part_head(&boundary, kind, offset, len, total).len() as u64 + len;
-            }
-            prop_assert_eq!(multipart_len(&ranges, &boundary, kind, total), built);
         }
     }
 }
