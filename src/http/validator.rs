@@ -47,11 +47,16 @@ pub enum Verdict {
 }
 
 /// Evaluates the preconditions of a request against the representation it selects.
+#[inline]
 pub fn evaluate(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Verdict {
     // Most requests have none, and four lookups by name cost more than the rest of a cache hit.
     if !request.has(Known::CONDITIONS) {
         return Verdict::Proceed;
     }
+    evaluate_fields(request, v, now)
+}
+
+fn evaluate_fields(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Verdict {
     decide(request.method(), |name| request.field_values(name), v, now)
 }
 
