@@ -5,7 +5,7 @@
 //! of them, is one write. A larger body at hand is a second slice of the same write; a file is a
 //! head with "more follows" and then sendfile(2); a stream is pulled a chunk at a time.
 //!
-//! Bytes handed out by [`Outbox::next_transmit`] neither move nor grow until they are reported
+//! Bytes handed out by [`Outbox::next_transmit`] neither move nor grow until some are reported
 //! sent, so a driver may keep them referenced meanwhile.
 
 use std::io::IoSlice;
@@ -288,6 +288,12 @@ impl Outbox {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
             self.sent = 0;
+        } else if self.sent >= self.pending_bytes() {
+            // PITFALL: a slow reader of a stream, or of pipelined answers, never lets it come to
+            // "all are sent": there is always more behind. Moving no more than was sent costs at
+            // most one copy per byte.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
         match &mut self.tail {
             Tail::Slice(slice, sent) => {
@@ -360,4 +366,33 @@ fn encode_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
     out.extend_from_slice(data);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Content without end.
+    struct Endless;
+    impl Chunks for Endless {
+        fn next_chunk(&mut self, _: &Wake) -> Chunk {
+            Chunk::Bytes(vec![b'x'; 8 * 1024])
+        }
+    }
+
+    /// A reader that takes a little at a time, and never all there is.
+    #[test]
+    fn what_a_slow_reader_has_taken_is_not_kept() {
+        for taken in [1_000, 20_000] {
+            let mut outbox = Outbox::default();
+            outbox.push_body(Body::Stream(Box::new(Endless)), 0, true);
+            for _ in 0..1_000 {
+                assert!(outbox.pull(&Wake::noop()).is_none());
+                outbox.on_sent(taken);
+                assert!(outbox.pending_bytes() > 0, "it is never all");
+            }
+            let kept = outbox.bytes.capacity();
+            assert!(kept <= 5 * STREAM_AHEAD_BYTES, "{taken}: {kept} bytes");
+        }
+    }
 }
