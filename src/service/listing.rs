@@ -4,43 +4,56 @@
 //! which links may be followed: both are decided by whoever opened it (see [`ListingOptions`]).
 //!
 //! Listing is the one answer whose cost the *content* decides, and both of its system calls may
-//! wait for a disk. So it comes in two sizes:
+//! wait for a disk. So one job reads it all, and its result comes in three sizes:
 //!
 //! ```text
-//! up to 10,000 entries   read and stat'ed in one job, sorted, one body with a length
-//! beyond                 the same job stops at 10,000 names; the rest is a stream:
-//!                        one getdents64 (8 KiB, at most 341 names) per chunk, in directory order
+//! up to 128 KiB of page      sorted, with sizes and times, one body with a length
+//! up to 10,000 names and     the same, but what is kept is the names, packed (`names.rs`): the
+//! 448 KiB of them            page is a stream, made while it is sent, 16 KiB at a time
+//! beyond                     nothing is kept: a stream of the directory itself, one getdents64
+//!                            (8 KiB, at most 341 names) per chunk, in its order
 //! ```
 //!
-//! The stream is asked for chunks on the loop's own thread, so it leaves out sizes and times: they
+//! So a client that does not read costs half a MiB at most, however long names are: ten thousand
+//! pages of 6 MB would be the server's end. To keep one page for all clients was rejected: sizes
+//! and times have no version that would be cheaper to ask for than the page.
+//!
+//! Chunks are made on the loop's own thread, so the last form leaves out sizes and times: they
 //! would cost one stat(2) per name, each of which may wait. A thread per big listing was rejected:
-//! clients would then decide how many threads there are. Memory stays bounded either way; a sorted
-//! listing of a million names would need them all at once.
+//! clients would then decide how many threads there are.
 //!
 //! Not listed is what would be answered 404: names with a leading dot, FIFOs, sockets, devices, and
 //! links that lead nowhere or outside.
 //!
 //! *References:* getdents64(2), stat(2), openat2(2).
 //!
-//! *Read next:* `listing/render.rs`, how it looks.
+//! *Read next:* `listing/directory.rs`, then `names.rs`, `pieces.rs` and `render.rs`.
 
+mod directory;
+mod names;
+mod pieces;
 mod render;
 
-use std::ffi::{CStr, CString};
-use std::mem::MaybeUninit;
+use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FileType, RawDir, Stat, statat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::Job;
 use super::pages::error_response;
 use crate::http::negotiate::media_ranges;
-use crate::http::{Body, Chunk, Chunks, HeaderBlock, Request, Response, Status, Wake};
+use crate::http::{Body, HeaderBlock, Request, Response, Status};
+use directory::Directory;
+use names::Names;
+use pieces::Pieces;
 use render::Page;
 
 /// Up to so many entries a listing is sorted and has sizes and times.
 pub const SORTED_ENTRIES_MAX: usize = 10_000;
+
+/// The same in bytes of memory: a name's own and 25 more, so 10,000 names of 20 bytes on average.
+pub const SORTED_BYTES_MAX: usize = 448 * 1024;
 
 /// What a request for the symbolic link of this name would open: `None` if it would be refused.
 pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
@@ -112,21 +125,15 @@ pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Respo
 
 fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
     let format = options.format;
-    let mut page = Page::new(format, path, options.at_root);
+    let page = Page::new(format, path, options.at_root);
     let directory = Directory {
         fd: directory,
         options,
     };
-    let mut names = Vec::new();
-    let body = loop {
-        match directory.next_batch() {
-            Ok(Some(batch)) => names.extend(batch),
-            Ok(None) => break Body::Owned(page.whole(&directory.sorted(names))),
-            Err(error) => return refusal(error, format),
-        }
-        if names.len() > sorted_max {
-            break Body::Stream(Box::new(Unsorted::new(directory, page, names)));
-        }
+    let body = match gather(&directory, sorted_max) {
+        Ok(Some(names)) => Pieces::sorted(page, names).into_body(),
+        Ok(None) => Body::Stream(Box::new(Pieces::unsorted(page, directory))),
+        Err(error) => return refusal(error, format),
     };
     Response {
         fields: HeaderBlock::Static(render::fields(format)),
@@ -144,6 +151,20 @@ pub(super) fn listing_unchanged() -> Response {
     }
 }
 
+/// All entries, sorted; `None` if they are too many or too long, and then nothing of them is kept.
+fn gather(directory: &Directory, sorted_max: usize) -> Result<Option<Names>, Errno> {
+    let mut names = Names::default();
+    while directory.read(&mut names)? {
+        if names.len() > sorted_max || names.bytes() > SORTED_BYTES_MAX {
+            directory.rewind()?;
+            return Ok(None);
+        }
+    }
+    names.complete(|name, kind| directory.whole_entry(name, kind));
+    names.sort();
+    Ok(Some(names))
+}
+
 /// A directory that cannot be read after all: it was removed meanwhile, or the disk fails.
 fn refusal(error: Errno, format: ListingFormat) -> Response {
     let status = match error {
@@ -154,220 +175,6 @@ fn refusal(error: Errno, format: ListingFormat) -> Response {
     error_response(status, format == ListingFormat::Html)
 }
 
-/// One line of a listing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Entry {
-    name: CString,
-    is_directory: bool,
-    is_link: bool,
-    meta: Option<Meta>,
-}
-
-/// What costs a stat(2) to know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Meta {
-    /// Bytes, of a file.
-    size: u64,
-    /// Seconds since 1970, before it too.
-    modified: i64,
-}
-
-/// A name as getdents64 gives it, with the type that most file systems know for nothing.
-struct Name {
-    name: CString,
-    kind: FileType,
-}
-
-struct Directory {
-    fd: OwnedFd,
-    options: ListingOptions,
-}
-
-impl Directory {
-    /// The names of one getdents64(2) that may be listed; `None` at the end.
-    fn next_batch(&self) -> Result<Option<Vec<Name>>, Errno> {
-        let mut buffer = [MaybeUninit::uninit(); BATCH_BYTES];
-        let mut raw = RawDir::new(&self.fd, &mut buffer);
-        let mut names = None;
-        // PITFALL: what the kernel has put into the buffer is lost with it, so it is read empty.
-        while let Some(entry) = raw.next() {
-            let entry = entry?;
-            let names = names.get_or_insert_with(Vec::new);
-            let (name, kind) = (entry.file_name(), entry.file_type());
-            if self.may_list(name, kind) {
-                let name = name.to_owned();
-                names.push(Name { name, kind });
-            }
-            if raw.is_buffer_empty() {
-                break;
-            }
-        }
-        Ok(names)
-    }
-
-    fn may_list(&self, name: &CStr, kind: FileType) -> bool {
-        let name = name.to_bytes();
-        let hidden = name.starts_with(b".") && !self.options.hidden;
-        let special = !matches!(
-            kind,
-            FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Unknown
-        );
-        !(hidden || special || name == b"." || name == b"..")
-    }
-
-    /// All entries with size and time: directories first, then by name as people count.
-    fn sorted(&self, names: Vec<Name>) -> Vec<Entry> {
-        let stats = names.into_iter().filter_map(|Name { name, kind }| {
-            match statat(&self.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => self.entry(name, &stat),
-                // Readable but not searchable: the name is all there is.
-                Err(Errno::ACCESS) => bare_entry(name, kind),
-                Err(_) => None,
-            }
-        });
-        let mut entries: Vec<Entry> = stats.collect();
-        entries.sort_by_cached_key(|entry| {
-            let name = entry.name.to_bytes();
-            let shown = String::from_utf8_lossy(name);
-            (!entry.is_directory, natural_key(&shown), name.to_vec())
-        });
-        entries
-    }
-
-    /// The entry without size and time, and without a stat(2) where the file system told the type.
-    fn unsorted(&self, Name { name, kind }: Name) -> Option<Entry> {
-        if let FileType::RegularFile | FileType::Directory = kind {
-            return bare_entry(name, kind);
-        }
-        let stat = statat(&self.fd, &name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        let entry = self.entry(name, &stat)?;
-        Some(Entry {
-            meta: None,
-            ..entry
-        })
-    }
-
-    fn entry(&self, name: CString, stat: &Stat) -> Option<Entry> {
-        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        let target = match &self.options.link_target {
-            Some(resolve) if is_link => resolve(&name)?,
-            _ => *stat,
-        };
-        let is_directory = match FileType::from_raw_mode(target.st_mode) {
-            FileType::Directory => true,
-            FileType::RegularFile => false,
-            _ => return None,
-        };
-        Some(Entry {
-            name,
-            is_directory,
-            is_link,
-            meta: Some(Meta {
-                size: u64::try_from(target.st_size).unwrap_or(0),
-                modified: target.st_mtime,
-            }),
-        })
-    }
-}
-
-fn bare_entry(name: CString, kind: FileType) -> Option<Entry> {
-    let is_directory = match kind {
-        FileType::Directory => true,
-        FileType::RegularFile => false,
-        _ => return None,
-    };
-    Some(Entry {
-        name,
-        is_directory,
-        is_link: false,
-        meta: None,
-    })
-}
-
-/// What sorts `img9` before `img10` and `a` beside `A`: lower case, and each run of digits led by
-/// its length, so that comparing characters compares numbers.
-fn natural_key(name: &str) -> String {
-    let mut key = String::with_capacity(name.len() + 8);
-    let mut rest = name;
-    while let Some(c) = rest.chars().next() {
-        if c.is_ascii_digit() {
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            let number = rest[..end].trim_start_matches('0');
-            // '0' in front keeps numbers where digits are among other characters. A name has at
-            // most 255 bytes, which fit into one character.
-            key.push('0');
-            key.push(char::from(u8::try_from(number.len()).unwrap_or(u8::MAX)));
-            key.push_str(number);
-            rest = &rest[end..];
-        } else {
-            key.extend(c.to_lowercase());
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    key
-}
-
-/// A big directory, made while it is sent: the page so far, then one batch per chunk.
-struct Unsorted {
-    directory: Directory,
-    page: Page,
-    /// What the job has made already, until the first chunk takes it.
-    first: Option<Vec<u8>>,
-    ended: bool,
-}
-
-impl Unsorted {
-    /// Still in the job: ten thousand rows are too many to make on the loop's thread.
-    fn new(directory: Directory, page: Page, names: Vec<Name>) -> Self {
-        let mut unsorted = Self {
-            directory,
-            page,
-            first: None,
-            ended: false,
-        };
-        let mut out = Vec::new();
-        unsorted.page.head(None, &mut out);
-        unsorted.rows(names, &mut out);
-        unsorted.first = Some(out);
-        unsorted
-    }
-
-    fn rows(&mut self, names: Vec<Name>, out: &mut Vec<u8>) {
-        for name in names {
-            if let Some(entry) = self.directory.unsorted(name) {
-                self.page.row(&entry, out);
-            }
-        }
-    }
-}
-
-impl Chunks for Unsorted {
-    fn next_chunk(&mut self, _: &Wake) -> Chunk {
-        if let Some(first) = self.first.take() {
-            return Chunk::Bytes(first);
-        }
-        if self.ended {
-            return Chunk::End;
-        }
-        let mut out = Vec::new();
-        match self.directory.next_batch() {
-            Ok(Some(names)) => self.rows(names, &mut out),
-            Ok(None) => {
-                self.ended = true;
-                self.page.tail(&mut out);
-            }
-            // Cut off, so that the client does not take it for the whole.
-            Err(_) => return Chunk::Failed,
-        }
-        Chunk::Bytes(out)
-    }
-}
-
-/// What one getdents64(2) may fill: at most 341 names of 24 bytes, usually some 250.
-const BATCH_BYTES: usize = 8 * 1024;
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -375,9 +182,12 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open, statat};
+    use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mknodat, open, statat};
 
+    use super::directory::BATCH_BYTES;
+    use super::pieces::PIECE_BYTES;
     use super::*;
+    use crate::http::{Chunk, Wake};
 
     fn opened(path: &Path) -> OwnedFd {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -434,26 +244,6 @@ mod tests {
             text(listing(opened(root.path()), "/", plain())),
             "Album/\nzoo/\nA\nb\nIMG1.jpg\nimg9.jpg\nimg009.txt\nimg10.jpg\nnotes\n"
         );
-    }
-
-    #[test]
-    fn keys_compare_as_people_count() {
-        let check = |smaller: &str, larger: &str| {
-            assert!(
-                natural_key(smaller) < natural_key(larger),
-                "{smaller} < {larger}"
-            );
-        };
-        check("a2", "a10");
-        check("a2b", "a2c");
-        check("1.9", "1.10");
-        check("apple", "Banana");
-        check("9", "a");
-        check("a", "a0");
-        check("a0", "a1");
-        check("x99999999999999999999998", "x99999999999999999999999");
-        check("É1", "é2");
-        assert_eq!(natural_key("B07"), natural_key("b7"));
     }
 
     #[test]
@@ -590,6 +380,40 @@ mod tests {
             assert!(bytes.split(|&b| b == b'\n').count() <= BATCH_BYTES / 24 + 1);
         }
         assert!(batches >= 3, "{batches}");
+    }
+
+    /// What is kept for a client that does not read: names, and never a page of them.
+    #[test]
+    fn what_is_not_read_is_not_made() {
+        let root = tempfile::tempdir().unwrap();
+        let make = |numbers: std::ops::Range<u32>| {
+            for n in numbers {
+                fs::write(root.path().join(format!("{n:0>200}")), "").unwrap();
+            }
+        };
+        let streamed = || {
+            let page = listing(opened(root.path()), "/", ListingOptions::default());
+            let Body::Stream(mut chunks) = page.body else {
+                panic!("{:?} at once", page.body);
+            };
+            let mut text = String::new();
+            while let Chunk::Bytes(bytes) = chunks.next_chunk(&Wake::noop()) {
+                assert!(bytes.len() < 2 * PIECE_BYTES, "{} bytes", bytes.len());
+                text.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+            assert!(text.ends_with("</html>\n"));
+            text
+        };
+        make(0..600);
+        let page = streamed();
+        let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("<tr><td>")).collect();
+        assert!(rows.len() == 600 && rows.is_sorted());
+        assert!(page.contains("600 files, 0 B") && rows[0].contains("<time"));
+        // Too long to keep the names, too: the same names in any order.
+        make(600..2_200);
+        let page = streamed();
+        assert_eq!(page.matches("<tr><td>").count(), 2_200);
+        assert!(!page.contains("<time"));
     }
 
     #[test]

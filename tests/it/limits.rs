@@ -251,6 +251,43 @@ fn memory_for_a_connection_is_bounded() {
     });
 }
 
+/// A listing is longer than its directory, so its rows are made when the client takes them.
+#[test]
+fn memory_for_a_listing_that_nobody_reads_is_bounded() {
+    const CLIENTS: usize = 8;
+    const EACH_KIB: usize = 640;
+    const OF_THE_SERVER_KIB: usize = 2 * 1024;
+    let root = tempfile::tempdir().unwrap();
+    // Names that are kept and sorted, and too many for that: pages of 1.0 and 2.3 MiB.
+    for (directory, names) in [("kept", 1_500), ("long", 3_400)] {
+        fs::create_dir(root.path().join(directory)).unwrap();
+        for n in 0..names {
+            fs::write(root.path().join(format!("{directory}/{n:-<250}")), "").unwrap();
+        }
+    }
+    each(&["edge", "threads"], |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        for target in ["/kept/", "/long/"] {
+            // Once before: what the first listing costs the server is not the client's.
+            assert_eq!(server.ask("HEAD", target, &[]).status, 200);
+            let begin = memory_kib(server.pid());
+            let mut clients: Vec<_> = (0..CLIENTS)
+                .map(|_| connect(&server, None, Some(4096)))
+                .collect();
+            for client in &mut clients {
+                client.send(request("GET", target, &[]).as_bytes());
+                let head = client.head();
+                assert_eq!(head.field("Transfer-Encoding"), Some("chunked"));
+            }
+            let grown = memory_kib(server.pid()).saturating_sub(begin);
+            assert!(
+                grown < OF_THE_SERVER_KIB + CLIENTS * EACH_KIB,
+                "{target}: {grown} KiB"
+            );
+        }
+    });
+}
+
 #[test]
 fn the_soft_descriptor_limit_is_raised() {
     let server = start_limited("-Sn 64", &["--hello", "--backend", "poll"]);

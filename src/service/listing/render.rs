@@ -17,7 +17,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::{Entry, ListingFormat, SORTED_ENTRIES_MAX};
+use super::ListingFormat;
+use super::names::{Entry, Totals};
 use crate::http::target::encode_segment;
 use crate::service::pages::escape_html;
 
@@ -55,28 +56,18 @@ impl Page {
         }
     }
 
-    /// Head, rows and tail at once.
-    pub(super) fn whole(&mut self, entries: &[Entry]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(8 * 1024 + entries.len() * 192);
-        self.head(Some(entries), &mut out);
-        for entry in entries {
-            self.row(entry, &mut out);
-        }
-        self.tail(&mut out);
-        out
-    }
-
-    /// What stands before the rows; `entries` if they are known already.
-    pub(super) fn head(&mut self, entries: Option<&[Entry]>, out: &mut Vec<u8>) {
+    /// What stands before the rows; `totals` if they are known already.
+    pub(super) fn head(&mut self, totals: Option<&Totals>, out: &mut Vec<u8>) {
+        self.begun = false;
         match self.format {
-            ListingFormat::Html => out.extend_from_slice(self.html_head(entries).as_bytes()),
+            ListingFormat::Html => out.extend_from_slice(self.html_head(totals).as_bytes()),
             ListingFormat::Json => out.push(b'['),
             ListingFormat::Plain => {}
         }
     }
 
     /// One entry.
-    pub(super) fn row(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+    pub(super) fn row(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         let bytes = entry.name.to_bytes();
         let name = String::from_utf8_lossy(bytes);
         let slash = if entry.is_directory { "/" } else { "" };
@@ -105,11 +96,11 @@ impl Page {
         }
     }
 
-    fn html_head(&self, entries: Option<&[Entry]>) -> String {
+    fn html_head(&self, totals: Option<&Totals>) -> String {
         let title = escape_html(&self.path);
         let crumbs = self.crumbs();
-        let summary = summary(entries);
-        let (sort, sizes, span) = match entries {
+        let summary = summary(totals);
+        let (sort, sizes, span) = match totals {
             Some(_) => (" aria-sort=\"ascending\"", META_COLUMNS, 3),
             None => ("", "", 1),
         };
@@ -163,19 +154,16 @@ fn up_row(columns: u8) -> String {
     )
 }
 
-fn summary(entries: Option<&[Entry]>) -> String {
-    let Some(entries) = entries else {
-        return format!(
-            "More than {} entries, in the order of the directory, without sizes and times.",
-            grouped(SORTED_ENTRIES_MAX as u64)
-        );
+fn summary(totals: Option<&Totals>) -> String {
+    let Some(&Totals {
+        directories,
+        files,
+        bytes,
+    }) = totals
+    else {
+        return "Too many entries to sort: in the order of the directory, without sizes and times."
+            .to_owned();
     };
-    let directories = entries.iter().filter(|entry| entry.is_directory).count();
-    let files = entries.len() - directories;
-    let file_sizes = entries.iter().filter(|entry| !entry.is_directory);
-    let bytes = file_sizes
-        .filter_map(|entry| entry.meta)
-        .fold(0u64, |sum, meta| sum.saturating_add(meta.size));
     let count = |n: usize, one: &str, many: &str| match n {
         0 => None,
         1 => Some(format!("1 {one}")),
@@ -193,7 +181,7 @@ fn summary(entries: Option<&[Entry]>) -> String {
     parts.join(", ")
 }
 
-fn html_row(entry: &Entry, shown: &str, slash: &str) -> String {
+fn html_row(entry: &Entry<'_>, shown: &str, slash: &str) -> String {
     let href = encode_segment(entry.name.to_bytes());
     let name = escape_html(shown);
     let class = if entry.is_directory {
@@ -230,7 +218,7 @@ fn html_row(entry: &Entry, shown: &str, slash: &str) -> String {
     row + "</tr>\n"
 }
 
-fn json_row(entry: &Entry, name: &str, slash: &str) -> String {
+fn json_row(entry: &Entry<'_>, name: &str, slash: &str) -> String {
     let mut row = format!(
         "{{\"name\":{},\"href\":\"{}{slash}\",\"type\":\"{}\"",
         json_string(name),
@@ -355,22 +343,28 @@ const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CStr;
+
+    use super::super::names::Meta;
     use super::*;
 
-    fn entry(name: &str, is_directory: bool, size: u64) -> Entry {
+    fn entry(name: &CStr, is_directory: bool, size: u64) -> Entry<'_> {
         Entry {
-            name: std::ffi::CString::new(name).unwrap(),
+            name,
             is_directory,
             is_link: false,
-            meta: Some(super::super::Meta {
+            meta: Some(Meta {
                 size,
                 modified: 1_709_210_096,
             }),
         }
     }
 
-    fn page(path: &str, at_root: bool, entries: &[Entry]) -> String {
-        let bytes = Page::new(ListingFormat::Html, path, at_root).whole(entries);
+    fn page(path: &str, at_root: bool) -> String {
+        let (mut bytes, totals) = (Vec::new(), Totals::default());
+        let mut page = Page::new(ListingFormat::Html, path, at_root);
+        page.head(Some(&totals), &mut bytes);
+        page.tail(&mut bytes);
         String::from_utf8(bytes).unwrap()
     }
 
@@ -409,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_row_has_the_exact_numbers_too() {
-        let row = html_row(&entry("a b.bin", false, 1_234_567), "a b.bin", "");
+        let row = html_row(&entry(c"a b.bin", false, 1_234_567), "a b.bin", "");
         assert_eq!(
             row,
             "<tr><td><a href=\"a%20b.bin\"><bdi>a b.bin</bdi></a></td>\
@@ -417,7 +411,7 @@ mod tests {
              <td><time datetime=\"2024-02-29T12:34:56Z\">2024-02-29 <span>12:34</span></time></td>\
              </tr>\n"
         );
-        let row = json_row(&entry("sub", true, 4_096), "sub", "/");
+        let row = json_row(&entry(c"sub", true, 4_096), "sub", "/");
         assert_eq!(
             row,
             r#"{"name":"sub","href":"sub/","type":"directory","modified":"2024-02-29T12:34:56Z"}"#
@@ -426,7 +420,7 @@ mod tests {
 
     #[test]
     fn every_step_of_the_way_is_a_relative_link() {
-        let deep = page("/a/b & c/d/", false, &[]);
+        let deep = page("/a/b & c/d/", false);
         for crumb in [
             "<a href=\"../../../\"><bdi>Home</bdi></a>",
             "<a href=\"../../\"><bdi>a</bdi></a>",
@@ -438,28 +432,24 @@ mod tests {
         }
         // The topmost directory leads nowhere above itself, behind a prefix neither.
         for top in ["/", "/prefix/"] {
-            assert!(!page(top, true, &[]).contains("../"), "{top}");
+            assert!(!page(top, true).contains("../"), "{top}");
         }
     }
 
     #[test]
     fn the_summary_counts() {
-        let check =
-            |entries: &[Entry], expected: &str| assert_eq!(summary(Some(entries)), expected);
-        check(&[], "Nothing here yet.");
-        check(&[entry("a", false, 10)], "1 file, 10 B");
-        check(
-            &[entry("a", true, 4_096), entry("b", true, 4_096)],
-            "2 directories",
-        );
-        check(
-            &[
-                entry("a", true, 0),
-                entry("b", false, 1_024),
-                entry("c", false, 1_024),
-            ],
-            "1 directory, 2 files, 2.0 KiB",
-        );
+        let check = |directories: usize, files: usize, bytes: u64, expected: &str| {
+            let totals = Totals {
+                directories,
+                files,
+                bytes,
+            };
+            assert_eq!(summary(Some(&totals)), expected);
+        };
+        check(0, 0, 0, "Nothing here yet.");
+        check(0, 1, 10, "1 file, 10 B");
+        check(2, 0, 0, "2 directories");
+        check(1, 2, 2_048, "1 directory, 2 files, 2.0 KiB");
     }
 
     /// A changed style or script with a stale hash would be blocked by every browser, silently.

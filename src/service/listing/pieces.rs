@@ -1,0 +1,132 @@
+//! A listing while it is sent: made a piece at a time, from packed names or from the directory.
+//!
+//! *Floor 3.* Knows how much is made at once; does not know who takes it, nor when.
+//!
+//! *Read next:* `render.rs`, how it looks.
+
+use rustix::io::Errno;
+
+use super::directory::Directory;
+use super::names::{Names, Totals};
+use super::render::Page;
+use crate::http::{Body, Chunk, Chunks, Wake};
+
+/// How much is made at a time: what waits for a slow client is its names and a few of these. A row
+/// more, and what one page has around its rows, may come on top.
+pub(super) const PIECE_BYTES: usize = 16 * 1024;
+
+/// Up to so many bytes a listing is made whole, and leaves with its length and in one write: some
+/// 400 rows of HTML.
+const WHOLE_BYTES_MAX: usize = 128 * 1024;
+
+pub(super) struct Pieces {
+    page: Page,
+    names: Names,
+    /// The name that comes next.
+    next: usize,
+    origin: Origin,
+    begun: bool,
+    ended: bool,
+}
+
+/// Where rows come from.
+enum Origin {
+    /// From the names alone: they are all, and complete.
+    Names(Totals),
+    /// One batch of names after the other.
+    Directory(Directory),
+}
+
+impl Pieces {
+    pub(super) fn sorted(page: Page, names: Names) -> Self {
+        let totals = names.totals();
+        Self::new(page, names, Origin::Names(totals))
+    }
+
+    pub(super) fn unsorted(page: Page, directory: Directory) -> Self {
+        Self::new(page, Names::default(), Origin::Directory(directory))
+    }
+
+    fn new(page: Page, names: Names, origin: Origin) -> Self {
+        Self {
+            page,
+            names,
+            next: 0,
+            origin,
+            begun: false,
+            ended: false,
+        }
+    }
+
+    /// All of it if that is little, else a stream of it.
+    pub(super) fn into_body(mut self) -> Body {
+        let mut whole = Vec::new();
+        // Only a directory can fail, and it is asked again.
+        while let Ok(Some(piece)) = self.piece() {
+            whole.extend_from_slice(&piece);
+            if whole.len() > WHOLE_BYTES_MAX {
+                let again = Self::new(self.page, self.names, self.origin);
+                return Body::Stream(Box::new(again));
+            }
+        }
+        Body::Owned(whole)
+    }
+
+    /// The next piece, from at most one getdents64(2); `None` at the end.
+    fn piece(&mut self) -> Result<Option<Vec<u8>>, Errno> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        if !self.begun {
+            self.begun = true;
+            let totals = match &self.origin {
+                Origin::Names(totals) => Some(totals),
+                Origin::Directory(_) => None,
+            };
+            self.page.head(totals, &mut out);
+        }
+        if let Origin::Directory(directory) = &self.origin
+            && self.next == self.names.len()
+        {
+            self.names.clear();
+            self.next = 0;
+            self.ended = !directory.read(&mut self.names)?;
+        }
+        while self.next < self.names.len() && out.len() < PIECE_BYTES {
+            self.row(&mut out);
+        }
+        if let Origin::Names(_) = self.origin {
+            self.ended = self.next == self.names.len();
+        }
+        if self.ended {
+            self.page.tail(&mut out);
+        }
+        Ok(Some(out))
+    }
+
+    fn row(&mut self, out: &mut Vec<u8>) {
+        let entry = match &self.origin {
+            Origin::Names(_) => self.names.entry(self.next),
+            Origin::Directory(directory) => {
+                let name = self.names.name(self.next);
+                name.and_then(|(name, kind)| directory.short_entry(name, kind))
+            }
+        };
+        self.next += 1;
+        if let Some(entry) = entry {
+            self.page.row(&entry, out);
+        }
+    }
+}
+
+impl Chunks for Pieces {
+    fn next_chunk(&mut self, _: &Wake) -> Chunk {
+        match self.piece() {
+            Ok(Some(piece)) => Chunk::Bytes(piece),
+            Ok(None) => Chunk::End,
+            // Cut off, so that the client does not take it for the whole.
+            Err(_) => Chunk::Failed,
+        }
+    }
+}
