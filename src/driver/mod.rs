@@ -16,6 +16,7 @@ mod deadlines;
 mod door;
 mod event_loop;
 mod exchange;
+mod lines;
 mod mailbox;
 mod metrics;
 #[cfg(feature = "sim")]
@@ -29,10 +30,11 @@ mod threads;
 mod transmit;
 
 pub use crate::config::Backend;
-pub use access_log::{AccessLog, LogBuffer, LogEnd};
+pub use access_log::{AccessLog, LogBuffer};
 pub use counters::Published;
 pub use door::PerAddress;
 pub use event_loop::{Budget, EventLoop, Handle, Settings};
+pub use lines::LogEnd;
 #[cfg(feature = "sim")]
 pub use mistake::Mistake;
 pub use offload::Offload;
