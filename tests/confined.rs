@@ -24,6 +24,7 @@ use httpoll::confine::{Confined, Needs, Sandbox, confine};
 use httpoll::driver::Server;
 use httpoll::http::{Request, Response, Tick};
 use httpoll::service::{Files, Reply, Service};
+use rustix::process::{Pid, Signal, kill_process};
 
 fn main() {
     if let Ok(mode) = std::env::var(CHILD) {
@@ -358,6 +359,12 @@ fn strict_serves() {
         check("/dir/", 200, None);
         check("/missing", 404, None);
         check("/try/later/inside", 200, None);
+        // Their handlers are installed when it is confined already, and return by rt_sigreturn(2).
+        for signal in [Signal::HUP, Signal::USR1, Signal::ALARM, Signal::IO] {
+            let pid = Pid::from_child(&running.child);
+            kill_process(pid, signal).unwrap();
+            check("/a.txt", 200, Some(1));
+        }
     }
 }
 

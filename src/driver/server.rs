@@ -21,8 +21,8 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::SendFlags;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::access_log::{AccessLog, LogBuffer};
 use super::admin::Admin;
@@ -345,6 +345,23 @@ struct Crew {
 /// trip, so more than the planet is wide.
 const HANDOVER: Duration = Duration::from_millis(250);
 
+/// What would end the process if nobody heard it (signal(7)), and asks for nothing it has: a
+/// terminal that closes, a request to read its configuration or to open its log again, timers of
+/// nobody's, a log that has reached the size allowed to it (setrlimit(2), `RLIMIT_FSIZE`; write(2)
+/// then fails, which costs the lines). SIGPIPE was ignored before `main`.
+const SURVIVED: [Signal; 10] = [
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::POWER,
+    Signal::STKFLT,
+    Signal::XFSZ,
+];
+
 /// The byte of a loop that has ended; signal-hook's bytes are `X`.
 const ENDED: u8 = b'.';
 
@@ -360,11 +377,11 @@ impl Crew {
                 tell.try_clone()?,
             )?);
         }
-        // Survived, so that a closing terminal does not end a server that was left running.
-        signals.push(signal_hook::flag::register(
-            SIGHUP,
-            Arc::new(AtomicBool::new(false)),
-        )?);
+        for signal in SURVIVED {
+            let nobody_looks = Arc::new(AtomicBool::new(false));
+            let heard = signal_hook::flag::register(signal.as_raw(), nobody_looks)?;
+            signals.push(heard);
+        }
         let stop = Stop::new()?;
         let (loops, threads) = (Vec::new(), Vec::new());
         Ok(Self {

@@ -93,6 +93,24 @@ fn a_second_signal_does_not_wait() {
     });
 }
 
+/// All that neither ask a server to end nor tell of a bug, but for limits and real-time signals.
+const OTHERS: [Signal; 14] = [
+    Signal::HUP,
+    Signal::PIPE,
+    Signal::WINCH,
+    Signal::CHILD,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::POWER,
+    Signal::STKFLT,
+    Signal::URG,
+    Signal::XFSZ,
+];
+
 #[test]
 fn other_signals_are_survived_at_any_time() {
     const LEN: u64 = 3 << 20;
@@ -106,7 +124,7 @@ fn other_signals_are_survived_at_any_time() {
         let mut bytes = vec![0; 64 * 1024];
         loop {
             // While it waits, while it sends, while it is stopped and goes on.
-            for sent in [Signal::HUP, Signal::PIPE, Signal::WINCH, Signal::CHILD] {
+            for sent in OTHERS {
                 signal(server.pid(), sent);
             }
             signal(server.pid(), Signal::STOP);

@@ -200,6 +200,22 @@ fn a_log_on_a_full_disk_stops_nothing() {
     }
 }
 
+/// One block (512 bytes, or 1,024) is enough for the start-up text; beyond it write(2) raises
+/// SIGXFSZ.
+#[test]
+fn a_log_that_may_not_grow_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let script = r#"ulimit -f 1; exec "$0" --hello --log plain -l "unix:$1" > "$2""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_httpoll")]);
+    shell.arg(&path).arg(folder.path().join("log"));
+    let _server = Server(shell.spawn().unwrap());
+    for _ in 0..40 {
+        exchange(connect_when_bound(&path), "/");
+    }
+}
+
 #[test]
 fn closed_standard_descriptors_never_become_a_clients_socket() {
     let folder = tempfile::tempdir().unwrap();
