@@ -457,6 +457,6 @@ fn user_needs_root() {
 
 fn interrupt(running: &Running) {
     let pid = i32::try_from(running.child.id()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let pid = Pid::from_raw(pid).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
 }

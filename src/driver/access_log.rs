@@ -185,6 +185,7 @@ fn push_escaped(into: &mut Vec<u8>, raw: &[u8]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a tick is made")]
 mod tests {
     use super::*;
     use crate::http::Status;
