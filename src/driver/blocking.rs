@@ -17,6 +17,7 @@ use super::access_log::LogBuffer;
 use super::counters::{Counted, Published, Sighting};
 use super::door::{PerAddress, Share, is_out_of_room};
 use super::exchange::{self, Advanced, Asker};
+use super::lines::Lines;
 use super::offload::run_job;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
@@ -142,9 +143,9 @@ pub(super) fn serve<S: Service>(
     if let Some(shown) = &terms.shown {
         shown.accepted();
     }
-    let reason = match terms.trace {
-        Some(print) => {
-            let mut traced = Traced::printing(stream, Box::new(print)).with_times();
+    let reason = match &terms.trace {
+        Some(lines) => {
+            let mut traced = Traced::printing(stream, lines.sink()).with_times();
             serve_connection(&mut traced, guest, service, terms, log, on_stop)
         }
         None => serve_connection(&mut stream, guest, service, terms, log, on_stop),
@@ -162,7 +163,7 @@ pub(super) struct Terms {
     /// How long a stop waits for what is in flight.
     pub(super) grace: Duration,
     /// Where each connection's calls are printed, if anywhere.
-    pub(super) trace: Option<fn(&str)>,
+    pub(super) trace: Option<Lines>,
     /// Whose word about their clients is taken.
     pub(super) proxies: Option<Arc<TrustedProxies>>,
     /// Connections that one address may hold.

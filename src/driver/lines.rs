@@ -39,6 +39,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::kernel::TraceSink;
+
 /// Bytes that wait for a slow reader, those in the writer's hands among them.
 pub(super) const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -87,6 +89,16 @@ impl Lines {
     /// Hands over `bytes`, so many whole lines, and leaves them empty.
     pub(super) fn send(&self, bytes: &mut Vec<u8>, lines: u64) {
         self.0.0.put(bytes, lines);
+    }
+
+    /// Takes one line after the other, each without its end: what `kernel/traced.rs` prints to.
+    pub(super) fn sink(&self) -> TraceSink {
+        let (lines, mut bytes) = (self.clone(), Vec::new());
+        Box::new(move |line| {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+            lines.send(&mut bytes, 1);
+        })
     }
 
     /// How many lines nobody will see.
@@ -264,13 +276,17 @@ impl<'q, W: Write> Writer<'q, W> {
     }
 }
 
-/// Descriptor 1, without std's buffer and lock: a panic message or another thread that holds
+/// Descriptor 1 or 2, without std's buffer and lock: a panic message or another thread that holds
 /// the lock would wait for us, and we may be waiting for ever.
 pub(super) struct Standard(BorrowedFd<'static>);
 
 impl Standard {
     pub(super) fn output() -> Self {
         Self(rustix::stdio::stdout())
+    }
+
+    pub(super) fn error() -> Self {
+        Self(rustix::stdio::stderr())
     }
 }
 

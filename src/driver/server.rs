@@ -30,6 +30,7 @@ use super::blocking::{Blocking, Terms};
 use super::counters::Published;
 use super::door::PerAddress;
 use super::event_loop::{EventLoop, Handle, Settings};
+use super::lines::{Lines, LogEnd, Standard};
 use super::metrics::Source;
 use super::offload::Offload;
 use super::supervisor::{Supervisor, Watchdog};
@@ -225,7 +226,8 @@ struct Plan {
     per_address: Option<PerAddress>,
     threads_max: usize,
     grace: Duration,
-    trace: bool,
+    /// Where calls are printed, and how that ends.
+    trace: Option<(Lines, LogEnd)>,
     log: Option<AccessLog>,
     proxies: Option<Arc<TrustedProxies>>,
     backend: Backend,
@@ -245,6 +247,9 @@ impl Plan {
             0 => room,
             stated => stated.min(room),
         };
+        let trace = config
+            .trace
+            .then(|| Lines::start("trace", Standard::error()));
         let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
         Ok(Self {
             limits: Arc::new(limits),
@@ -253,7 +258,7 @@ impl Plan {
             per_address: (per_ip > 0).then(|| PerAddress::new(per_ip)),
             threads_max: config.threads_max.min(connections),
             grace: config.grace,
-            trace: config.trace,
+            trace: trace.transpose()?,
             log,
             proxies: trusted(&config.trusted_proxies),
             backend: config.backend,
@@ -401,10 +406,11 @@ impl Crew {
         Sel: Selector + 'static,
         S: Service,
     {
-        if self.plan.trace {
+        if let Some((lines, _)) = &self.plan.trace {
+            let sink = lines.sink();
             let kernel = || {
                 let kernel = Linux::<Sel>::new()?;
-                Ok(Traced::printing(kernel, Box::new(to_stderr)).with_times())
+                Ok(Traced::printing(kernel, sink).with_times())
             };
             return self.spawn_loop(kernel, listeners, service);
         }
@@ -456,7 +462,7 @@ impl Crew {
             terms: Terms {
                 limits: Arc::clone(&plan.limits),
                 grace: plan.grace,
-                trace: plan.trace.then_some(to_stderr as fn(&str)),
+                trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
                 proxies: plan.proxies.clone(),
                 per_address: plan.per_address.clone(),
                 shown,
@@ -511,6 +517,7 @@ impl Crew {
     /// Waits for the end, passing signals on.
     fn wait(mut self, supervisor: &Supervisor, mut steering: Option<Steering>) -> io::Result<()> {
         self.plan.log = None;
+        let trace_end = self.plan.trace.take().map(|(_, end)| end);
         let mut watchdog = Watchdog::new(supervisor, &self.loops);
         self.news.set_read_timeout(watchdog.period)?;
         supervisor.ready();
@@ -548,14 +555,15 @@ impl Crew {
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))?;
         }
+        if let Some(end) = trace_end {
+            end.wait(TRACE_PATIENCE);
+        }
         Ok(())
     }
 }
 
-/// A line of the trace. A closed or broken standard error costs the line, nothing else.
-fn to_stderr(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
+/// How long the last lines of the trace may take at the end.
+const TRACE_PATIENCE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -11,10 +11,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
+use rustix::process::Signal;
+
+use crate::harness::BACKENDS;
+use crate::process::{each, exit, signal};
 
 /// A running httpoll, ended with the test.
 struct Server(Child);
@@ -40,16 +44,22 @@ impl Server {
     /// With standard output to be read, up to and with the line of the first IPv4 address.
     fn start_and_listen(words: &[&str]) -> (Self, String, SocketAddr, BufReader<ChildStdout>) {
         let mut server = Self::start(words, Stdio::piped());
-        let mut out = BufReader::new(server.0.stdout.take().unwrap());
-        let mut told = String::new();
-        loop {
-            let begin = told.len();
-            let n = out.read_line(&mut told).unwrap();
-            assert_ne!(n, 0, "it ended without an address: {told}");
-            if let Some(url) = told[begin..].trim().strip_prefix("http://127.") {
-                let address = format!("127.{}", url.split('/').next().unwrap());
-                return (server, told, address.parse().unwrap(), out);
-            }
+        let (told, address, out) = listening(&mut server);
+        (server, told, address, out)
+    }
+}
+
+/// What a server tells up to and with the line of its first IPv4 address.
+fn listening(server: &mut Server) -> (String, SocketAddr, BufReader<ChildStdout>) {
+    let mut out = BufReader::new(server.0.stdout.take().unwrap());
+    let mut told = String::new();
+    loop {
+        let begin = told.len();
+        let n = out.read_line(&mut told).unwrap();
+        assert_ne!(n, 0, "it ended without an address: {told}");
+        if let Some(url) = told[begin..].trim().strip_prefix("http://127.") {
+            let address = format!("127.{}", url.split('/').next().unwrap());
+            return (told, address.parse().unwrap(), out);
         }
     }
 }
@@ -214,6 +224,55 @@ fn a_log_that_may_not_grow_stops_nothing() {
     for _ in 0..40 {
         exchange(connect_when_bound(&path), "/");
     }
+}
+
+/// Before anybody asks for more: a student watches them come.
+#[test]
+fn the_calls_of_a_request_are_traced_in_order_and_at_once() {
+    each(&BACKENDS, |backend| {
+        let (_server, address, err) = start_traced(backend);
+        let mut client = TcpStream::connect(address).unwrap();
+        let head = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        client.write_all(head).unwrap();
+        let mut expected = vec!["  read(", "  write("];
+        for line in BufReader::new(err).lines() {
+            let line = line.unwrap();
+            if line.starts_with(expected[0]) && !line.ends_with("EAGAIN") {
+                expected.remove(0);
+            }
+            if expected.is_empty() {
+                return;
+            }
+        }
+        panic!("its trace has ended");
+    });
+}
+
+#[test]
+fn a_trace_that_nobody_reads_stops_nothing() {
+    each(&BACKENDS, |backend| {
+        let (mut server, address, err) = start_traced(backend);
+        // So that a few requests fill it.
+        rustix::pipe::fcntl_setpipe_size(&err, 4096).unwrap();
+        for _ in 0..100 {
+            get(address, "/");
+        }
+        signal(server.0.id(), Signal::TERM);
+        assert_eq!(exit(&mut server.0).0, Some(0));
+        drop(err);
+    });
+}
+
+/// With `--trace`, and standard error to be read.
+fn start_traced(backend: &str) -> (Server, SocketAddr, ChildStderr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+    let words = ["--hello", "-l", "127.0.0.1:0", "--trace", "-b", backend];
+    command.args(words).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = Server(command.spawn().unwrap());
+    let err = server.0.stderr.take().unwrap();
+    let (_, address, _) = listening(&mut server);
+    (server, address, err)
 }
 
 #[test]
