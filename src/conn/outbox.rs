@@ -32,6 +32,9 @@ pub enum Transmit<'c> {
         /// How many.
         len: u64,
     },
+    /// Nothing, but a look before the close: would it destroy what is still under way?
+    /// [`on_last_look`](super::Connection::on_last_look) is to be told.
+    LastLook,
     /// Nothing but the end: close the sending half (shutdown(2)).
     Shutdown,
 }

@@ -45,7 +45,7 @@ pub enum Cause {
     Refused,
     /// The answer is out and the content drained.
     Sent,
-    /// The last answer is out, and request bytes may be unread.
+    /// The last answer is out, and not acknowledged yet, or request bytes may be unread.
     SentLast,
     /// Nothing is left to do.
     Over,

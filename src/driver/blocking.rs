@@ -193,6 +193,10 @@ fn transmit<T: Stream>(
         }
         let sent = match conn.next_transmit() {
             None => return Ok(()),
+            Some(Transmit::LastLook) => {
+                conn.on_last_look(stream.closes_cleanly());
+                continue;
+            }
             Some(Transmit::Shutdown) => {
                 let _ = stream.shutdown_write();
                 conn.on_shutdown_sent(now);

@@ -325,6 +325,10 @@ impl<T: Stream> Stream for Counted<T> {
         self.stream.unacknowledged()
     }
 
+    fn closes_cleanly(&self) -> bool {
+        self.stream.closes_cleanly()
+    }
+
     fn id(&self) -> i32 {
         self.stream.id()
     }

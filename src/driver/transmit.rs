@@ -62,6 +62,10 @@ fn send_some<K: Kernel>(
 ) -> Sending {
     let (sent, offered) = match slot.conn.next_transmit() {
         None => return Sending::Stop,
+        Some(Transmit::LastLook) => {
+            slot.conn.on_last_look(kernel.closes_cleanly(&slot.socket));
+            return Sending::More;
+        }
         Some(Transmit::Shutdown) => {
             // If it fails the client is gone, which the next read will tell.
             counts.call(Call::Shutdown);
@@ -71,11 +75,7 @@ fn send_some<K: Kernel>(
         }
         Some(_) if !slot.ready.writable || budget.bytes == 0 => return Sending::Stop,
         Some(Transmit::Bytes { slices, more }) => {
-            let used = if slices[1].is_empty() {
-                &slices[..1]
-            } else {
-                &slices[..]
-            };
+            let used = &slices[..1 + usize::from(!slices[1].is_empty())];
             let offered = slices[0].len() + slices[1].len();
             counts.call(Call::Write);
             (

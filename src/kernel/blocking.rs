@@ -162,6 +162,10 @@ impl Stream for BlockingStream {
         self.socket.unacknowledged()
     }
 
+    fn closes_cleanly(&self) -> bool {
+        self.socket.closes_cleanly()
+    }
+
     fn id(&self) -> i32 {
         self.socket.id()
     }

@@ -88,6 +88,10 @@ impl<S: Selector> Kernel for Linux<S> {
         socket.unacknowledged()
     }
 
+    fn closes_cleanly(&self, socket: &Socket) -> bool {
+        socket.closes_cleanly()
+    }
+
     fn id(&self, socket: &Socket) -> i32 {
         socket.id()
     }

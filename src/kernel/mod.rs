@@ -148,6 +148,10 @@ pub trait Kernel {
     /// reader that is slow from one that is gone. 0 where it cannot be known.
     fn unacknowledged(&self, socket: &Self::Socket) -> usize;
 
+    /// Whether closing would destroy nothing: the peer has acknowledged all that was written, and
+    /// nothing has come from it that was not read, for which the kernel would send a reset.
+    fn closes_cleanly(&self, socket: &Self::Socket) -> bool;
+
     /// What a layer below still owes or holds (TLS); nothing for plain sockets.
     fn pending(&self, socket: &Self::Socket) -> Interest {
         let _ = socket;
@@ -257,6 +261,8 @@ pub trait Stream {
     fn shutdown_write(&mut self) -> io::Result<()>;
     /// As [`Kernel::unacknowledged`].
     fn unacknowledged(&self) -> usize;
+    /// As [`Kernel::closes_cleanly`].
+    fn closes_cleanly(&self) -> bool;
     /// As [`Kernel::id`].
     fn id(&self) -> i32 {
         -1

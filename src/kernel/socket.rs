@@ -162,6 +162,11 @@ impl Socket {
         gaps::unacknowledged(self.as_fd())
     }
 
+    /// In this order: what arrives in between is asked about last.
+    pub(super) fn closes_cleanly(&self) -> bool {
+        self.unacknowledged() == 0 && self.is_quiet()
+    }
+
     /// The descriptor's number, for traces.
     pub(super) fn id(&self) -> i32 {
         self.fd.as_raw_fd()

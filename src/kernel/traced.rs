@@ -11,8 +11,8 @@
 //!   sendfile(9) = EAGAIN
 //! ```
 //!
-//! Two system calls are not shown: close(2), which is a drop, and the ioctl(2) behind
-//! [`Kernel::unacknowledged`].
+//! Not shown are close(2), which is a drop, and what only looks: the ioctl(2) behind
+//! [`Kernel::unacknowledged`], and the recv(2) of nothing behind [`Kernel::closes_cleanly`].
 //!
 //! *Read next:* the transcripts in `tests/it/`.
 
@@ -243,6 +243,10 @@ impl<K: Kernel> Kernel for Traced<K> {
         self.inner.unacknowledged(socket)
     }
 
+    fn closes_cleanly(&self, socket: &K::Socket) -> bool {
+        self.inner.closes_cleanly(socket)
+    }
+
     fn id(&self, socket: &K::Socket) -> i32 {
         self.inner.id(socket)
     }
@@ -358,6 +362,10 @@ impl<T: Stream> Stream for Traced<T> {
 
     fn unacknowledged(&self) -> usize {
         self.inner.unacknowledged()
+    }
+
+    fn closes_cleanly(&self) -> bool {
+        self.inner.closes_cleanly()
     }
 
     fn id(&self) -> i32 {

@@ -87,6 +87,7 @@ impl Talk {
     fn send(&mut self) {
         while let Some(transmit) = self.conn.next_transmit() {
             match transmit {
+                Transmit::LastLook => self.conn.on_last_look(self.unacknowledged == 0),
                 Transmit::Shutdown => self.conn.on_shutdown_sent(&self.now),
                 Transmit::File { .. } => panic!("no file was answered"),
                 Transmit::Bytes { slices, .. } => {
@@ -315,6 +316,38 @@ fn a_last_answer_is_followed_by_two_seconds_of_patience() {
     let (reason, seconds) = talk.ended().expect("closed");
     assert!(matches!(reason, CloseReason::Refused(_)), "{reason:?}");
     assert_eq!(seconds, 2);
+}
+
+/// What is under way would be lost with the first byte that comes behind the close.
+#[test]
+fn a_client_that_asked_for_the_close_is_waited_for_until_it_has_the_answer() {
+    let mut talk = Talk::new();
+    talk.unacknowledged = 1 << 20;
+    talk.feed(&GET_LARGE.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    assert_eq!(
+        talk.output.matches('#').count(),
+        1 << 20,
+        "given to the kernel"
+    );
+    talk.pass(100, |talk| {
+        talk.feed("\r\n");
+        talk.unacknowledged -= 10_000;
+    });
+    assert_eq!(talk.ended(), None);
+    talk.unacknowledged = 0;
+    talk.pass(2, |_| {});
+    assert_eq!(talk.ended(), Some((CloseReason::Answered, 101)));
+}
+
+#[test]
+fn a_client_that_asked_for_the_close_gets_it_at_once_when_nothing_is_under_way() {
+    // A small answer leaves at once, whatever is acknowledged of it now.
+    for (get, unacknowledged) in [(GET, 100), (GET_LARGE, 0)] {
+        let mut talk = Talk::new();
+        talk.unacknowledged = unacknowledged;
+        talk.feed(&get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+        assert_eq!(talk.ended(), Some((CloseReason::Answered, 0)), "{get}");
+    }
 }
 
 #[test]

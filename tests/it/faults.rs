@@ -17,7 +17,9 @@ use httpoll::kernel::ListenAddr;
 use httpoll::service::{Flow, Reply, Sink};
 
 use crate::harness::{BACKENDS, Client, Server, request};
-use crate::process::{connect, descriptors, each, settled_descriptors, wait_until, widen, zeros};
+use crate::process::{
+    connect, descriptors, each, is_closed_by, settled_descriptors, wait_until, widen, zeros,
+};
 
 /// More than a socket takes from a server whose client does not read (tcp_wmem, tcp(7)).
 const LEN: usize = 6 << 20;
@@ -72,6 +74,33 @@ fn a_half_closed_client_is_answered() {
             assert_eq!(client.answer("GET").body.len(), LEN);
         }
         client.expect_closed();
+    });
+}
+
+/// A last answer that its client has not taken yet, and then more from that client: the kernel
+/// meets bytes behind a close with a reset that destroys what it still holds (RFC 9112 §9.6).
+#[test]
+fn a_last_answer_arrives_whole_whatever_follows_the_request() {
+    const HELD: usize = 256 * 1024; // fits a send buffer
+    let root = zeros(HELD as u64);
+    let asked = [
+        "GET /zeros HTTP/1.0\r\n\r\n".to_owned(),
+        request("GET", "/zeros", &["Connection: close"]),
+    ];
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        for (asked, next) in asked.iter().zip(["\r\n", "GET /zeros HTTP/1.0\r\n\r\n"]) {
+            let mut client = connect(&server, None, Some(4096));
+            client.send(asked.as_bytes());
+            // Our half is closed, behind an answer that is still in the kernel.
+            wait_until("the end", || is_closed_by(&server, &client));
+            client.send(next.as_bytes());
+            widen(&client);
+            assert_eq!(client.head().status, 200);
+            let mut body = vec![];
+            let read = client.0.read_to_end(&mut body);
+            assert_eq!((body.len(), read.ok()), (HELD, Some(HELD)));
+        }
     });
 }
 

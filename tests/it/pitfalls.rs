@@ -101,6 +101,37 @@ fn an_answer_survives_the_request_behind_it<S: Selector + 'static>() {
     running.join().unwrap().unwrap();
 }
 
+/// The same for a client that did ask for the close: old ones send an empty line behind a request
+/// (RFC 9112 §2.2), in a packet of its own.
+#[test]
+fn an_answer_survives_an_empty_line_behind_the_last_request() {
+    an_empty_line_behind_the_last_request::<true>();
+    an_empty_line_behind_the_last_request::<false>();
+}
+
+fn an_empty_line_behind_the_last_request<const EDGE: bool>() {
+    let sim = Sim::<EDGE>::new(Schedule::friendly());
+    let service = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("x".repeat(100_000)));
+    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let offload = Offload::inline();
+    let mut own = EventLoop::new(sim.clone(), listeners, service, settings, offload).unwrap();
+    let client = sim.connect(LARGE);
+    client.send(b"GET / HTTP/1.0\r\n\r\n");
+    while !client.has_begun_to_end() {
+        own.turn().unwrap();
+    }
+    client.send(b"\r\n");
+    own.turn().unwrap();
+    let answer = client.receive(usize::MAX);
+    assert!(answer.ends_with(b"xxx"), "of {} bytes", answer.len());
+    assert!(answer.len() > 100_000);
+    client.finish();
+    while own.closed().total() == 0 {
+        own.turn().unwrap();
+    }
+    assert_eq!(own.closed().get("answered"), 1);
+}
+
 /// A file on a broken disk: never in memory, and not to be had by reading it either.
 struct Broken;
 

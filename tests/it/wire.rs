@@ -235,6 +235,10 @@ impl Peer {
             let n = match self.conn.next_transmit() {
                 None => return any,
                 Some(Transmit::File { .. }) => panic!("no file is served here"),
+                Some(Transmit::LastLook) => {
+                    self.conn.on_last_look(true);
+                    return true;
+                }
                 Some(Transmit::Shutdown) => {
                     self.shut = true;
                     self.conn.on_shutdown_sent(&self.now);

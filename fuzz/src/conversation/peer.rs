@@ -406,6 +406,11 @@ impl<'a> Peer<'a> {
         let phase = self.conn.phase();
         let n = match self.conn.next_transmit() {
             None => return false,
+            Some(Transmit::LastLook) => {
+                let is_clean = self.next_count().is_multiple_of(2);
+                self.conn.on_last_look(is_clean);
+                return true;
+            }
             Some(Transmit::Shutdown) => {
                 self.conn.on_shutdown_sent(&self.now);
                 return true;

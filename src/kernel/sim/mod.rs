@@ -289,6 +289,11 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         lock(&self.world).wires[socket.client].outbox.len()
     }
 
+    fn closes_cleanly(&self, socket: &SimSocket) -> bool {
+        let wire = &lock(&self.world).wires[socket.client];
+        wire.outbox.is_empty() && wire.inbox.is_empty()
+    }
+
     fn id(&self, socket: &SimSocket) -> i32 {
         i32::try_from(socket.client).map_or(-1, |client| FIRST_FD + client)
     }
@@ -453,6 +458,11 @@ impl Remote {
         let world = lock(&self.world);
         let wire = &world.wires[self.client];
         (wire.shut || wire.reset) && wire.outbox.is_empty()
+    }
+
+    /// Whether the server has ended its sending half, received or not.
+    pub fn has_begun_to_end(&self) -> bool {
+        lock(&self.world).wires[self.client].shut
     }
 
     /// Ends the sending half (FIN).

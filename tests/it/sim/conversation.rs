@@ -230,7 +230,9 @@ impl Reference {
                     let n = source.read_at(&mut self.out[start..], offset);
                     assert_eq!(n.expect("it is in memory"), len);
                 }
-                Some(Transmit::Shutdown) | None => return self.out.len() - before,
+                Some(Transmit::LastLook | Transmit::Shutdown) | None => {
+                    return self.out.len() - before;
+                }
             }
             let n = self.out.len() - start;
             self.conn.on_sent(n, &self.now);
