@@ -244,8 +244,9 @@ pub(super) struct WriteProgress {
     pub(super) since: Option<Instant>,
     /// When to look next.
     pub(super) check: Option<Instant>,
-    /// When the present answers began to be sent, and what had been acknowledged then.
-    pub(super) began: Option<(Instant, i128)>,
+    /// From where its rate is measured: the first look since the present answers began, and what
+    /// had been acknowledged then.
+    pub(super) mark: Option<(Instant, i128)>,
 }
 
 impl WriteProgress {
@@ -256,10 +257,20 @@ impl WriteProgress {
     }
 
     /// The first bytes of a batch are about to be encoded: the reader's time begins.
+    ///
+    /// PITFALL: what it owes from before is not known without a look, and a look at every answer
+    /// would cost a system call each. So it is not taken to be nothing: the kernel may hold
+    /// megabytes (`answers_from_before_do_not_make_a_reader_slow`).
     pub(super) fn begin(&mut self, now: &Tick) {
         self.since = Some(now.instant);
         self.check = None;
-        self.began = Some((now.instant, i128::from(self.sent)));
+        self.mark = None;
+    }
+
+    /// A look at what the kernel holds. What had been acknowledged at the last one.
+    pub(super) fn look(&mut self, now: &Tick, acknowledged: i128) -> Option<i128> {
+        self.mark.get_or_insert((now.instant, acknowledged));
+        self.last_acknowledged.replace(acknowledged)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::http::{ProtocolError, Tick};
 /// How often within a write time-out the acknowledgements are looked at.
 const WRITE_CHECKS: u32 = 4;
 
-/// How long a client is watched before it can be called slow.
+/// How long a client is watched before it can be called slow; a reader is first looked at when its
+/// answer has been under way for as long.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a connection may be dropped when room is needed for another; the first to go stands first.
@@ -105,15 +106,16 @@ impl Connection {
     }
 
     /// Whether an answer has been under way for a while to a reader slower than the minimal rate:
-    /// the one kind of answer that may be cut when there is no other way to make room.
+    /// the one kind of answer that may be cut when there is no other way to make room. Measured
+    /// between two looks at what it acknowledged, the first of which was at a deadline.
     fn is_slow_reader(&self, now: &Tick, unacknowledged: usize) -> bool {
         let Some(writes) = self.buffers.as_ref().map(|b| &b.writes) else {
             return false;
         };
-        let Some((began, before)) = writes.began else {
+        let Some((marked, before)) = writes.mark else {
             return false;
         };
-        let waited = now.instant.saturating_duration_since(began);
+        let waited = now.instant.saturating_duration_since(marked);
         let due = i128::from(self.limits.rate_min) * waited.as_millis() as i128 / 1000;
         waited >= SLOW_AFTER && writes.acknowledged(unacknowledged) - before < due
     }
@@ -192,10 +194,8 @@ impl Connection {
 
     fn next_write_check(&self) -> Option<Instant> {
         let writes = &self.buffers.as_ref()?.writes;
-        let first = writes
-            .since
-            .map(|since| since + self.limits.write_timeout / WRITE_CHECKS);
-        writes.check.or(first)
+        let first = SLOW_AFTER.min(self.limits.write_timeout / WRITE_CHECKS);
+        writes.check.or(writes.since.map(|since| since + first))
     }
 
     /// Whether nothing was acknowledged for the whole write time-out.
@@ -206,7 +206,7 @@ impl Connection {
         };
         let writes = &mut buffers.writes;
         let acknowledged = writes.acknowledged(unacknowledged);
-        let before = writes.last_acknowledged.replace(acknowledged);
+        let before = writes.look(now, acknowledged);
         if before.is_some_and(|before| acknowledged > before) || writes.since.is_none() {
             writes.since = Some(now.instant);
         }

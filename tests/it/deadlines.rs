@@ -286,6 +286,27 @@ fn a_reader_that_comes_to_life_again_is_not_gone() {
     assert_eq!(talk.ended(), None);
 }
 
+/// Three megabytes are in the kernel when the fourth answer begins: taking those is no delay.
+#[test]
+fn answers_from_before_do_not_make_a_reader_slow() {
+    let pipelined = |acknowledged_each_second| {
+        let mut talk = Talk::new();
+        talk.room = 7 << 19; // 3.5 MiB
+        talk.unacknowledged = 7 << 19;
+        talk.feed(&GET_LARGE.repeat(4));
+        let mut standings = vec![];
+        talk.pass(5, |talk| {
+            standings.push(talk.standing());
+            talk.unacknowledged -= acknowledged_each_second;
+        });
+        standings
+    };
+    assert_eq!(pipelined(100_000), [None; 5]);
+    assert_eq!(pipelined(500), [None; 5], "the minimal rate");
+    let slow = Some(Standing::Slow);
+    assert_eq!(pipelined(400), [None, None, slow, slow, slow]);
+}
+
 /// Its answers are small, so that it is served and between two requests, and yet not idle.
 #[test]
 fn a_slow_taker_of_pipelined_answers_is_not_idle() {
