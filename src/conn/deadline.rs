@@ -46,10 +46,10 @@ impl Connection {
             Phase::Lingering => Some(self.since + self.linger_timeout()),
             _ => None,
         };
-        let writing = self
-            .wants_write()
-            .then(|| self.next_write_check())
-            .flatten();
+        let writing = match self.is_taking() {
+            true => self.next_write_check(),
+            false => None,
+        };
         match (reading, writing) {
             (Some(reading), Some(writing)) => Some(reading.min(writing)),
             (one, other) => one.or(other),
@@ -72,11 +72,16 @@ impl Connection {
             Phase::AwaitBody if self.wants_content() && waited >= self.limits.body_timeout => {
                 self.refuse(ProtocolError::BodyTimeout, now);
             }
-            Phase::Lingering if waited >= self.linger_timeout() => {
+            Phase::Lingering => {
+                if unacknowledged == 0 {
+                    self.excuse_reader(now);
+                }
                 // The answer may still be on its way to a slow reader, whom a reset would rob.
-                if unacknowledged == 0 || self.reader_is_gone(now, unacknowledged) {
+                let gone = self.reader_is_gone(now, unacknowledged);
+                let waited = waited >= self.linger_timeout();
+                if gone || waited && unacknowledged == 0 {
                     self.over(self.ending());
-                } else {
+                } else if waited {
                     self.since = now.instant;
                 }
             }
@@ -100,9 +105,20 @@ impl Connection {
             }
             Phase::AwaitBody if stalled && self.wants_content() => Some(Standing::Slow),
             Phase::AwaitHead if stalled => Some(Standing::Slow),
-            Phase::Lingering if stalled && unacknowledged() == 0 => Some(Standing::Slow),
+            Phase::Lingering => {
+                let is_slow = match unacknowledged() {
+                    0 => stalled,
+                    some => self.is_slow_reader(now, some),
+                };
+                is_slow.then_some(Standing::Slow)
+            }
             _ => None,
         }
+    }
+
+    /// Whether its client has something to take, from us or from the kernel.
+    fn is_taking(&self) -> bool {
+        self.wants_write() || self.phase == Phase::Lingering
     }
 
     /// Whether an answer has been under way for a while to a reader slower than the minimal rate:
@@ -207,7 +223,8 @@ impl Connection {
         let writes = &mut buffers.writes;
         let acknowledged = writes.acknowledged(unacknowledged);
         let before = writes.look(now, acknowledged);
-        if before.is_some_and(|before| acknowledged > before) || writes.since.is_none() {
+        let takes = before.is_some_and(|before| acknowledged > before);
+        if takes || writes.since.is_none() {
             writes.since = Some(now.instant);
         }
         writes.check = Some(now.instant + timeout / WRITE_CHECKS);

@@ -371,6 +371,27 @@ fn a_client_that_asked_for_the_close_gets_it_at_once_when_nothing_is_under_way()
     }
 }
 
+/// It could keep its place for `--write-timeout` by never taking a refusal.
+#[test]
+fn a_lingering_client_that_takes_nothing_makes_room() {
+    let lingering = |acknowledged_each_second| {
+        let mut talk = Talk::new();
+        talk.unacknowledged = 50_000;
+        talk.feed("nonsense\r\n\r\n");
+        let mut standings = vec![];
+        talk.pass(10, |talk| {
+            standings.push(talk.standing());
+            talk.unacknowledged -= acknowledged_each_second;
+        });
+        assert_eq!(talk.ended(), None);
+        standings
+    };
+    assert_eq!(lingering(500), [None; 10]);
+    let slow = Some(Standing::Slow);
+    assert_eq!(lingering(0)[..4], [None, None, slow, slow]);
+    assert_eq!(lingering(0)[2..], [slow; 8], "and stays it");
+}
+
 #[test]
 fn patience_lasts_while_a_slow_reader_takes_its_last_answer() {
     let mut talk = Talk::new();
