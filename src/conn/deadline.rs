@@ -223,7 +223,8 @@ impl Connection {
         let writes = &mut buffers.writes;
         let acknowledged = writes.acknowledged(unacknowledged);
         let before = writes.look(now, acknowledged);
-        let takes = before.is_some_and(|before| acknowledged > before);
+        // What it took before the first look nobody knows.
+        let takes = before.is_none_or(|before| acknowledged > before);
         if takes || writes.since.is_none() {
             writes.since = Some(now.instant);
         }

@@ -76,6 +76,7 @@ fn serve_connection<T: Stream, S: Service>(
     let wake = || Wake::new(Arc::clone(&bell) as Arc<dyn Notify>, 0);
     let mut scratch = vec![0; READ_BYTES];
     let mut conn = guest.conn();
+    let mut has_waited = false;
     loop {
         let mut steps = u32::MAX;
         let asker = Asker {
@@ -103,11 +104,10 @@ fn serve_connection<T: Stream, S: Service>(
             }
             Advanced::Waiting | Advanced::Spent => {}
         }
-        if let Err(reason) = transmit(stream, &mut conn, wake, &now) {
-            conn.on_abort(reason);
-        }
+        transmit(stream, &mut conn, wake, &now);
+        let judged = std::mem::take(&mut has_waited) && judge(stream, &mut conn, &now);
         teller.report(&mut conn, peer, service, &now);
-        if conn.has_work() {
+        if judged || conn.has_work() {
             continue;
         }
         let wish = Wish::of(&conn, stop_at);
@@ -115,6 +115,7 @@ fn serve_connection<T: Stream, S: Service>(
         let waited = wish.wait(stream, &bell);
         now = stream.now();
         conn = guest.conn();
+        has_waited = true;
         if matches!(waited, Ok(Waited::Stopping)) {
             stop_at = Some(now.instant + terms.grace);
             on_stop();
@@ -180,19 +181,14 @@ const READ_BYTES: usize = 64 * 1024;
 const SEND_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sends until nothing is left, the socket is full or the client has had its share.
-fn transmit<T: Stream>(
-    stream: &mut T,
-    conn: &mut Connection,
-    wake: impl Fn() -> Wake,
-    now: &Tick,
-) -> Result<(), CloseReason> {
+fn transmit<T: Stream>(stream: &mut T, conn: &mut Connection, wake: impl Fn() -> Wake, now: &Tick) {
     let mut left = SEND_BYTES;
     while left > 0 {
         if conn.wants_pull() {
             exchange::pull(conn, &wake());
         }
         let sent = match conn.next_transmit() {
-            None => return Ok(()),
+            None => return,
             Some(Transmit::LastLook) => {
                 conn.on_last_look(stream.closes_cleanly());
                 continue;
@@ -200,7 +196,7 @@ fn transmit<T: Stream>(
             Some(Transmit::Shutdown) => {
                 let _ = stream.shutdown_write();
                 conn.on_shutdown_sent(now);
-                return Ok(());
+                return;
             }
             Some(Transmit::Bytes { slices, more }) => {
                 let used = if slices[1].is_empty() {
@@ -224,14 +220,26 @@ fn transmit<T: Stream>(
                 conn.on_sent(n, now);
                 left = left.saturating_sub(n);
             }
-            Ok(Sent::SocketFull | Sent::SourceCold) => return Ok(()),
+            Ok(Sent::SocketFull | Sent::SourceCold) => return,
             Ok(Sent::SourceEnd) => conn.on_source_end(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(CloseReason::SocketFailed),
+            Err(_) => return conn.on_abort(CloseReason::SocketFailed),
         }
     }
-    Ok(())
+}
+
+/// Tells a connection that its time is over, if it is.
+///
+/// PITFALL: only when all that was there has been served, because it may have come in time, while
+/// the process was stopped. But then in any case, and not only after `TimedOut`: a client that never
+/// stops sending is always ready.
+fn judge<T: Stream>(stream: &mut T, conn: &mut Connection, now: &Tick) -> bool {
+    let is_late = conn.next_deadline().is_some_and(|at| at <= now.instant);
+    if is_late {
+        conn.on_deadline(now, stream.unacknowledged());
+    }
+    is_late
 }
 
 /// What a connection waits for.
@@ -280,10 +288,6 @@ fn heed<T: Stream>(
         Ok(Waited::Ready | Waited::TimedOut) => {}
         Ok(Waited::Stopping) => conn.on_shutdown(now),
         Err(_) => conn.on_abort(CloseReason::SocketFailed),
-    }
-    // PITFALL: not only after `TimedOut`. A client that never stops sending is always ready.
-    if conn.next_deadline().is_some_and(|at| at <= now.instant) {
-        conn.on_deadline(now, stream.unacknowledged());
     }
 }
 
@@ -404,5 +408,102 @@ fn next_client(acceptor: &mut Acceptor) -> io::Result<Arrival> {
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => {}
             arrival => return arrival,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Request, Response, Source};
+    use crate::service::Reply;
+    use std::collections::VecDeque;
+    use std::io::IoSlice;
+
+    /// A client that is heard by the clock: what it sends, and how long after the last.
+    struct Script {
+        now: Tick,
+        acts: VecDeque<(u64, &'static str)>,
+        inbox: Option<&'static str>,
+        outbox: Vec<u8>,
+    }
+
+    impl Stream for Script {
+        fn wait(&mut self, _: Interest, _: Option<Instant>) -> io::Result<Waited> {
+            if let Some((seconds, bytes)) = self.acts.pop_front() {
+                self.now.instant += Duration::from_secs(seconds);
+                self.inbox = Some(bytes);
+            }
+            Ok(Waited::Ready)
+        }
+
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.inbox.take().unwrap_or_default();
+            into[..bytes.len()].copy_from_slice(bytes.as_bytes());
+            Ok(bytes.len())
+        }
+
+        fn write(&mut self, from: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+            self.outbox.extend_from_slice(&from[0]);
+            Ok(from[0].len())
+        }
+
+        fn send_file(&mut self, _: &dyn Source, _: u64, _: usize, _: bool) -> io::Result<Sent> {
+            Ok(Sent::SourceEnd)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unacknowledged(&self) -> usize {
+            0
+        }
+
+        fn closes_cleanly(&self) -> bool {
+            true
+        }
+
+        fn now(&mut self) -> Tick {
+            self.now
+        }
+    }
+
+    /// The status of the first answer to this client.
+    fn status(acts: impl IntoIterator<Item = (u64, &'static str)>) -> String {
+        let mut script = Script {
+            now: Tick::for_tests(),
+            acts: acts.into_iter().collect(),
+            inbox: None,
+            outbox: Vec::new(),
+        };
+        let limits = Arc::new(Limits::default());
+        let guest = Guest::new(Peer::Unix, &limits, &script.now);
+        let terms = Terms {
+            limits,
+            grace: Duration::ZERO,
+            trace: None,
+            proxies: None,
+            per_address: None,
+            shown: None,
+        };
+        let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
+        serve_connection(&mut script, &guest, &mut hello, &terms, None, &mut || {});
+        String::from_utf8_lossy(&script.outbox[..12]).into_owned()
+    }
+
+    #[test]
+    fn what_came_in_time_is_served_before_anybody_is_late() {
+        let head = [(0, "GET / HTTP/1.1\r\nHo"), (60, "st: a\r\n\r\n")];
+        assert_eq!(status(head), "HTTP/1.1 200");
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(status([(0, post), (60, "hello")]), "HTTP/1.1 200");
+    }
+
+    #[test]
+    fn a_client_that_never_stops_sending_is_late_all_the_same() {
+        let begin = [(0, "GET / HTTP/1.1\r\nHost: a\r\nX: ")];
+        let drip = begin.into_iter().chain([(1, "x"); 11]);
+        let end = drip.chain([(0, "\r\n\r\n")]);
+        assert_eq!(status(end), "HTTP/1.1 408");
     }
 }

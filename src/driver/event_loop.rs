@@ -115,6 +115,11 @@ impl<K: Kernel> Slot<K> {
         }
     }
 
+    fn is_due(&self, now: &Tick) -> bool {
+        let deadline = self.conn.next_deadline();
+        deadline.is_some_and(|at| at <= now.instant)
+    }
+
     /// The next stretch of its file is in memory, or never will be: asking again would fail again,
     /// as fast as the disk can say so.
     fn warmed(&mut self, readable: bool) {
@@ -456,6 +461,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Ends connections and answers whose time is over.
+    ///
+    /// PITFALL: not before the last look at them. Whoever was in time while nobody looked must not
+    /// pay for it: a process that was stopped wakes by EINTR and hears of no event, and one wait
+    /// brings no more than so many (`what_came_in_time_is_served_before_anybody_is_late`).
     fn expire(&mut self, now: &Tick) {
         while let Some((step, token)) = self.deadlines.pop_due(now.instant) {
             let Some(slot) = self.slots.get_mut(token) else {
@@ -465,21 +474,30 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 continue;
             }
             slot.armed_at = NEVER;
-            if slot
-                .conn
-                .next_deadline()
-                .is_some_and(|at| at <= now.instant)
-            {
-                if slot.warming {
-                    slot.conn.excuse_reader(now);
-                }
-                let unacknowledged = self.kernel.unacknowledged(&slot.socket);
-                slot.conn.on_deadline(now, unacknowledged);
-                self.serve(token, now);
-            } else {
+            if !slot.is_due(now) {
                 self.leave(token);
+                continue;
             }
+            if slot.conn.wants_read() {
+                slot.ready.readable = true;
+                self.fill(token, now);
+                self.serve(token, now);
+            }
+            self.judge(token, now);
         }
+    }
+
+    /// Tells a connection that its time is over, if it still is.
+    fn judge(&mut self, token: Token, now: &Tick) {
+        let Some(slot) = self.slots.get_mut(token).filter(|slot| slot.is_due(now)) else {
+            return;
+        };
+        if slot.warming {
+            slot.conn.excuse_reader(now);
+        }
+        let unacknowledged = self.kernel.unacknowledged(&slot.socket);
+        slot.conn.on_deadline(now, unacknowledged);
+        self.serve(token, now);
     }
 
     /// Counts answers that are out and writes their access lines.

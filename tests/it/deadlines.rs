@@ -258,6 +258,23 @@ fn a_reader_that_acknowledges_nothing_is_gone_after_the_write_timeout() {
     );
 }
 
+/// The process was stopped before anybody looked at what the reader takes.
+#[test]
+fn a_reader_is_not_gone_before_somebody_has_looked() {
+    let mut talk = Talk::new();
+    talk.room = 300_000;
+    talk.unacknowledged = 300_000;
+    talk.feed(GET_LARGE);
+    talk.unacknowledged = 100_000;
+    talk.now.instant += secs(60);
+    talk.tick();
+    assert_eq!(talk.ended(), None);
+    talk.pass(300, |_| {});
+    let (reason, seconds) = talk.ended().expect("closed");
+    assert_eq!(reason, CloseReason::WriteTimeout);
+    assert!((30..=38).contains(&seconds), "{seconds}");
+}
+
 /// What fits the send buffer says nothing: here nothing more fits for minutes, while the client
 /// acknowledges a little of what the kernel holds.
 #[test]

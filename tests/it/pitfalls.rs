@@ -132,6 +132,48 @@ fn an_empty_line_behind_the_last_request<const EDGE: bool>() {
     assert_eq!(own.closed().get("answered"), 1);
 }
 
+/// Half a head, then nobody looks for longer than a head may take (SIGSTOP), while all the rest of
+/// it comes: more of it than one wait reports, and behind a wait that reports nothing.
+#[test]
+fn what_came_in_time_is_served_before_anybody_is_late() {
+    what_came_in_time::<true>(1, true);
+    what_came_in_time::<false>(1, true);
+    what_came_in_time::<true>(1_100, false);
+    what_came_in_time::<false>(1_100, false);
+}
+
+fn what_came_in_time<const EDGE: bool>(clients: usize, interrupted: bool) {
+    let sim = Sim::<EDGE>::new(Schedule::friendly());
+    let service = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
+    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let offload = Offload::inline();
+    let mut own = EventLoop::new(sim.clone(), listeners, service, settings, offload).unwrap();
+    let clients: Vec<_> = (0..clients).map(|_| sim.connect(1_000)).collect();
+    while own.connections() < clients.len() {
+        own.turn().unwrap();
+    }
+    let (begin, end) = GET.split_at(20);
+    for client in &clients {
+        client.send(begin);
+    }
+    for _ in clients.chunks(1_024) {
+        own.turn().unwrap();
+    }
+    sim.pass(Duration::from_secs(60));
+    for client in &clients {
+        client.send(end);
+    }
+    if interrupted {
+        sim.interrupt();
+    }
+    own.turn().unwrap();
+    for client in &clients {
+        let answer = client.receive(1_000);
+        let shown = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{shown}");
+    }
+}
+
 /// A file on a broken disk: never in memory, and not to be had by reading it either.
 struct Broken;
 

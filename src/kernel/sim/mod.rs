@@ -177,6 +177,11 @@ impl<const EDGE: bool> Sim<EDGE> {
         lock(&self.world).no_watches = refuses;
     }
 
+    /// Lets the next wait end by a signal (EINTR), whatever is ready.
+    pub fn interrupt(&self) {
+        lock(&self.world).interrupted = true;
+    }
+
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
         lock(&self.world).clock += time;

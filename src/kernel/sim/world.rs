@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) no_watches: bool,
     /// The schedule took the room, so it gives it back.
     pub(super) room_returns: bool,
+    /// The next wait is to end by a signal.
+    pub(super) interrupted: bool,
     pub(super) disturbances: Disturbances,
     pub(super) verdict: Option<Verdict>,
     pub(super) log: Option<Vec<String>>,
@@ -115,6 +117,7 @@ impl World {
             no_room: None,
             no_watches: false,
             room_returns: false,
+            interrupted: false,
             disturbances: Disturbances::default(),
             verdict: None,
             log: None,
@@ -277,8 +280,9 @@ impl World {
     /// What the schedule lets go wrong at this wait; `true` asks for a spurious event.
     pub(super) fn disturb(&mut self) -> io::Result<bool> {
         let allowed = self.disturbances;
+        let interrupted = std::mem::take(&mut self.interrupted);
         match self.schedule.pick(24) {
-            1 if allowed.interrupts => {
+            n if interrupted || n == 1 && allowed.interrupts => {
                 self.note(|| "wait() = EINTR".to_owned());
                 return Err(io::ErrorKind::Interrupted.into());
             }
