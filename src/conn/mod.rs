@@ -163,9 +163,6 @@ impl Connection {
             return;
         }
         let buffers = self.buffers.get_or_insert_default();
-        if self.phase == Phase::AwaitHead && buffers.inbox.is_empty() {
-            self.since = now.instant;
-        }
         buffers.inbox.push(bytes);
         if self.phase == Phase::AwaitBody {
             self.on_content_progress(bytes.len(), now);
@@ -307,7 +304,14 @@ impl Connection {
             buffers.inbox.take(len);
             return self.on_head(head, len, now);
         }
-        match buffers.scan.find(unread, &limits) {
+        let had_begun = buffers.scan.has_begun();
+        let found = buffers.scan.find(unread, &limits);
+        if !had_begun && buffers.scan.has_begun() {
+            // Its time begins with its first byte. Empty lines before it are no head: they neither
+            // take of its time nor add to that between two requests.
+            self.since = now.instant;
+        }
+        match found {
             Ok(Some((start, end))) => {
                 buffers.inbox.take(end);
                 buffers.scan = HeadScan::default();

@@ -184,8 +184,34 @@ fn a_head_has_ten_seconds_however_it_drips_in() {
 fn empty_lines_before_a_request_win_no_time() {
     let mut talk = Talk::new();
     talk.pass(60, |talk| talk.feed("\r\n"));
-    let (_, seconds) = talk.ended().expect("closed");
-    assert!(seconds <= 12, "after {seconds} s");
+    assert_eq!(talk.ended(), Some((CloseReason::HeaderTimeout, 10)));
+
+    let mut talk = Talk::served();
+    talk.pass(30, |_| {});
+    talk.pass(60, |talk| talk.feed("\r\n"));
+    assert_eq!(talk.ended(), Some((CloseReason::IdleTimeout, 60)));
+    assert_eq!(talk.output, "", "without a word");
+}
+
+/// Old clients send an empty line behind their content (RFC 9112 §2.2).
+#[test]
+fn an_empty_line_takes_no_time_from_the_next_head() {
+    let mut talk = Talk::served();
+    talk.feed("\r\n");
+    talk.pass(50, |_| {});
+    let (begin, end) = GET.split_at(20);
+    talk.feed(begin);
+    talk.pass(9, |_| {});
+    talk.feed(end);
+    assert!(talk.output.ends_with("\r\n\r\nhi"), "{}", talk.output);
+    assert_eq!(talk.ended(), None);
+
+    talk.feed("\r\n");
+    talk.pass(50, |_| {});
+    talk.feed(begin);
+    talk.pass(60, |_| {});
+    let refused = CloseReason::Refused(ProtocolError::HeaderTimeout);
+    assert_eq!(talk.ended(), Some((refused, 59 + 50 + 12)));
 }
 
 #[test]
