@@ -240,7 +240,7 @@ pub(super) struct WriteProgress {
     pub(super) sent: u64,
     /// Of these, acknowledged when we last looked; negative while older answers are not.
     pub(super) last_acknowledged: Option<i128>,
-    /// When that last grew.
+    /// When that last grew, or the reader's time began.
     pub(super) since: Option<Instant>,
     /// When to look next.
     pub(super) check: Option<Instant>,
@@ -265,6 +265,18 @@ impl WriteProgress {
         self.since = Some(now.instant);
         self.check = None;
         self.mark = None;
+    }
+
+    /// The kernel took `n` bytes.
+    ///
+    /// PITFALL: that is no progress of the reader's. A send buffer that was full takes more at every
+    /// look, because it has grown or was never quite full (`a_socket_that_takes_more_proves_nothing`).
+    /// Only one who had taken all that there was gets his time anew.
+    pub(super) fn on_sent(&mut self, n: usize, now: &Tick) {
+        if self.last_acknowledged == Some(i128::from(self.sent)) {
+            self.since = Some(now.instant);
+        }
+        self.sent += n as u64;
     }
 
     /// A look at what the kernel holds. What had been acknowledged at the last one.

@@ -228,9 +228,8 @@ impl Connection {
         if takes || writes.since.is_none() {
             writes.since = Some(now.instant);
         }
-        writes.check = Some(now.instant + timeout / WRITE_CHECKS);
-        writes
-            .since
-            .is_some_and(|since| now.instant.saturating_duration_since(since) >= timeout)
+        let gone_at = writes.since.unwrap_or(now.instant) + timeout;
+        writes.check = Some(gone_at.min(now.instant + timeout / WRITE_CHECKS));
+        gone_at <= now.instant
     }
 }

@@ -452,11 +452,10 @@ impl Connection {
             return;
         };
         buffers.outbox.on_sent(n);
-        buffers.writes.sent += n as u64;
+        buffers.writes.on_sent(n, now);
         self.given = self
             .given
             .saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-        buffers.writes.since = Some(now.instant);
         if self.phase == Phase::AwaitHead && buffers.outbox.is_empty() && !buffers.scan.has_begun()
         {
             self.since = now.instant; // idle only from here on

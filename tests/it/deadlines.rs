@@ -284,6 +284,55 @@ fn a_reader_that_acknowledges_nothing_is_gone_after_the_write_timeout() {
     );
 }
 
+/// A send buffer takes more now and then, whoever reads: it grows, and Linux calls it full when a
+/// third of it is free (`sk_stream_is_writeable`).
+#[test]
+fn a_socket_that_takes_more_proves_nothing() {
+    let mut talk = Talk::new();
+    talk.room = 300_000;
+    talk.unacknowledged = 300_000;
+    talk.feed(GET_LARGE);
+    talk.pass(300, |talk| {
+        talk.unacknowledged += 10_000;
+        talk.take(10_000);
+    });
+    assert_eq!(talk.ended(), Some((CloseReason::WriteTimeout, 31)));
+}
+
+/// A large receive window opens seldom, but wide: 64 KiB in 25 s are 2.6 KB/s.
+#[test]
+fn a_slow_reader_whose_kernel_takes_large_steps_is_never_cut() {
+    let mut talk = Talk::new();
+    talk.room = 400_000;
+    talk.unacknowledged = 400_000;
+    talk.feed(GET_LARGE);
+    talk.pass(1_000, |talk| {
+        if talk.seconds % 25 == 24 {
+            talk.unacknowledged -= 65_536;
+            talk.unacknowledged += 65_536;
+            talk.take(65_536);
+        }
+    });
+    assert_eq!(talk.output.matches('#').count(), 1 << 20, "all of it");
+}
+
+/// All was taken at the last look, then nothing was sent for a while (SIGSTOP, a cold disk), and
+/// what is sent now cannot be acknowledged yet.
+#[test]
+fn a_reader_is_not_blamed_for_what_it_was_not_given() {
+    let mut talk = Talk::new();
+    talk.room = 300_000;
+    talk.unacknowledged = 1;
+    talk.feed(GET_LARGE);
+    talk.unacknowledged = 0;
+    talk.pass(2, |_| {});
+    talk.now.instant += secs(60);
+    talk.unacknowledged = 300_000;
+    talk.take(300_000);
+    talk.tick();
+    assert_eq!(talk.ended(), None);
+}
+
 /// The process was stopped before anybody looked at what the reader takes.
 #[test]
 fn a_reader_is_not_gone_before_somebody_has_looked() {
