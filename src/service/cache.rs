@@ -140,21 +140,27 @@ impl Cache {
     /// Closes large files that nobody asked for lately: a deleted one keeps its disk space until
     /// its last descriptor is closed.
     pub(super) fn close_idle(&mut self, now: Instant) {
+        self.close_if(|slot| now.saturating_duration_since(slot.looked) >= IDLE_MAX);
+    }
+
+    /// Closes all large files, because a descriptor is missing: what they save is a call, what it
+    /// costs is an answer. Whether there were any.
+    pub(super) fn close_all(&mut self) -> bool {
+        let any = self.cost.descriptors > 0;
+        self.close_if(|_| true);
+        any
+    }
+
+    fn close_if(&mut self, condition: impl Fn(&Slot) -> bool) {
         if self.cost.descriptors == 0 {
             return;
         }
-        let idle = |slot: &&Slot| {
-            let unused = now.saturating_duration_since(slot.looked);
-            slot.resource.descriptors() > 0 && unused >= IDLE_MAX
-        };
-        let idle: Vec<_> = self
-            .slots
-            .iter()
-            .flatten()
-            .filter(idle)
-            .map(|s| Arc::clone(&s.key))
+        let slots = self.slots.iter().flatten();
+        let chosen: Vec<_> = slots
+            .filter(|slot| slot.resource.descriptors() > 0 && condition(slot))
+            .map(|slot| Arc::clone(&slot.key))
             .collect();
-        for key in idle {
+        for key in chosen {
             self.remove(&key);
         }
     }

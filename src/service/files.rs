@@ -296,7 +296,13 @@ impl Lookup for Files {
             now: now.wall,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
-        match resolver.resolve(key)? {
+        let mut named = resolver.resolve(key);
+        // Mostly for want of a descriptor, and then some are here for nobody.
+        let is_busy = matches!(named, Err(Refusal::Status(Status::SERVICE_UNAVAILABLE)));
+        if is_busy && self.cache.close_all() {
+            named = resolver.resolve(key);
+        }
+        match named? {
             Named::File(resource) => {
                 let response = resource.answer(role, request, now.wall, &self.policy);
                 self.cache.insert(key, resource, now.turn, now.instant);

@@ -550,6 +550,28 @@ fn without_descriptors_a_silent_connection_makes_room() {
 }
 
 #[test]
+fn without_descriptors_the_cache_gives_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    for name in 0..10 {
+        fs::write(root.path().join(name.to_string()), vec![b'x'; 200_000]).unwrap();
+    }
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        assert_eq!(server.get("/0").status, 200);
+        // No number above that of the file that is kept: there is room for fewer than ten.
+        let is_kept = |fd: &u64| {
+            let link = fs::read_link(format!("/proc/{}/fd/{fd}", server.pid()));
+            link.is_ok_and(|link| link == root.path().join("0"))
+        };
+        let kept = (0..100).find(is_kept).expect("kept");
+        allow(server.pid(), kept + 1);
+        for name in 1..10 {
+            assert_eq!(server.get(&format!("/{name}")).status, 200, "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_flood_of_connections_leaves_descriptors_for_files() {
     let root = tempfile::tempdir().unwrap();
     for at in 0..40 {
