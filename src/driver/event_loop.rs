@@ -165,6 +165,8 @@ pub struct EventLoop<K: Kernel, S: Service> {
     pub(super) closed: super::Closed,
     pub(super) counts: Counts,
     batch: Vec<Token>,
+    /// Of the batch, those whose time seems over.
+    late: Vec<Token>,
     events: Vec<Event>,
     scratch: Box<[u8]>,
     now: Tick,
@@ -202,6 +204,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             closed: super::Closed::default(),
             counts: Counts::new(),
             batch: Vec::new(),
+            late: Vec::new(),
             events: Vec::new(),
             scratch: vec![0; settings.read_bytes].into(),
             settings,
@@ -289,7 +292,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Turns events, messages and the run queue into this turn's batch.
+    /// Turns events, messages, the run queue and deadlines into this turn's batch.
     fn collect(&mut self, now: &Tick) {
         self.batch.clear();
         if !self.run_queue.is_empty() {
@@ -304,6 +307,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             }
         }
         self.events = events;
+        self.call_up(now);
     }
 
     /// Remembers what the kernel said about one connection.
@@ -460,12 +464,12 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Ends connections and answers whose time is over.
+    /// Connections whose time seems over are looked at once more, with all the others of this turn.
     ///
-    /// PITFALL: not before the last look at them. Whoever was in time while nobody looked must not
-    /// pay for it: a process that was stopped wakes by EINTR and hears of no event, and one wait
-    /// brings no more than so many (`what_came_in_time_is_served_before_anybody_is_late`).
-    fn expire(&mut self, now: &Tick) {
+    /// PITFALL: whoever was in time while nobody looked must not pay for it. A process that was
+    /// stopped wakes by EINTR and hears of no event, and one wait brings no more than so many
+    /// (`what_came_in_time_is_served_before_anybody_is_late`).
+    fn call_up(&mut self, now: &Tick) {
         while let Some((step, token)) = self.deadlines.pop_due(now.instant) {
             let Some(slot) = self.slots.get_mut(token) else {
                 continue;
@@ -473,31 +477,36 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             if slot.armed_at != step {
                 continue;
             }
+            if slot.is_due(now) {
+                slot.ready.readable |= slot.conn.wants_read();
+                self.late.push(token);
+                self.schedule(token);
+            } else {
+                slot.armed_at = NEVER;
+                self.leave(token);
+            }
+        }
+    }
+
+    /// Ends connections and answers whose time is over, even now that they have been served.
+    fn expire(&mut self, now: &Tick) {
+        while let Some(token) = self.late.pop() {
+            let Some(slot) = self.slots.get_mut(token) else {
+                continue;
+            };
+            // Until here it stood for the entry that came up: no other was needed.
             slot.armed_at = NEVER;
             if !slot.is_due(now) {
                 self.leave(token);
                 continue;
             }
-            if slot.conn.wants_read() {
-                slot.ready.readable = true;
-                self.fill(token, now);
-                self.serve(token, now);
+            if slot.warming {
+                slot.conn.excuse_reader(now);
             }
-            self.judge(token, now);
+            let unacknowledged = self.kernel.unacknowledged(&slot.socket);
+            slot.conn.on_deadline(now, unacknowledged);
+            self.serve(token, now);
         }
-    }
-
-    /// Tells a connection that its time is over, if it still is.
-    fn judge(&mut self, token: Token, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token).filter(|slot| slot.is_due(now)) else {
-            return;
-        };
-        if slot.warming {
-            slot.conn.excuse_reader(now);
-        }
-        let unacknowledged = self.kernel.unacknowledged(&slot.socket);
-        slot.conn.on_deadline(now, unacknowledged);
-        self.serve(token, now);
     }
 
     /// Counts answers that are out and writes their access lines.

@@ -142,8 +142,21 @@ fn what_came_in_time_is_served_before_anybody_is_late() {
     what_came_in_time::<false>(1_100, false);
 }
 
-fn what_came_in_time<const EDGE: bool>(clients: usize, interrupted: bool) {
-    let sim = Sim::<EDGE>::new(Schedule::friendly());
+/// Or an answer could rest on a look at its file from before it was asked for.
+#[test]
+fn a_turn_answers_behind_its_last_read_also_where_time_is_over() {
+    let check = |calls: String| {
+        let read = calls.rfind("read(").expect("a read");
+        let write = calls.find("write(").expect("an answer");
+        assert!(read < write, "{calls}");
+    };
+    check(what_came_in_time::<true>(1_100, false));
+    check(what_came_in_time::<false>(1_100, false));
+}
+
+/// The calls of the turn in which it is served.
+fn what_came_in_time<const EDGE: bool>(clients: usize, interrupted: bool) -> String {
+    let sim = Sim::<EDGE>::new(Schedule::friendly()).recorded();
     let service = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
     let (listeners, settings) = (vec![sim.listen()], Settings::default());
     let offload = Offload::inline();
@@ -166,12 +179,15 @@ fn what_came_in_time<const EDGE: bool>(clients: usize, interrupted: bool) {
     if interrupted {
         sim.interrupt();
     }
+    let before = sim.transcript().len();
     own.turn().unwrap();
+    let calls = sim.transcript().split_off(before);
     for client in &clients {
         let answer = client.receive(1_000);
         let shown = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "{shown}");
     }
+    calls
 }
 
 /// A file on a broken disk: never in memory, and not to be had by reading it either.
