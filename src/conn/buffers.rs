@@ -239,7 +239,9 @@ pub(super) struct WriteProgress {
     /// Bytes given to the kernel.
     pub(super) sent: u64,
     /// Of these, acknowledged when we last looked; negative while older answers are not.
-    pub(super) last_acknowledged: Option<i128>,
+    last_acknowledged: Option<i128>,
+    /// Then all was, and no more has been given since.
+    took_all: bool,
     /// When that last grew, or the reader's time began.
     pub(super) since: Option<Instant>,
     /// When to look next.
@@ -273,16 +275,21 @@ impl WriteProgress {
     /// look, because it has grown or was never quite full (`a_socket_that_takes_more_proves_nothing`).
     /// Only one who had taken all that there was gets his time anew.
     pub(super) fn on_sent(&mut self, n: usize, now: &Tick) {
-        if self.last_acknowledged == Some(i128::from(self.sent)) {
+        if self.took_all {
+            self.took_all = false;
             self.since = Some(now.instant);
         }
         self.sent += n as u64;
     }
 
-    /// A look at what the kernel holds. What had been acknowledged at the last one.
-    pub(super) fn look(&mut self, now: &Tick, acknowledged: i128) -> Option<i128> {
+    /// A look at what the kernel holds. Whether more is acknowledged than at the last one, or at
+    /// least may be: what was taken before the first look nobody knows.
+    pub(super) fn look(&mut self, now: &Tick, unacknowledged: usize) -> bool {
+        let acknowledged = self.acknowledged(unacknowledged);
+        self.took_all = unacknowledged == 0;
         self.mark.get_or_insert((now.instant, acknowledged));
-        self.last_acknowledged.replace(acknowledged)
+        let before = self.last_acknowledged.replace(acknowledged);
+        before.is_none_or(|before| acknowledged > before)
     }
 }
 

@@ -221,11 +221,7 @@ impl Connection {
             return true;
         };
         let writes = &mut buffers.writes;
-        let acknowledged = writes.acknowledged(unacknowledged);
-        let before = writes.look(now, acknowledged);
-        // What it took before the first look nobody knows.
-        let takes = before.is_none_or(|before| acknowledged > before);
-        if takes || writes.since.is_none() {
+        if writes.look(now, unacknowledged) || writes.since.is_none() {
             writes.since = Some(now.instant);
         }
         let gone_at = writes.since.unwrap_or(now.instant) + timeout;
