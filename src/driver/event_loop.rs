@@ -37,10 +37,31 @@ use crate::service::{Service, Sink};
 /// How much one connection may do in a turn before the others get theirs.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Bytes given to the socket.
+    /// Bytes given to the socket; each may have so many, however many are busy.
     pub bytes: usize,
+    /// Bytes for all together, shared out while that makes more for each: the fewer calls of
+    /// sendfile(2) a file takes, the less it costs.
+    pub bytes_of_all: usize,
     /// Requests answered, or chunks of content taken.
     pub steps: u32,
+}
+
+impl Budget {
+    /// The share of each of so many.
+    const fn among(self, busy: usize) -> Self {
+        let share = match busy {
+            0 => self.bytes_of_all,
+            busy => self.bytes_of_all / busy,
+        };
+        Self {
+            bytes: if share > self.bytes {
+                share
+            } else {
+                self.bytes
+            },
+            ..self
+        }
+    }
 }
 
 /// What a loop is told when it is made.
@@ -73,6 +94,7 @@ impl Default for Settings {
             per_address: None,
             budget: Budget {
                 bytes: 256 * 1024,
+                bytes_of_all: 8 * 1024 * 1024,
                 steps: 16,
             },
             grace: Duration::from_secs(10),
@@ -165,6 +187,8 @@ pub struct EventLoop<K: Kernel, S: Service> {
     pub(super) closed: super::Closed,
     pub(super) counts: Counts,
     batch: Vec<Token>,
+    /// What each of the batch may do.
+    share: Budget,
     /// Of the batch, those whose time seems over.
     late: Vec<Token>,
     events: Vec<Event>,
@@ -204,6 +228,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             closed: super::Closed::default(),
             counts: Counts::new(),
             batch: Vec::new(),
+            share: settings.budget,
             late: Vec::new(),
             events: Vec::new(),
             scratch: vec![0; settings.read_bytes].into(),
@@ -237,6 +262,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.collect(&now);
         self.admit(&now);
         let batch = std::mem::take(&mut self.batch);
+        self.share = self.settings.budget.among(batch.len());
         for token in &batch {
             self.fill(*token, &now);
         }
@@ -400,7 +426,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         };
         slot.queued = false;
-        let mut budget = self.settings.budget;
+        let mut budget = self.share;
         let mut reason = None;
         while let Some(slot) = self.slots.get_mut(token) {
             let mailbox = &self.mailbox;
@@ -590,5 +616,24 @@ impl Handle {
     /// End now.
     pub fn abort(&self) {
         self.0.post(Message::Abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_share_much_and_many_have_enough() {
+        let budget = Settings::default().budget;
+        let check = |busy: usize, kib: usize| {
+            assert_eq!(budget.among(busy).bytes, kib * 1024, "{busy}");
+        };
+        check(0, 8192);
+        check(1, 8192);
+        check(8, 1024);
+        check(32, 256);
+        check(33, 256);
+        check(usize::MAX, 256);
     }
 }

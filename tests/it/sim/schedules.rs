@@ -133,6 +133,7 @@ fn settings() -> Settings {
     Settings {
         limits: limits(),
         budget: Budget {
+            bytes_of_all: 0,
             bytes: 5_000,
             steps: 4,
         },
