@@ -53,6 +53,11 @@ pub fn format(t: SystemTime) -> [u8; 29] {
 /// §13.1.4): the client gets the content, never a wrong 304.
 pub fn parse(value: &[u8], now: SystemTime) -> Option<SystemTime> {
     let value = trim_ows(value);
+    // The library trims every kind of white space, so that an asctime date and five line ends would
+    // be as long as an IMF-fixdate.
+    if value.iter().any(u8::is_ascii_control) {
+        return None;
+    }
     match value.len() {
         // IMF-fixdate and asctime have one length each; RFC 850 dates have 30 to 33 bytes.
         29 => parse_exact::<29>(value.try_into().ok()?, 23),
@@ -208,6 +213,8 @@ mod tests {
             ("sun, 06 nov 1994 08:49:37 gmt", None),
             ("Sun, 06 Nov 1994 08:49:37 UTC", None),
             ("Sun, 06 Nov 1994 08:49:37", None),
+            ("Sun Nov  6 08:49:37 1994 \n\n\n\u{b}", None),
+            ("Sun Nov  6 08:49:37 1994\u{c}", None),
             ("Sun, 6 Nov 1994 08:49:37 GMT", None),
             ("Sun, 06 Nov 94 08:49:37 GMT", None),
             ("Sun, 06-Nov-94 08:49:37 GMT", None),
