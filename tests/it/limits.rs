@@ -255,11 +255,11 @@ fn memory_for_a_connection_is_bounded() {
 #[test]
 fn memory_for_a_listing_that_nobody_reads_is_bounded() {
     const CLIENTS: usize = 8;
-    const EACH_KIB: usize = 640;
+    const EACH_KIB: usize = 1024;
     const OF_THE_SERVER_KIB: usize = 2 * 1024;
     let root = tempfile::tempdir().unwrap();
-    // Names that are kept and sorted, and too many for that: pages of 1.0 and 2.3 MiB.
-    for (directory, names) in [("kept", 1_500), ("long", 3_400)] {
+    // Names that are kept and sorted, and too many for that: pages of 1.8 and 2.3 MiB.
+    for (directory, names) in [("kept", 2_700), ("long", 3_400)] {
         fs::create_dir(root.path().join(directory)).unwrap();
         for n in 0..names {
             fs::write(root.path().join(format!("{directory}/{n:-<250}")), "").unwrap();
