@@ -141,7 +141,8 @@ fn a_reader_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
         assert_eq!(stuck.head().status, 200);
         wait_until("cut", || is_closed_by(&server, &stuck));
         let waited = begun.elapsed();
-        assert!(waited >= ms(450) && waited < ms(5000), "after {waited:?}");
+        // Long, because a busy machine may be late at each of the four looks.
+        assert!(waited >= ms(450) && waited < ms(20_000), "after {waited:?}");
     });
 }
 

@@ -181,12 +181,12 @@ fn an_answer_is_one_version_of_the_file() {
     let root = site.path("");
     let mut seen: HashMap<String, (u8, usize)> = HashMap::new();
     let mut version = 0;
-    let deploy = || {
+    let mut deploy = || {
         version += 1;
         fs::write(root.join("tmp"), content(version)).unwrap();
         fs::rename(root.join("tmp"), root.join("a")).unwrap();
     };
-    race(deploy, || {
+    let mut ask = || {
         let answer = site.get("/a");
         assert_eq!(answer.status, 200);
         let first = answer.body[0];
@@ -198,8 +198,17 @@ fn an_answer_is_one_version_of_the_file() {
             version,
             "one tag, two versions"
         );
-    });
-    assert!(seen.len() > 20, "{} versions are no race", seen.len());
+        seen.len()
+    };
+    // On a busy machine the two take turns that are longer than the race.
+    let mut versions = 0;
+    for _ in 0..50 {
+        race(&mut deploy, || versions = ask());
+        if versions > 20 {
+            return;
+        }
+    }
+    panic!("{versions} versions are no race");
 }
 
 #[test]
