@@ -185,7 +185,12 @@ impl Root {
                 other => return other.map_err(Refusal::from),
             }
         }
-        Err(Refusal::Status(Status::SERVICE_UNAVAILABLE))
+        match wait {
+            Wait::Never => Err(Refusal::WouldBlock),
+            // Something is always being renamed on this machine, anywhere. By hand, only what
+            // changes on the way itself can be in the way.
+            Wait::Allowed => Ok(walk(self.fd.as_fd(), path, flags, self.symlinks)?),
+        }
     }
 }
 
@@ -282,7 +287,7 @@ fn push_names(todo: &mut Vec<CString>, path: &CStr) -> rustix::io::Result<()> {
 }
 
 /// How often a resolution that raced with a rename is tried again.
-const RACES_MAX: usize = 64;
+const RACES_MAX: usize = 16;
 /// As the kernel's MAXSYMLINKS (path_resolution(7)).
 const LINKS_MAX: usize = 40;
 const READ: OFlags = OFlags::RDONLY

@@ -408,6 +408,29 @@ proptest! {
     }
 }
 
+/// The kernel gives up on a `..` if anything was renamed since the first step, wherever that was
+/// (openat2(2), EAGAIN), and of many it gets to the last one hardly ever.
+#[test]
+fn renames_elsewhere_make_no_link_unavailable() {
+    let mut site = Site::new(|_| {});
+    site.write("a.txt", "a");
+    fs::create_dir(site.path("sub")).unwrap();
+    let way = "../sub/".repeat(500) + "../a.txt";
+    symlink(way, site.path("sub/link")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| elsewhere.path().join(name));
+    fs::write(&one, "").unwrap();
+    let rename = || {
+        fs::rename(&one, &other).unwrap();
+        fs::rename(&other, &one).unwrap();
+    };
+    let config = config(&site);
+    race(rename, || {
+        site.files = Files::open(&config, 1).unwrap(); // an empty cache
+        assert_eq!(site.get("/sub/link").status, 200);
+    });
+}
+
 /// Runs `flip` in a thread of its own while `ask` runs in this one, for a while.
 pub(super) fn race(mut flip: impl FnMut() + Send, mut ask: impl FnMut()) {
     /// Also when `ask` fails: otherwise the scope would wait for `flip` for ever.
