@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::outbox::Outbox;
 use super::{CloseReason, Finished};
 use crate::http::framing::{BodyLength, ChunkDecoder, Chunked};
-use crate::http::request::HeadScan;
+use crate::http::scan::HeadScan;
 use crate::http::{Head, ProtocolError, Response, Tick};
 
 /// Capacity of the vectors that is kept from one use to the next.

@@ -34,7 +34,8 @@ pub use limits::Limits;
 pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
 
-use crate::http::request::{self, HeadLimits, HeadScan};
+use crate::http::request::{self, HeadLimits};
+use crate::http::scan::HeadScan;
 use crate::http::{Head, ProtocolError, Request, Source, Tick, Wake};
 use buffers::{BodyReader, Content};
 

@@ -8,7 +8,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::framing::BodyLength;
-use super::request::{self, HeadLimits, HeadScan};
+use super::request::{self, HeadLimits};
+use super::scan::HeadScan;
 
 /// A request method (RFC 9110 §9.3, RFC 5789).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]

@@ -19,6 +19,7 @@ pub mod negotiate;
 pub mod range;
 pub mod request;
 pub mod response;
+pub mod scan;
 pub mod status;
 pub mod target;
 pub mod validator;
