@@ -270,7 +270,10 @@ fn framing_holds(fields: &[(String, &str)], minor: u8) -> bool {
 
 /// RFC 9110 §10.1.1.
 fn expectation_holds(fields: &[(String, &str)], minor: u8) -> bool {
-    minor == 0 || values(fields, "expect").all(|value| value.eq_ignore_ascii_case("100-continue"))
+    // Empty members are none (RFC 9110 §5.6.1.2).
+    let mut members = values(fields, "expect").flat_map(|value| value.split(','));
+    let known = |member: &str| member.is_empty() || member.eq_ignore_ascii_case("100-continue");
+    minor == 0 || members.all(|member| known(member.trim_matches([' ', '\t'])))
 }
 
 fn values<'a>(fields: &'a [(String, &'a str)], name: &'a str) -> impl Iterator<Item = &'a str> {
