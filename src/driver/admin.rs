@@ -18,9 +18,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::event_loop::{EventLoop, Handle, Settings};
+use super::event_loop::EventLoop;
+use super::mailbox::Handle;
 use super::metrics::{self, Source};
 use super::offload::Offload;
+use super::settings::Settings;
 use crate::conn::Limits;
 use crate::http::{Request, Response, Status, Tick};
 use crate::kernel::{Linux, Listener};

@@ -21,90 +21,19 @@ use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
 use super::buffers::Pool;
-use super::counters::{Call, Counts, Published, Waking, seen_as};
+use super::counters::{Call, Counts, Waking, seen_as};
 use super::deadlines::{Deadlines, NEVER, Step};
 use super::door::Door;
 use super::exchange::{self, Advanced, Asker};
-use super::mailbox::{Mailbox, Message};
+use super::mailbox::{Handle, Mailbox, Message};
 use super::offload::{Offload, Task};
+use super::settings::{Budget, Settings};
 use super::slots::{RESERVED, Slots};
-use crate::conn::{CloseReason, Connection, Limits};
-use crate::http::{Notify, Tick, TrustedProxies, Wake};
+use crate::conn::{CloseReason, Connection};
+use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Event, Interest, Token};
 use crate::service::{Service, Sink};
-
-/// How much one connection may do in a turn before the others get theirs.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Bytes given to the socket; each may have so many, however many are busy.
-    pub bytes: usize,
-    /// Bytes for all together, shared out while that makes more for each: the fewer calls of
-    /// sendfile(2) a file takes, the less it costs.
-    pub bytes_of_all: usize,
-    /// Requests answered, or chunks of content taken.
-    pub steps: u32,
-}
-
-impl Budget {
-    /// The share of each of so many.
-    const fn among(self, busy: usize) -> Self {
-        let share = match busy {
-            0 => self.bytes_of_all,
-            busy => self.bytes_of_all / busy,
-        };
-        Self {
-            bytes: if share > self.bytes {
-                share
-            } else {
-                self.bytes
-            },
-            ..self
-        }
-    }
-}
-
-/// What a loop is told when it is made.
-pub struct Settings {
-    /// What one connection may cost.
-    pub limits: Arc<Limits>,
-    /// Connections this loop may hold.
-    pub connections_max: usize,
-    /// Connections one address may hold, counted over all loops.
-    pub per_address: Option<super::door::PerAddress>,
-    /// The share of one connection in a turn.
-    pub budget: Budget,
-    /// How long a stop may take.
-    pub grace: Duration,
-    /// Bytes of the read buffer, shared by all connections of the loop.
-    pub read_bytes: usize,
-    /// Where access lines go.
-    pub log: Option<LogBuffer>,
-    /// Where its numbers are shown once per turn, if anybody asks for them.
-    pub shown: Option<Arc<Published>>,
-    /// Whose word about their clients is taken.
-    pub proxies: Option<Arc<TrustedProxies>>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limits: Arc::new(Limits::default()),
-            connections_max: 1_000_000,
-            per_address: None,
-            budget: Budget {
-                bytes: 256 * 1024,
-                bytes_of_all: 8 * 1024 * 1024,
-                steps: 16,
-            },
-            grace: Duration::from_secs(10),
-            read_bytes: 64 * 1024,
-            log: None,
-            shown: None,
-            proxies: None,
-        }
-    }
-}
 
 /// One connection of the loop. Kept small: 10,000 idle ones should cost little.
 pub(super) struct Slot<K: Kernel> {
@@ -239,7 +168,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 
     /// A way to stop the loop from another thread.
     pub fn handle(&self) -> Handle {
-        Handle(Arc::clone(&self.mailbox))
+        Handle::to(Arc::clone(&self.mailbox))
     }
 
     /// Turns until the loop has been stopped.
@@ -578,62 +507,5 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// The kernel, for a simulator to look at.
     pub const fn kernel_mut(&mut self) -> &mut K {
         &mut self.kernel
-    }
-}
-
-/// Stops a loop from another thread.
-#[derive(Clone)]
-pub struct Handle(Arc<Mailbox>);
-
-impl Handle {
-    /// The loop that reads this mailbox.
-    #[cfg(test)]
-    pub(super) const fn to(mailbox: Arc<Mailbox>) -> Self {
-        Self(mailbox)
-    }
-
-    /// Stop accepting, finish what is in flight, end.
-    pub fn shutdown(&self) {
-        self.shutdown_after(Duration::ZERO);
-    }
-
-    /// The same, but first accept for `drain` more: who was on the way before new connections were
-    /// steered elsewhere still arrives here.
-    pub fn shutdown_after(&self, drain: Duration) {
-        self.0.post(Message::Shutdown(drain));
-    }
-
-    /// Asks the loop to say that it turns: [`Handle::answers`] then counts one more.
-    pub fn ask(&self) {
-        self.0.post(Message::Ask);
-    }
-
-    /// How often the loop answered [`Handle::ask`].
-    pub fn answers(&self) -> u64 {
-        self.0.answers()
-    }
-
-    /// End now.
-    pub fn abort(&self) {
-        self.0.post(Message::Abort);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_share_much_and_many_have_enough() {
-        let budget = Settings::default().budget;
-        let check = |busy: usize, kib: usize| {
-            assert_eq!(budget.among(busy).bytes, kib * 1024, "{busy}");
-        };
-        check(0, 8192);
-        check(1, 8192);
-        check(8, 1024);
-        check(32, 256);
-        check(33, 256);
-        check(usize::MAX, 256);
     }
 }

@@ -72,3 +72,40 @@ impl Notify for Mailbox {
         self.post(Message::Wake(Token(token)));
     }
 }
+
+/// Stops a loop from another thread.
+#[derive(Clone)]
+pub struct Handle(Arc<Mailbox>);
+
+impl Handle {
+    /// The loop that reads this mailbox.
+    pub(super) const fn to(mailbox: Arc<Mailbox>) -> Self {
+        Self(mailbox)
+    }
+
+    /// Stop accepting, finish what is in flight, end.
+    pub fn shutdown(&self) {
+        self.shutdown_after(Duration::ZERO);
+    }
+
+    /// The same, but first accept for `drain` more: who was on the way before new connections were
+    /// steered elsewhere still arrives here.
+    pub fn shutdown_after(&self, drain: Duration) {
+        self.0.post(Message::Shutdown(drain));
+    }
+
+    /// Asks the loop to say that it turns: [`Handle::answers`] then counts one more.
+    pub fn ask(&self) {
+        self.0.post(Message::Ask);
+    }
+
+    /// How often the loop answered [`Handle::ask`].
+    pub fn answers(&self) -> u64 {
+        self.0.answers()
+    }
+
+    /// End now.
+    pub fn abort(&self) {
+        self.0.post(Message::Abort);
+    }
+}

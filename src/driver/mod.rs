@@ -23,6 +23,7 @@ mod metrics;
 mod mistake;
 mod offload;
 mod server;
+mod settings;
 mod settle;
 mod slots;
 mod supervisor;
@@ -33,12 +34,14 @@ pub use crate::config::Backend;
 pub use access_log::{AccessLog, LogBuffer};
 pub use counters::Published;
 pub use door::PerAddress;
-pub use event_loop::{Budget, EventLoop, Handle, Settings};
+pub use event_loop::EventLoop;
 pub use lines::LogEnd;
+pub use mailbox::Handle;
 #[cfg(feature = "sim")]
 pub use mistake::Mistake;
 pub use offload::Offload;
 pub use server::{Server, Stopper};
+pub use settings::{Budget, Settings};
 pub use supervisor::Supervisor;
 
 use crate::conn::CloseReason;

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use super::event_loop::Handle;
+use super::mailbox::Handle;
 
 /// The way to a service manager, if there is one.
 #[derive(Debug, Default)]

@@ -9,9 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::counters::{Call, Counts};
-use super::event_loop::{Budget, EventLoop, Slot};
+use super::event_loop::{EventLoop, Slot};
 use super::exchange;
 use super::offload::Task;
+use super::settings::Budget;
 use crate::conn::{CloseReason, Transmit};
 use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Sent};

@@ -1,0 +1,105 @@
+//! What a loop is told when it is made.
+//!
+//! *Floor 4.* Plain values, with the defaults of a server that nobody has told anything.
+//!
+//! *Read next:* `event_loop.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::access_log::LogBuffer;
+use super::counters::Published;
+use super::door::PerAddress;
+use crate::conn::Limits;
+use crate::http::TrustedProxies;
+
+/// How much one connection may do in a turn before the others get theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Bytes given to the socket; each may have so many, however many are busy.
+    pub bytes: usize,
+    /// Bytes for all together, shared out while that makes more for each: the fewer calls of
+    /// sendfile(2) a file takes, the less it costs.
+    pub bytes_of_all: usize,
+    /// Requests answered, or chunks of content taken.
+    pub steps: u32,
+}
+
+impl Budget {
+    /// The share of each of so many.
+    pub(super) const fn among(self, busy: usize) -> Self {
+        let share = match busy {
+            0 => self.bytes_of_all,
+            busy => self.bytes_of_all / busy,
+        };
+        Self {
+            bytes: if share > self.bytes {
+                share
+            } else {
+                self.bytes
+            },
+            ..self
+        }
+    }
+}
+
+/// What a loop is told when it is made.
+pub struct Settings {
+    /// What one connection may cost.
+    pub limits: Arc<Limits>,
+    /// Connections this loop may hold.
+    pub connections_max: usize,
+    /// Connections one address may hold, counted over all loops.
+    pub per_address: Option<PerAddress>,
+    /// The share of one connection in a turn.
+    pub budget: Budget,
+    /// How long a stop may take.
+    pub grace: Duration,
+    /// Bytes of the read buffer, shared by all connections of the loop.
+    pub read_bytes: usize,
+    /// Where access lines go.
+    pub log: Option<LogBuffer>,
+    /// Where its numbers are shown once per turn, if anybody asks for them.
+    pub shown: Option<Arc<Published>>,
+    /// Whose word about their clients is taken.
+    pub proxies: Option<Arc<TrustedProxies>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Arc::new(Limits::default()),
+            connections_max: 1_000_000,
+            per_address: None,
+            budget: Budget {
+                bytes: 256 * 1024,
+                bytes_of_all: 8 * 1024 * 1024,
+                steps: 16,
+            },
+            grace: Duration::from_secs(10),
+            read_bytes: 64 * 1024,
+            log: None,
+            shown: None,
+            proxies: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_share_much_and_many_have_enough() {
+        let budget = Settings::default().budget;
+        let check = |busy: usize, kib: usize| {
+            assert_eq!(budget.among(busy).bytes, kib * 1024, "{busy}");
+        };
+        check(0, 8192);
+        check(1, 8192);
+        check(8, 1024);
+        check(32, 256);
+        check(33, 256);
+        check(usize::MAX, 256);
+    }
+}
