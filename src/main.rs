@@ -50,7 +50,7 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     text.extend(give_up_rights(plan, &server, user)?);
 
     let (log, log_end) = AccessLog::stdout()?;
-    log.say(text);
+    let server = server.announced_by(log.clone(), text);
     let server = server.log_to(wanted.then_some(log));
     server.supervised_by(supervisor).run(service)?;
     log_end.wait(LOG_PATIENCE);

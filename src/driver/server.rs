@@ -56,6 +56,7 @@ pub struct Server {
     steering: Option<Steering>,
     supervisor: Supervisor,
     log: Option<AccessLog>,
+    announcement: Option<(AccessLog, String)>,
     /// Where `run` hears news, and where they are told.
     news: UnixStream,
     tell: Arc<UnixStream>,
@@ -119,6 +120,7 @@ impl Server {
             inherited,
             supervisor: Supervisor::default(),
             log: None,
+            announcement: None,
             news,
             tell: Arc::new(tell),
         })
@@ -154,6 +156,14 @@ impl Server {
         self
     }
 
+    /// Says `text` once all loops stand and signals are heard: whoever reads it may stop the server
+    /// at once, and is not to kill it by that.
+    #[must_use]
+    pub fn announced_by(mut self, log: AccessLog, text: String) -> Self {
+        self.announcement = Some((log, text));
+        self
+    }
+
     /// A way to stop it from another thread.
     pub fn stopper(&self) -> Stopper {
         Stopper(Arc::clone(&self.tell))
@@ -184,6 +194,9 @@ impl Server {
         }
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
             crew.start_admin(listeners)?;
+        }
+        if let Some((log, text)) = self.announcement {
+            log.say(text);
         }
         crew.wait(&self.supervisor, self.steering)
     }

@@ -21,6 +21,16 @@ fn is_refused(server: &Server) -> bool {
     TcpStream::connect(server.address).is_err()
 }
 
+/// Scripts and supervisors stop what has just said that it serves.
+#[test]
+fn it_can_be_stopped_as_soon_as_it_says_that_it_serves() {
+    for _ in 0..20 {
+        let mut server = Server::start("edge", &["--hello"]);
+        signal(server.pid(), Signal::TERM);
+        assert_eq!(exit(server.child()).0, Some(0));
+    }
+}
+
 #[test]
 fn idle_it_stops_at_once() {
     each(&BACKENDS, |backend| {
