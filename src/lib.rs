@@ -52,6 +52,8 @@
 //! differ). Then `driver/event_loop.rs`, the four files of `readiness/` side by side, `conn/mod.rs`,
 //! `http/request.rs`, `service/files.rs`.
 
+#![warn(clippy::disallowed_methods)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("httpoll is about Linux's readiness calls and builds on Linux only");
 

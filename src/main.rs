@@ -5,6 +5,8 @@
 //! and SIGPIPE is ignored, so that writing to a pipe without a reader is an error and not the end.
 //! `tests/it/startup.rs` shows both.
 
+#![warn(clippy::disallowed_methods)]
+
 mod cli;
 
 use std::io::{self, IsTerminal, Write};

@@ -1,0 +1,1 @@
+//! 20 to 28: one HTTP server after another.

@@ -1,0 +1,1 @@
+//! 00 to 13: the programs of the tutorial.
