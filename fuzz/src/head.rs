@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use httpoll::conn::{CloseReason, Connection, Limits, Step, Transmit};
 use httpoll::http::framing::BodyLength;
-use httpoll::http::request::HeadLimits;
 use httpoll::http::scan::HeadScan;
-use httpoll::http::{ProtocolError, Request, Response, Status, Tick};
+use httpoll::http::{HeadLimits, ProtocolError, Request, Response, Status, Tick};
 
 use super::naive::{is_field, is_token};
 

@@ -34,9 +34,9 @@ pub use limits::Limits;
 pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
 
-use crate::http::request::{self, HeadLimits};
+use crate::http::request;
 use crate::http::scan::HeadScan;
-use crate::http::{Head, ProtocolError, Request, Source, Tick, Wake};
+use crate::http::{Head, HeadLimits, ProtocolError, Request, Source, Tick, Wake};
 use buffers::{BodyReader, Content};
 
 /// One HTTP/1.1 connection, server side.

@@ -8,8 +8,17 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::framing::BodyLength;
-use super::request::{self, HeadLimits};
-use super::scan::HeadScan;
+
+/// What a head may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// Bytes from the request line to the blank line.
+    pub bytes_max: usize,
+    /// Fields.
+    pub fields_max: usize,
+    /// Bytes of the target.
+    pub target_bytes_max: usize,
+}
 
 /// A request method (RFC 9110 §9.3, RFC 5789).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -222,30 +231,6 @@ impl<'c> Request<'c> {
             head,
             peer: None,
         }
-    }
-
-    /// Parses a whole head, for tests and examples; `None` if it is refused.
-    ///
-    /// ```
-    /// use httpoll::http::{Method, Request};
-    /// let request = Request::parse(b"GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    /// assert_eq!(request.method(), Method::Get);
-    /// assert_eq!(request.path(), "/a");
-    /// assert_eq!(request.query(), Some("b=c"));
-    /// assert_eq!(request.field("host"), Some(&b"h"[..]));
-    /// ```
-    pub fn parse(head: &'c [u8]) -> Option<Self> {
-        let limits = HeadLimits {
-            bytes_max: 16 * 1024,
-            fields_max: 100,
-            target_bytes_max: 8 * 1024,
-        };
-        if let Some((parsed, len)) = request::parse_at_once(head, &limits) {
-            return Some(Self::new(&head[..len], parsed));
-        }
-        let (start, end) = HeadScan::default().find(head, &limits).ok()??;
-        let raw = &head[start..end];
-        Some(Self::new(raw, request::parse(raw, &limits).ok()?))
     }
 
     /// The method.

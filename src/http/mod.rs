@@ -28,7 +28,7 @@ pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
 pub use error::ProtocolError;
 pub use forwarded::{Network, TrustedProxies};
 pub(crate) use head::Head;
-pub use head::{Method, OwnedRequest, Request};
+pub use head::{HeadLimits, Method, OwnedRequest, Request};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;
 

@@ -19,19 +19,8 @@ use memchr::memchr;
 
 use super::error::ProtocolError;
 use super::framing::{self, BodyLength, is_token_byte};
-use super::head::{Head, Known, Method, Span};
+use super::head::{Head, HeadLimits, Known, Method, Span};
 use super::list;
-
-/// What a head may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadLimits {
-    /// Bytes from the request line to the blank line.
-    pub bytes_max: usize,
-    /// Fields.
-    pub fields_max: usize,
-    /// Bytes of the target.
-    pub target_bytes_max: usize,
-}
 
 /// Bytes that a request line needs beside its target: a method, two spaces, the version.
 pub(super) const REQUEST_LINE_EXTRA_MAX: usize = 64;

@@ -15,8 +15,8 @@ use memchr::{memchr, memchr2_iter};
 
 use super::error::ProtocolError;
 use super::framing::is_token_byte;
-use super::head::{Head, Known};
-use super::request::{HeadLimits, REQUEST_LINE_EXTRA_MAX, request_line};
+use super::head::{Head, HeadLimits, Known, Request};
+use super::request::{self, REQUEST_LINE_EXTRA_MAX, request_line};
 
 /// A resumable search for the end of a head.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -173,6 +173,32 @@ impl HeadScan {
             return Err(ProtocolError::HeadTooLong);
         }
         Ok(())
+    }
+}
+
+impl<'c> Request<'c> {
+    /// Parses a whole head, for tests and examples; `None` if it is refused.
+    ///
+    /// ```
+    /// use httpoll::http::{Method, Request};
+    /// let request = Request::parse(b"GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    /// assert_eq!(request.method(), Method::Get);
+    /// assert_eq!(request.path(), "/a");
+    /// assert_eq!(request.query(), Some("b=c"));
+    /// assert_eq!(request.field("host"), Some(&b"h"[..]));
+    /// ```
+    pub fn parse(head: &'c [u8]) -> Option<Self> {
+        let limits = HeadLimits {
+            bytes_max: 16 * 1024,
+            fields_max: 100,
+            target_bytes_max: 8 * 1024,
+        };
+        if let Some((parsed, len)) = request::parse_at_once(head, &limits) {
+            return Some(Self::new(&head[..len], parsed));
+        }
+        let (start, end) = HeadScan::default().find(head, &limits).ok()??;
+        let raw = &head[start..end];
+        Some(Self::new(raw, request::parse(raw, &limits).ok()?))
     }
 }
 
