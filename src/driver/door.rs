@@ -253,10 +253,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Takes a connection in. It is served when the kernel says that it has something: a
     /// registration reports what is already there, under both triggers.
     fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
-        let armed = match K::TRIGGER {
-            Trigger::Edge => Interest::BOTH,
-            Trigger::Level => Interest::READ,
-        };
         let slot = Slot {
             socket,
             conn: exchange::begin(peer, &self.settings.limits, now),
@@ -264,7 +260,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             peer,
             // Nothing was sent yet, so there is room to write.
             ready: Interest::WRITE,
-            armed,
+            armed: Interest::NONE,
             read_closed: false,
             queued: false,
             warming: false,
@@ -280,17 +276,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if self.stop_at.is_some() {
             slot.conn.on_shutdown(now);
         }
-        if let Some(at) = slot.conn.next_deadline() {
-            slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
-        }
-        if self.settings.shown.is_some() {
-            slot.see(&mut self.counts);
-        }
-        self.counts.call(Call::Interest);
-        if self.kernel.register(&slot.socket, token, armed).is_err() {
-            slot.armed = Interest::NONE;
-            self.close(token, CloseReason::SocketFailed);
-        }
+        // Settled like any other: the kernel is asked to announce what it wants.
+        self.leave(token);
     }
 
     /// A proxy has said for whom it speaks. Until then its connection counted for nobody: at the

@@ -28,6 +28,7 @@ use super::exchange::{self, Advanced, Asker};
 use super::mailbox::{Handle, Mailbox, Message};
 use super::offload::{Offload, Task};
 use super::settings::{Budget, Settings};
+use super::settle::Bits;
 use super::slots::{RESERVED, Slots};
 use crate::conn::{CloseReason, Connection};
 use crate::http::{Notify, Tick, Wake};
@@ -270,8 +271,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        #[cfg(feature = "sim")]
-        let event = &super::mistake::spoil_event(event, slot.wanted());
         slot.ready = slot.ready.or(Interest {
             readable: event.readable,
             writable: event.writable,
@@ -398,7 +397,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Sees to it that somebody comes back to this connection.
-    fn leave(&mut self, token: Token) {
+    pub(super) fn leave(&mut self, token: Token) {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
@@ -417,6 +416,39 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if self.settings.shown.is_some() {
             slot.see(&mut self.counts);
         }
+    }
+
+    /// Settles a connection by the rule, and makes the kernel's interest set what that says.
+    ///
+    /// PITFALL: an empty set is not silence. `EPOLLHUP` and `EPOLLERR` are reported whether asked
+    /// for or not (epoll_ctl(2)), so a socket that wants nothing must leave the set altogether.
+    fn settle(&mut self, token: Token) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return Ok(());
+        };
+        let bits = Bits {
+            wanted: slot.wanted().or(self.kernel.pending(&slot.socket)),
+            ready: slot.ready,
+            armed: slot.armed,
+            has_work: slot.conn.has_work(),
+        };
+        let settled = (self.settings.rule)(K::TRIGGER, bits);
+        if settled.armed != slot.armed {
+            self.counts.call(Call::Interest);
+            let (kernel, socket) = (&mut self.kernel, &slot.socket);
+            match (slot.armed.any(), settled.armed.any()) {
+                (false, _) => kernel.register(socket, token, settled.armed)?,
+                (true, true) => kernel.reregister(socket, token, settled.armed)?,
+                (true, false) => kernel.deregister(socket)?,
+            }
+            slot.armed = settled.armed;
+        }
+        slot.ready = settled.ready;
+        if settled.queued && !slot.queued {
+            slot.queued = true;
+            self.run_queue.push_back(token);
+        }
+        Ok(())
     }
 
     /// Connections whose time seems over are looked at once more, with all the others of this turn.

@@ -19,8 +19,6 @@ mod exchange;
 mod lines;
 mod mailbox;
 mod metrics;
-#[cfg(feature = "sim")]
-mod mistake;
 mod offload;
 mod server;
 mod settings;
@@ -37,11 +35,10 @@ pub use door::PerAddress;
 pub use event_loop::EventLoop;
 pub use lines::LogEnd;
 pub use mailbox::Handle;
-#[cfg(feature = "sim")]
-pub use mistake::Mistake;
 pub use offload::Offload;
 pub use server::{Server, Stopper};
 pub use settings::{Budget, Settings};
+pub use settle::{Bits, Rule, Settled, settle};
 pub use supervisor::Supervisor;
 
 use crate::conn::CloseReason;

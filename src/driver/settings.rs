@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::access_log::LogBuffer;
 use super::counters::Published;
 use super::door::PerAddress;
+use super::settle::{Rule, settle};
 use crate::conn::Limits;
 use crate::http::TrustedProxies;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections one address may hold, counted over all loops.
     pub per_address: Option<PerAddress>,
+    /// What is left behind when a connection has been served.
+    pub rule: Rule,
     /// The share of one connection in a turn.
     pub budget: Budget,
     /// How long a stop may take.
@@ -71,6 +74,7 @@ impl Default for Settings {
             limits: Arc::new(Limits::default()),
             connections_max: 1_000_000,
             per_address: None,
+            rule: settle,
             budget: Budget {
                 bytes: 256 * 1024,
                 bytes_of_all: 8 * 1024 * 1024,

@@ -1,9 +1,9 @@
 //! ★ The page of the book: what is left behind when a connection has been served.
 //!
-//! *Floor 4.* Per direction there are two bits. **Wanted**: the protocol would use it
-//! ([`Connection::wants_read`](crate::conn::Connection::wants_read), `wants_write`). **Ready**: the
-//! kernel said so, and no call has failed with EAGAIN since. Input and output happen only where
-//! both are set. After that:
+//! *Floor 4.* A pure function over four facts. Per direction there are two bits. **Wanted**: the
+//! protocol would use it ([`Connection::wants_read`](crate::conn::Connection::wants_read),
+//! `wants_write`). **Ready**: the kernel said so, and no call has failed with EAGAIN since. Input
+//! and output happen only where both are set. After that:
 //!
 //! | a direction ended the turn … | edge (epoll `EPOLLET`) | level (epoll, poll, select) |
 //! |---|---|---|
@@ -13,64 +13,160 @@
 //! | with work already taken from the kernel | must be **queued**: no event will ever announce it | must be **queued** too |
 //!
 //! Edge fails by sleeping for ever, level fails by never sleeping: the two words the simulator
-//! reports when a row is missing.
+//! reports when a row is missing. `tests/it/sim/mutants.rs` leaves each row out by giving the loop
+//! another [`Rule`].
 //!
 //! *References:* epoll(7), "Level-triggered and edge-triggered". *Read next:* `event_loop.rs`.
 
-use std::io;
+use crate::readiness::{Interest, Trigger};
 
-use super::counters::{Call, Counts};
-use super::event_loop::{EventLoop, Slot};
-use crate::kernel::Kernel;
-use crate::readiness::{Interest, Token, Trigger};
-use crate::service::Service;
+/// What is known of a connection at the end of its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bits {
+    /// What the protocol would do.
+    pub wanted: Interest,
+    /// What the kernel said can be done, and has not taken back by EAGAIN.
+    pub ready: Interest,
+    /// What the kernel has been asked to announce: its interest set.
+    pub armed: Interest,
+    /// Bytes or requests were taken from the kernel and not used yet.
+    pub has_work: bool,
+}
 
-impl<K: Kernel, S: Service> EventLoop<K, S> {
-    /// Leaves things so that the kernel, or we ourselves, will come back to this socket: no more,
-    /// no less.
-    pub(super) fn settle(&mut self, token: Token) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return Ok(());
-        };
-        let wanted = slot.wanted().or(self.kernel.pending(&slot.socket));
-        #[cfg(feature = "sim")]
-        let wanted = super::mistake::spoil_wanted(K::TRIGGER, wanted, slot.armed);
-        // Taken from the kernel already: neither trigger will tell us.
-        let mut come_back = slot.conn.has_work();
-        // A constant of the kernel's type: one arm is compiled in.
-        match K::TRIGGER {
-            Trigger::Edge => come_back |= wanted.and(slot.ready).any(),
-            Trigger::Level => arm(&mut self.kernel, &mut self.counts, slot, token, wanted)?,
-        }
-        #[cfg(feature = "sim")]
-        let come_back = super::mistake::spoil_return(come_back, slot, wanted, K::TRIGGER);
-        if come_back && !slot.queued {
-            slot.queued = true;
-            self.run_queue.push_back(token);
-        }
-        Ok(())
+/// What is left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// What the kernel shall announce from now on.
+    pub armed: Interest,
+    /// What is remembered of what it said.
+    pub ready: Interest,
+    /// Whether the connection goes on in the next turn without an announcement.
+    pub queued: bool,
+}
+
+/// A way to settle: [`settle`], or a deliberately wrong one, for tests and exercises.
+pub type Rule = fn(Trigger, Bits) -> Settled;
+
+/// Leaves things so that the kernel, or the loop itself, comes back to the connection when there is
+/// something to do, and not before.
+///
+/// ```
+/// use httpoll::driver::{Bits, settle};
+/// use httpoll::readiness::{Interest, Trigger};
+/// // The budget was spent in the middle of a large answer.
+/// let bits = Bits {
+///     wanted: Interest::WRITE,
+///     ready: Interest::WRITE,
+///     armed: Interest::BOTH,
+///     has_work: false,
+/// };
+/// assert!(settle(Trigger::Edge, bits).queued); // the kernel has said so once
+/// assert!(!settle(Trigger::Level, bits).queued); // the kernel will say so again
+/// ```
+pub const fn settle(trigger: Trigger, bits: Bits) -> Settled {
+    let Bits {
+        wanted,
+        ready,
+        has_work,
+        ..
+    } = bits;
+    match trigger {
+        // Registered once, for both directions: what is announced too early is remembered.
+        Trigger::Edge => Settled {
+            armed: Interest::BOTH,
+            ready,
+            queued: has_work || wanted.and(ready).any(),
+        },
+        Trigger::Level => Settled {
+            armed: wanted,
+            ready,
+            queued: has_work,
+        },
     }
 }
 
-/// Makes the kernel's interest set what is wanted.
-///
-/// PITFALL: an empty set is not silence. `EPOLLHUP` and `EPOLLERR` are reported whether asked for
-/// or not (epoll_ctl(2)), so a socket that wants nothing must leave the set altogether.
-fn arm<K: Kernel>(
-    kernel: &mut K,
-    counts: &mut Counts,
-    slot: &mut Slot<K>,
-    token: Token,
-    wanted: Interest,
-) -> io::Result<()> {
-    if wanted != slot.armed {
-        counts.call(Call::Interest);
-        match (slot.armed.any(), wanted.any()) {
-            (false, _) => kernel.register(&slot.socket, token, wanted)?,
-            (true, true) => kernel.reregister(&slot.socket, token, wanted)?,
-            (true, false) => kernel.deregister(&slot.socket)?,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETS: [Interest; 4] = [
+        Interest::NONE,
+        Interest::READ,
+        Interest::WRITE,
+        Interest::BOTH,
+    ];
+
+    /// Every combination: what is wanted, ready and armed, with and without work, by both triggers.
+    fn each(mut check: impl FnMut(Trigger, Bits, Settled)) {
+        for at in 0..4 * 4 * 4 * 2 {
+            let bits = Bits {
+                wanted: SETS[at % 4],
+                ready: SETS[at / 4 % 4],
+                armed: SETS[at / 16 % 4],
+                has_work: at / 64 == 1,
+            };
+            for trigger in [Trigger::Edge, Trigger::Level] {
+                check(trigger, bits, settle(trigger, bits));
+            }
         }
-        slot.armed = wanted;
     }
-    Ok(())
+
+    /// A direction that is wanted is never left with nobody to come back to it.
+    #[test]
+    fn nothing_stalls() {
+        each(|trigger, bits, settled| {
+            let ways = [
+                (
+                    bits.wanted.readable,
+                    bits.ready.readable,
+                    settled.armed.readable,
+                ),
+                (
+                    bits.wanted.writable,
+                    bits.ready.writable,
+                    settled.armed.writable,
+                ),
+            ];
+            for (wanted, ready, armed) in ways {
+                // An edge announces what is not ready yet; a level announces what is, too.
+                let announced = armed && (trigger == Trigger::Level || !ready);
+                assert!(
+                    !wanted || announced || settled.queued,
+                    "{trigger:?} {bits:?} {settled:?}"
+                );
+            }
+            assert!(!bits.has_work || settled.queued, "{trigger:?} {bits:?}");
+        });
+    }
+
+    /// The loop wakes only to do something: no level is watched that nobody wants, and nothing is
+    /// queued that has nothing to do.
+    #[test]
+    fn nothing_spins() {
+        each(|trigger, bits, settled| {
+            if trigger == Trigger::Level {
+                assert_eq!(settled.armed.and(bits.wanted), settled.armed, "{bits:?}");
+            }
+            let to_do = bits.has_work || bits.wanted.and(bits.ready).any();
+            assert!(!settled.queued || to_do, "{trigger:?} {bits:?}");
+        });
+    }
+
+    /// Under edge the interest set never changes, and under level it is all that changes.
+    #[test]
+    fn what_costs_a_system_call() {
+        each(|trigger, bits, settled| match trigger {
+            Trigger::Edge => assert_eq!(settled.armed, Interest::BOTH),
+            Trigger::Level => {
+                assert_eq!(settled.armed, bits.wanted);
+                assert_eq!(settled.queued, bits.has_work);
+            }
+        });
+    }
+
+    /// Readiness is taken back by EAGAIN alone.
+    #[test]
+    fn what_the_kernel_said_is_remembered() {
+        each(|_, bits, settled| assert_eq!(settled.ready, bits.ready));
+    }
 }

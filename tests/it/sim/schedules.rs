@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httpoll::conn::Limits;
-use httpoll::driver::{Budget, EventLoop, Offload, Settings};
+use httpoll::driver::{Budget, EventLoop, Offload, Rule, Settings, settle};
 use httpoll::kernel::sim::{Disturbances, Schedule, Sim};
 use proptest::prelude::*;
 
@@ -43,6 +43,16 @@ pub(crate) fn run<const EDGE: bool>(
     schedule: Schedule,
     record: bool,
 ) -> Result<(), String> {
+    run_by::<EDGE>(settle, cast, schedule, record)
+}
+
+/// The same for a loop that settles by `rule`.
+pub(crate) fn run_by<const EDGE: bool>(
+    rule: Rule,
+    cast: &Cast,
+    schedule: Schedule,
+    record: bool,
+) -> Result<(), String> {
     let mut sim = Sim::<EDGE>::new(schedule).disturbed(cast.disturbances);
     if record {
         sim = sim.recorded();
@@ -54,14 +64,10 @@ pub(crate) fn run<const EDGE: bool>(
         elsewhere: Some(sim.elsewhere()),
     };
     let listeners = vec![sim.listen()];
-    let mut event_loop = EventLoop::new(
-        sim.clone(),
-        listeners,
-        scenery,
-        settings(),
-        Offload::inline(),
-    )
-    .map_err(|error| error.to_string())?;
+    let settings = Settings { rule, ..settings() };
+    let offload = Offload::inline();
+    let mut event_loop = EventLoop::new(sim.clone(), listeners, scenery, settings, offload)
+        .map_err(|error| error.to_string())?;
     let mut failure = None;
     while failure.is_none() && !sim.is_over() {
         let turned = event_loop.turn();
