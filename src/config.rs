@@ -1,7 +1,7 @@
 //! What was asked for, validated: the one description of a server that everything below reads.
 //!
 //! *Right below the drivers, which read it.* Plain values: it collects those that the floors below
-//! define for themselves and adds the server's own. `cli.rs` turns words into a [`Config`]; a
+//! define for themselves and adds the server's own. `cli/` turns words into a [`Config`]; a
 //! library user fills one in directly. Units stand in the names; every default is a number that
 //! `--help` and the README repeat.
 //!

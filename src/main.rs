@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Plan, Refusal, startup};
+use cli::{Exit, Plan, startup};
 use httpoll::config::Config;
 use httpoll::confine::{self, Confined, Needs, User};
 use httpoll::driver::{AccessLog, Server, Supervisor};
@@ -25,12 +25,12 @@ fn main() -> ExitCode {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (1, error.to_string()),
         },
-        Err(Refusal::Asked(text)) => {
+        Err(Exit::Asked(text)) => {
             let _ = io::stdout().write_all(text.as_bytes()); // `httpoll --help | head -1`
             return ExitCode::SUCCESS;
         }
-        Err(Refusal::Usage(line)) => (2, line),
-        Err(Refusal::Start(line)) => (1, line),
+        Err(Exit::Usage(line)) => (2, line),
+        Err(Exit::Start(line)) => (1, line),
     };
     let _ = writeln!(io::stderr(), "httpoll: {line}");
     ExitCode::from(code)

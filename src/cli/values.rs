@@ -1,23 +1,20 @@
-//! What a word on the command line may be: durations, sizes, addresses, fields.
+//! What a word on the command line may be: durations, sizes, fields.
 //!
 //! *Floor 5.* Pure functions from `&str` to a value, or to one sentence that says what would have
 //! been right. clap puts the option's name and the offending word in front of it.
 //!
-//! *Read next:* `cli.rs`, where each function stands beside its option.
+//! *Read next:* `listen.rs`, the words for addresses.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use httpoll::config::ListenAddr;
 use httpoll::http::Network;
 use httpoll::http::response::is_framing_field;
 use httpoll::service::HostName;
 
 /// Why a word is not a value: the second half of a sentence.
-type Advice = String;
+pub(super) type Advice = String;
 
 /// How many loops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,31 +23,6 @@ pub(crate) enum Workers {
     Auto,
     /// So many.
     Count(usize),
-}
-
-/// One `--listen`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Listen {
-    /// A whole address.
-    Tcp(SocketAddr),
-    /// An address that takes `--port`.
-    Ip(IpAddr),
-    /// The default addresses on this port.
-    Port(u16),
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// One of these, where connections begin with a PROXY header.
-    Proxied(Box<Self>),
-}
-
-impl Listen {
-    /// The address itself.
-    pub(crate) fn place(&self) -> &Self {
-        match self {
-            Self::Proxied(place) => place,
-            place => place,
-        }
-    }
 }
 
 /// One word of a fixed list, each with its meaning.
@@ -138,57 +110,6 @@ pub(crate) fn count(word: &str) -> Result<usize, Advice> {
     plain_number(word)
         .filter(|count| *count > 0)
         .ok_or_else(|| "give a whole number, at least 1".into())
-}
-
-/// `ADDR:PORT`, `[V6]:PORT`, `ADDR`, `PORT` or `unix:PATH`, perhaps behind `proxy:`. Names are not
-/// looked up: which address a name stands for is decided elsewhere, and may change.
-pub(crate) fn listen(word: &str) -> Result<Listen, Advice> {
-    if let Some(word) = word.strip_prefix("proxy:") {
-        return match listen(word)? {
-            Listen::Port(port) => Err(format!("name the address too: proxy:127.0.0.1:{port}")),
-            Listen::Proxied(_) => Err("say proxy: once".into()),
-            place => Ok(Listen::Proxied(Box::new(place))),
-        };
-    }
-    if let Some(path) = word.strip_prefix("unix:") {
-        return unix_path(path);
-    }
-    if let Some(port) = plain_number(word.strip_prefix("localhost:").unwrap_or(word)) {
-        return Ok(Listen::Port(port));
-    }
-    if let Ok(address) = word.parse() {
-        return Ok(Listen::Tcp(address));
-    }
-    let bare = word.strip_prefix('[').and_then(|w| w.strip_suffix(']'));
-    if let Ok(ip) = bare.unwrap_or(word).parse() {
-        return Ok(Listen::Ip(ip));
-    }
-    let port = word.strip_prefix(':').and_then(plain_number::<u16>);
-    Err(match port {
-        Some(port) => format!("say for whom: 127.0.0.1:{port} (this machine) or 0.0.0.0:{port}"),
-        None => "give ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH".into(),
-    })
-}
-
-/// `PORT` of this machine, `ADDR:PORT` or `unix:PATH`: where operators ask.
-pub(crate) fn admin(word: &str) -> Result<ListenAddr, Advice> {
-    match listen(word) {
-        Ok(Listen::Tcp(address)) => Ok(ListenAddr::Tcp(address)),
-        Ok(Listen::Port(port)) => Ok(ListenAddr::Tcp((Ipv4Addr::LOCALHOST, port).into())),
-        Ok(Listen::Unix(path)) => Ok(ListenAddr::Unix(path)),
-        _ => Err("give PORT, ADDR:PORT or unix:PATH: 9090, unix:/run/httpoll-admin.sock".into()),
-    }
-}
-
-fn unix_path(path: &str) -> Result<Listen, Advice> {
-    const PATH_BYTES_MAX: usize = 107; // sun_path with its NUL, unix(7)
-    match path.len() {
-        0 => Err("give the socket's path: unix:/run/httpoll.sock".into()),
-        1..=PATH_BYTES_MAX => Ok(Listen::Unix(path.into())),
-        _ => Err(format!(
-            "a socket's path holds at most {PATH_BYTES_MAX} bytes"
-        )),
-    }
 }
 
 /// One `--trusted-proxy`.
@@ -285,7 +206,7 @@ fn split_unit(word: &str) -> (&str, &str) {
 }
 
 /// Digits and nothing else: `u16::from_str` would take `+80` too.
-fn plain_number<T: FromStr>(word: &str) -> Option<T> {
+pub(super) fn plain_number<T: FromStr>(word: &str) -> Option<T> {
     let digits = word.bytes().all(|byte| byte.is_ascii_digit());
     if digits { word.parse().ok() } else { None }
 }
@@ -391,55 +312,6 @@ mod tests {
         assert_eq!(workers("4"), Ok(Workers::Count(4)));
         for word in ["0", "257", "-1", "", "four"] {
             assert!(workers(word).is_err(), "{word}");
-        }
-    }
-
-    #[test]
-    fn listen_takes_addresses_ports_and_unix_sockets() {
-        let tcp = |word: &str| Ok(Listen::Tcp(word.parse().unwrap()));
-        let check = |word: &str, expected| assert_eq!(listen(word), expected, "{word}");
-        check("127.0.0.1:80", tcp("127.0.0.1:80"));
-        check("[::1]:0", tcp("[::1]:0"));
-        check("[fe80::1%2]:80", tcp("[fe80::1%2]:80"));
-        check("0.0.0.0", Ok(Listen::Ip([0, 0, 0, 0].into())));
-        check("::", Ok(Listen::Ip("::".parse().unwrap())));
-        check("[::]", Ok(Listen::Ip("::".parse().unwrap())));
-        check("8080", Ok(Listen::Port(8080)));
-        check("localhost:8080", Ok(Listen::Port(8080)));
-        let proxied = |word| Ok(Listen::Proxied(Box::new(listen(word).unwrap())));
-        check("proxy:127.0.0.1:80", proxied("127.0.0.1:80"));
-        check("proxy:[::]", proxied("::"));
-        check("proxy:unix:/run/a", proxied("unix:/run/a"));
-        check("unix:/run/a b", Ok(Listen::Unix("/run/a b".into())));
-        for word in [
-            "",
-            "65536",
-            "+80",
-            ":80",
-            "example.com:80",
-            "1.2.3:80",
-            "::1:x",
-            "unix:",
-            "proxy:",
-            "proxy:80",
-            "proxy:proxy:127.0.0.1:80",
-        ] {
-            assert!(listen(word).is_err(), "{word}");
-        }
-        let long = format!("unix:/{}", "x".repeat(107));
-        assert!(listen(&long).is_err());
-        assert!(listen(&long[..long.len() - 1]).is_ok());
-        assert!(listen(":80").is_err_and(|advice| advice.contains("0.0.0.0:80")));
-    }
-
-    #[test]
-    fn operators_have_an_address_of_their_own() {
-        let tcp = |word: &str| Ok(ListenAddr::Tcp(word.parse().unwrap()));
-        assert_eq!(admin("9090"), tcp("127.0.0.1:9090"));
-        assert_eq!(admin("[::1]:0"), tcp("[::1]:0"));
-        assert_eq!(admin("unix:/run/a"), Ok(ListenAddr::Unix("/run/a".into())));
-        for word in ["", "0.0.0.0", "proxy:127.0.0.1:1", "unix:", ":90"] {
-            assert!(admin(word).is_err(), "{word}");
         }
     }
 

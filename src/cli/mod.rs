@@ -1,0 +1,339 @@
+//! The program: from what was typed to what is run.
+//!
+//! *Floor 5, of the program only.* clap turns words into [`Options`]; [`Options::plan`] turns
+//! those into the values that the library takes ([`Config`], [`FilesConfig`]) and refuses what
+//! contradicts itself. Nothing is opened or bound here beyond one look at DIR.
+//!
+//! Every complaint is one line: what is wrong, and what would be right.
+//!
+//! ```text
+//! options.rs   every option, its meaning in one line, its default as a number
+//! values.rs    what one word may be; listen.rs: where to listen
+//! plan.rs      options to values of the library
+//! advice.rs    clap's complaints as one line
+//! startup.rs   what is printed when it runs
+//! ```
+//!
+//! *Read next:* `options.rs`, then `main.rs`.
+
+mod advice;
+mod listen;
+mod options;
+mod plan;
+pub(crate) mod startup;
+mod values;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use clap::Parser;
+use httpoll::config::Config;
+use httpoll::confine::Sandbox;
+use httpoll::service::{
+    Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, hello,
+};
+
+use options::Options;
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The server.
+    pub(crate) config: Config,
+    /// The directory or file, unless it is `--hello` alone.
+    pub(crate) files: Option<FilesConfig>,
+    /// Whether hello is served.
+    pub(crate) hello: bool,
+    /// What stands on every answer, whoever makes it.
+    pub(crate) decoration: Decoration,
+    /// The names it answers to; any if there are none.
+    pub(crate) hosts: Vec<HostName>,
+    /// Whom to become once the ports are bound.
+    pub(crate) user: Option<String>,
+    /// What is given up then.
+    pub(crate) sandbox: Sandbox,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// `--help` or `--version`: the text that was asked for.
+    Asked(String),
+    /// The words make no sense; one line.
+    Usage(String),
+    /// They do, but what they name cannot be served; one line.
+    Start(String),
+}
+
+/// The whole way from words to a plan.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, Exit> {
+    let options = Options::try_parse_from(words).map_err(|error| advice::exit(&error))?;
+    options.plan()
+}
+
+/// What makes the service of each loop. Opens the directory, once.
+pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + use<>, String> {
+    let open = |config: &FilesConfig| {
+        let root = startup::printable(&config.root);
+        Files::open(config, plan.config.workers).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("may not read {root} (see ls -ld for who may)")
+            }
+            _ => format!("cannot serve {root}: {error}"),
+        })
+    };
+    let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
+    let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
+    let decoration = plan.decoration.clone();
+    Ok(move || -> Box<dyn Service> {
+        let service: Box<dyn Service> = match files.clone() {
+            None => Box::new(router_of_hello("/", &decoration)),
+            Some(files) if with_hello => {
+                Box::new(router_of_hello("/hello", &decoration).otherwise(files))
+            }
+            Some(files) => Box::new(files),
+        };
+        match hosts.is_empty() {
+            true => service,
+            false => {
+                let hosts = Hosts::new(Arc::clone(&hosts), service);
+                Box::new(hosts.decorated(decoration.clone()))
+            }
+        }
+    })
+}
+
+/// The smallest answer stays the smallest, unless fields were asked for.
+fn router_of_hello(path: &str, decoration: &Decoration) -> Router {
+    let router = Router::new().decorated(decoration.clone());
+    match decoration.is_usual() {
+        true => router.get(path, hello),
+        false => router.get(path, Hello::new(decoration.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use httpoll::config::{ListenAddr, ProxyProtocol, TrustedProxies};
+    use httpoll::conn::Limits;
+    use httpoll::service::{EtagMode, HeaderRule, Symlinks};
+
+    fn plan(words: &str) -> Result<Plan, Exit> {
+        let words = std::iter::once("httpoll").chain(words.split_whitespace());
+        parse(words.map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn without_options_the_defaults_of_the_library_hold() {
+        let plan = plan("").unwrap();
+        assert_eq!(
+            format!("{:?}", plan.config),
+            format!("{:?}", Config::default())
+        );
+        assert_eq!(plan.files, Some(FilesConfig::default()));
+        assert!(!plan.hello);
+    }
+
+    #[test]
+    fn listening_options_name_addresses() {
+        let check = |words: &str, expected: &[&str], port: u16| {
+            let config = plan(words).unwrap().config;
+            let tcp = |word: &&str| ListenAddr::Tcp(word.parse().unwrap());
+            assert_eq!(config.listen, expected.iter().map(tcp).collect::<Vec<_>>());
+            assert_eq!(config.port, port, "{words}");
+        };
+        check("", &[], 8080);
+        check("--port 0", &[], 0);
+        check("--listen 9000", &[], 9000);
+        check("-l 0.0.0.0", &["0.0.0.0:8080"], 8080);
+        check(
+            "-l 0.0.0.0 -l [::]:81 -p 80",
+            &["0.0.0.0:80", "[::]:81"],
+            80,
+        );
+        let unix = plan("-l unix:/run/h.sock").unwrap().config.listen;
+        assert_eq!(unix, [ListenAddr::Unix("/run/h.sock".into())]);
+    }
+
+    #[test]
+    fn hello_alone_serves_no_directory() {
+        let hello = plan("--hello").unwrap();
+        assert!(hello.hello && hello.files.is_none());
+        let both = plan("--hello src").unwrap();
+        assert!(both.hello && both.files.is_some());
+    }
+
+    #[test]
+    fn one_file_may_be_served() {
+        let files = plan("Cargo.toml").unwrap().files.unwrap();
+        assert!(files.single_file);
+        assert_eq!(files.root, Path::new("Cargo.toml"));
+    }
+
+    #[test]
+    fn options_of_files_reach_the_service() {
+        let words = "--hidden --symlinks deny --index a.html --spa --header X-A:b --cors \
+                     --header-for *.js X-B:c --mime md=text/markdown --charset off --prefix /d/ \
+                     --max-age 60 --immutable *.css --etag content --cache-memory 1M \
+                     --cache-valid 1s --no-nosniff --no-listing --follow-root src";
+        let files = plan(words).unwrap().files.unwrap();
+        let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
+            name: name.into(),
+            value: value.into(),
+            glob: glob.map(String::from),
+        };
+        let expected = FilesConfig {
+            root: "src".into(),
+            index: vec!["a.html".into()],
+            listing: false,
+            hidden: true,
+            symlinks: Symlinks::Deny,
+            follow_root: true,
+            cache_valid: Some(Duration::from_secs(1)),
+            cache_bytes: 1024 * 1024,
+            max_age: Some(60),
+            immutable: vec!["*.css".into()],
+            spa: Some("index.html".into()),
+            headers: vec![rule("X-A", "b", None), rule("X-B", "c", Some("*.js"))],
+            cors: true,
+            mime: vec![("md".into(), "text/markdown".into())],
+            charset: false,
+            prefix: "/d".into(),
+            nosniff: false,
+            etag: EtagMode::Content,
+            ..FilesConfig::default()
+        };
+        assert_eq!(files, expected);
+    }
+
+    #[test]
+    fn names_are_kept_as_they_are_compared() {
+        let plan = plan("--allow-host A.example. --allow-host [::1]").unwrap();
+        let expected = ["a.example", "::1"].map(|name| HostName::new(name).unwrap());
+        assert_eq!(plan.hosts, expected);
+    }
+
+    #[test]
+    fn proxies_are_networks_or_the_unix_sockets() {
+        let config = plan("--trusted-proxy 10.0.0.0/8 --trusted-proxy unix")
+            .unwrap()
+            .config;
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let expected = TrustedProxies {
+            networks,
+            unix: true,
+        };
+        assert_eq!(config.trusted_proxies, expected);
+    }
+
+    #[test]
+    fn a_proxy_header_is_declared_per_listener() {
+        let check = |words: &str, expected: ProxyProtocol| {
+            assert_eq!(
+                plan(words).unwrap().config.proxy_protocol,
+                expected,
+                "{words}"
+            );
+        };
+        check("", ProxyProtocol::Off);
+        check("--proxy-protocol", ProxyProtocol::Everywhere);
+        let two = "-l 127.0.0.1:1 -l proxy:127.0.0.1:2";
+        check(two, ProxyProtocol::At(vec![1]));
+        assert_eq!(plan(two).unwrap().config.listen.len(), 2);
+        let ip = plan("-l proxy:127.0.0.1 -p 3").unwrap().config.listen;
+        assert_eq!(ip, [ListenAddr::Tcp("127.0.0.1:3".parse().unwrap())]);
+    }
+
+    #[test]
+    fn limits_reach_the_connection() {
+        let words = "--header-timeout 0.2 --body-timeout 1 --min-rate 2K --idle-timeout 3 \
+                     --write-timeout 4 --max-body 5M --max-connections 7 --max-per-ip 8 --grace 0";
+        let config = plan(words).unwrap().config;
+        let expected = Limits {
+            header_timeout: Duration::from_millis(200),
+            body_timeout: Duration::from_secs(1),
+            rate_min: 2048,
+            idle_timeout: Duration::from_secs(3),
+            write_timeout: Duration::from_secs(4),
+            body_bytes_max: 5 * 1024 * 1024,
+            ..Limits::default()
+        };
+        assert_eq!(format!("{:?}", config.limits), format!("{expected:?}"));
+        let counts = (
+            config.connections_max,
+            config.threads_max,
+            config.connections_per_ip_max,
+        );
+        assert_eq!(
+            counts,
+            (7, 7, 8),
+            "a bound on connections bounds the threads too"
+        );
+        assert_eq!(config.grace, Duration::ZERO);
+    }
+
+    #[test]
+    fn every_loop_has_a_connection_to_hold() {
+        let workers = |words: &str| plan(words).unwrap().config.workers;
+        assert_eq!(workers("-w 2 --max-connections 2"), 2);
+        assert_eq!(workers("-w auto --max-connections 1"), 1);
+        assert!(workers("-w auto") >= 1);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_one_line_of_advice() {
+        let check = |words: &str, advice: &str| match plan(words) {
+            Err(Exit::Usage(line)) => {
+                assert!(line.contains(advice), "{words}: {line}");
+                assert!(!line.contains('\n'), "{line:?}");
+            }
+            other => panic!("{words}: {other:?}"),
+        };
+        check("-w 2 -b threads", "needs a backend with a loop");
+        check("-w 3 --max-connections 2", "or try --workers 2");
+        check("-l 9000 -p 9000", "use one of them");
+        check("-l 9000 -l 127.0.0.1:1", "127.0.0.1:9000");
+        check("-l 127.0.0.1:1 -p 2", "--listen ADDR:PORT");
+        check("-b uring", "edge, level, poll, select, threads, blocking");
+        check("--idle-timeout 0", "must be more than zero");
+        check("--header Date:x", "written by the server itself");
+        check("--header-for *.js Date:x", "written by the server itself");
+        check("--prot 80", "exists: '--port'");
+        check("src extra", "unexpected argument 'extra'");
+        check("--max-age 2147483649", "2147483648");
+        check("--max-age soon", "5m");
+        check("--allow-host http://a/", "without scheme and port");
+        check("--trusted-proxy 10.1.2.3/8", "bits behind its prefix");
+    }
+
+    #[test]
+    fn a_word_cannot_steer_the_terminal() {
+        let Err(Exit::Usage(line)) = plan("--listen \u{1b}]0;x\u{7}") else {
+            panic!("it was taken");
+        };
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_a_start_error() {
+        for (dir, advice) in [
+            ("no/such", "no such directory: no/such"),
+            ("/dev/null", "neither"),
+        ] {
+            match plan(dir) {
+                Err(Exit::Start(line)) => assert!(line.contains(advice), "{line}"),
+                other => panic!("{dir}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Options become the values that the library takes.
+//!
+//! *Floor 5.* Knows which options contradict each other; looks at DIR once, opens nothing.
+//!
+//! *Read next:* `startup.rs`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use httpoll::config::{Backend, Config, TrustedProxies};
+use httpoll::conn::Limits;
+use httpoll::service::{Decoration, FilesConfig, HeaderRule};
+
+use super::options::{CacheOptions, FileOptions, Options};
+use super::values::{self, Proxy, Workers};
+use super::{Exit, Plan, listen, startup};
+
+impl Options {
+    pub(super) fn plan(self) -> Result<Plan, Exit> {
+        let mut config = self.config().map_err(Exit::Usage)?;
+        let hello = self.serving.hello;
+        let root = match self.dir {
+            None if hello => None,
+            dir => Some(dir.unwrap_or_else(|| ".".into())),
+        };
+        let serves_files = root.is_some();
+        let single_file = match &root {
+            Some(root) => is_single_file(root).map_err(Exit::Start)?,
+            None => false,
+        };
+        let root = root.unwrap_or_default();
+        let files = files_config(root, single_file, self.files, self.caching);
+        let files = files.map_err(Exit::Usage)?;
+        // Fields are for every answer, so also for those of hello and of the connection itself.
+        let decoration = Decoration::new(&files)
+            .map_err(|error| Exit::Start(format!("cannot add a field: {error}")))?;
+        config.limits = Arc::new(Limits {
+            refusal_fields: decoration.refusal_fields(),
+            ..Limits::clone(&config.limits)
+        });
+        Ok(Plan {
+            config,
+            files: serves_files.then_some(files),
+            hello,
+            decoration,
+            hosts: self.trust.allow_host,
+            user: self.rights.user,
+            sandbox: self.rights.sandbox,
+        })
+    }
+
+    fn config(&self) -> Result<Config, String> {
+        let serving = &self.serving;
+        let workers = self.workers()?;
+        let (listen, port) = listen::addresses(&serving.listen, serving.port)?;
+        let default = Config::default();
+        let connections = self.limits.max_connections;
+        Ok(Config {
+            listen,
+            port,
+            backend: serving.backend,
+            workers,
+            reuse_port: serving.reuse_port,
+            activation: false,
+            grace: serving.grace,
+            limits: Arc::new(self.limits()),
+            connections_max: connections.unwrap_or(default.connections_max),
+            connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
+            threads_max: connections.unwrap_or(default.threads_max),
+            proxy_protocol: listen::proxied(&serving.listen, self.trust.proxy_protocol),
+            trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
+            admin: self.watching.admin.clone(),
+            log: self.watching.log,
+            trace: self.watching.trace,
+        })
+    }
+
+    /// How many loops: none of them without a connection to hold.
+    fn workers(&self) -> Result<usize, String> {
+        let backend = self.serving.backend;
+        let blocking = matches!(backend, Backend::Threads | Backend::Blocking);
+        let connections = self.limits.max_connections.unwrap_or(usize::MAX);
+        match self.serving.workers {
+            Workers::Count(count) if count > 1 && blocking => Err(format!(
+                "--workers {count} needs a backend with a loop: edge, level, poll or select"
+            )),
+            Workers::Count(count) if count > 1 && count > connections => Err(format!(
+                "--workers {count} share the connections: raise --max-connections {connections} \
+                 or try --workers {connections}"
+            )),
+            Workers::Count(count) => Ok(count),
+            Workers::Auto if blocking => Ok(1),
+            Workers::Auto => {
+                let processors = std::thread::available_parallelism().map_or(1, usize::from);
+                Ok(processors.min(connections))
+            }
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            header_timeout: self.limits.header_timeout,
+            body_timeout: self.limits.body_timeout,
+            rate_min: self.limits.min_rate,
+            idle_timeout: self.limits.idle_timeout,
+            write_timeout: self.limits.write_timeout,
+            body_bytes_max: self.limits.max_body,
+            ..Limits::default()
+        }
+    }
+}
+
+fn files_config(
+    root: PathBuf,
+    single_file: bool,
+    files: FileOptions,
+    caching: CacheOptions,
+) -> Result<FilesConfig, String> {
+    let default = FilesConfig::default();
+    Ok(FilesConfig {
+        root,
+        single_file,
+        index: Some(files.index)
+            .filter(|names| !names.is_empty())
+            .unwrap_or(default.index),
+        listing: !files.no_listing,
+        hidden: files.hidden,
+        symlinks: files.symlinks,
+        follow_root: files.follow_root,
+        cache_valid: Some(caching.cache_valid).filter(|valid| !valid.is_zero()),
+        cache_bytes: usize::try_from(caching.cache_memory).unwrap_or(usize::MAX),
+        max_age: caching.max_age,
+        immutable: caching.immutable,
+        spa: files.spa,
+        headers: header_rules(files.header, &files.header_for)?,
+        cors: files.cors,
+        cross_origin_isolated: files.cross_origin_isolated,
+        mime: files.mime,
+        charset: files.charset,
+        prefix: files.prefix.unwrap_or_default(),
+        nosniff: !files.no_nosniff,
+        etag: caching.etag,
+        ..default
+    })
+}
+
+fn trusted_proxies(named: &[Proxy]) -> TrustedProxies {
+    let mut trusted = TrustedProxies::default();
+    for proxy in named {
+        match proxy {
+            Proxy::Network(network) => trusted.networks.push(*network),
+            Proxy::Unix => trusted.unix = true,
+        }
+    }
+    trusted
+}
+
+fn header_rules(
+    everywhere: Vec<(String, String)>,
+    somewhere: &[String],
+) -> Result<Vec<HeaderRule>, String> {
+    let rule = |(name, value), glob| HeaderRule { name, value, glob };
+    let for_all = everywhere.into_iter().map(|field| Ok(rule(field, None)));
+    let for_some = somewhere.chunks_exact(2).map(|pair| {
+        let (glob, line) = (&pair[0], &pair[1]);
+        let field = values::field(line)
+            .map_err(|advice| format!("--header-for {glob} '{line}': {advice}"))?;
+        Ok(rule(field, Some(glob.clone())))
+    });
+    for_all.chain(for_some).collect()
+}
+
+/// Whether DIR is one file. What is neither a file nor a directory is refused here, before
+/// anything opens it: opening a FIFO waits for its writer.
+fn is_single_file(root: &Path) -> Result<bool, String> {
+    let name = startup::printable(root);
+    let metadata = std::fs::metadata(root).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("no such directory: {name} (create it, or name another: httpoll DIR)")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("may not look at {name} (see ls -ld for who may)")
+        }
+        _ => format!("cannot serve {name}: {error}"),
+    })?;
+    let kind = metadata.file_type();
+    if kind.is_dir() || kind.is_file() {
+        return Ok(kind.is_file());
+    }
+    Err(format!(
+        "cannot serve {name}: neither a directory nor a regular file"
+    ))
+}
