@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-10}
 
 skip() {
-    echo "fuzz smoke: skipped, $1"
+    echo "skipped: fuzz smoke: $1" | tee -a "${HTTPOLL_SKIPS:-/dev/null}"
     exit 0
 }
 command -v rustup >/dev/null 2>&1 || skip "no rustup"

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::handover::{Load, Tally, converse, stop};
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PATIENCE, Server, tool};
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -19,25 +19,10 @@ fn deploy(file: &str) -> PathBuf {
         .join(file)
 }
 
-fn is_there(program: &str, word: &str) -> bool {
-    let silent = || Stdio::null();
-    let ran = Command::new(program)
-        .arg(word)
-        .stdin(silent())
-        .stdout(silent())
-        .stderr(silent())
-        .status();
-    let there = ran.is_ok_and(|status| status.success());
-    if !there {
-        println!("skipped: {program} is not there");
-    }
-    there
-}
-
 /// As installed, but with the program that was just built and a directory that is there.
 #[test]
 fn systemd_accepts_its_units() {
-    if !is_there("systemd-analyze", "--version") {
+    if !tool("systemd-analyze", "--version") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -117,7 +102,7 @@ fn wait_for_work(server: &mut Server) {
 
 #[test]
 fn three_replicas_behind_haproxy_are_replaced_without_a_loss() {
-    if !is_there("haproxy", "-v") {
+    if !tool("haproxy", "-v") {
         return;
     }
     let mut replicas = [(); 3].map(|()| replica("127.0.0.1:0"));

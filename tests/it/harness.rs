@@ -7,10 +7,36 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+
+mod skip;
+pub(crate) use skip::skip;
+
+/// Whether `program` can be run here; if not, the test is skipped. `version` is a word that makes
+/// it end at once.
+pub(crate) fn tool(program: &str, version: &str) -> bool {
+    let output = Command::new(program)
+        .arg(version)
+        .stdin(Stdio::null())
+        .output();
+    let there = output.is_ok_and(|output| output.status.success());
+    if !there {
+        skip(program);
+    }
+    there
+}
+
+/// Whether this machine has IPv6; if not, the test is skipped.
+pub(crate) fn ipv6() -> bool {
+    let there = TcpListener::bind("[::1]:0").is_ok();
+    if !there {
+        skip("IPv6");
+    }
+    there
+}
 
 /// The six words of `--backend`.
 pub(crate) const BACKENDS: [&str; 6] = ["edge", "level", "poll", "select", "threads", "blocking"];

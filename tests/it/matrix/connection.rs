@@ -1,11 +1,11 @@
 //! What a connection lives through, on each backend.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use super::{Site, Six};
-use crate::harness::{Client, PATIENCE, Server, matrix, request};
+use crate::harness::{Client, PATIENCE, Server, ipv6, matrix, request};
 
 matrix! {
     /// RFC 9112 §9.3.2: answers in the order of the requests.
@@ -155,11 +155,9 @@ matrix! {
         let unix = format!("unix:{}", socket.display());
         let root = site.root().to_str().unwrap();
         let mut words = vec![root, "-b", backend, "-l", "127.0.0.1:0", "-l", "127.0.0.2:0", "-l", &unix];
-        let ipv6 = TcpListener::bind("[::1]:0").is_ok();
+        let ipv6 = ipv6();
         if ipv6 {
             words.extend(["-l", "[::1]:0"]);
-        } else {
-            eprintln!("this machine has no IPv6: that row is left out");
         }
         let mut server = Server::start_with(&words);
         let mut told = server.told.clone();
@@ -191,8 +189,8 @@ matrix! {
 /// One port for both families, so that `localhost` is one server.
 #[test]
 fn both_loopbacks_by_default() {
-    if TcpListener::bind("[::1]:0").is_err() {
-        return eprintln!("this machine has no IPv6");
+    if !ipv6() {
+        return;
     }
     let mut server = Server::start_with(&["--hello", "--port", "0"]);
     let mut second = String::new();
