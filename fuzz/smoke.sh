@@ -17,15 +17,25 @@ command -v c++ >/dev/null 2>&1 || skip "no C++ compiler for libFuzzer"
 
 # All of src is safe code but for two readiness backends, so a sanitizer would only cost speed.
 cargo +nightly fuzz build --sanitizer none 2>&1 | tail -n 1
+# A line of the corpus is a name and the bytes as printf(1) reads them; libFuzzer wants a file each.
+unpack() {
+    mkdir -p "fuzz/corpus-new/$1-kept"
+    grep -v '^#' "fuzz/corpus/$1.txt" | while IFS= read -r line; do
+        printf '%b' "${line#* }" >"fuzz/corpus-new/$1-kept/${line%% *}"
+    done
+}
+
 for target in head chunked target fields conversation; do
     mkdir -p "fuzz/corpus-new/$target"
+    unpack "$target"
     log="fuzz/corpus-new/$target.log"
     if ! cargo +nightly fuzz run --sanitizer none "$target" \
-        "fuzz/corpus-new/$target" "fuzz/corpus/$target" -- \
+        "fuzz/corpus-new/$target" "fuzz/corpus-new/$target-kept" -- \
         -dict="fuzz/dict/$target.dict" -max_len=1500 -timeout=30 \
         -max_total_time="$seconds" >"$log" 2>&1; then
         tail -n 60 "$log"
-        echo "fuzz smoke: $target FAILED; its input is in fuzz/artifacts/$target"
+        echo "fuzz smoke: $target FAILED; its input is in fuzz/artifacts/$target. Keep it as a line of"
+        echo "fuzz/corpus/$target.txt: a name and what \`od -An -v -to1 -w1 FILE | tr -d '\\n' | sed 's/ /\\\\0/g'\` prints."
         exit 1
     fi
     echo "fuzz smoke: $target, $(grep -o 'Done .*' "$log")"

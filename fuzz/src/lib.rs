@@ -2,10 +2,10 @@
 //!
 //! Each module has one `check(data)`, which panics if something that must hold does not. Two
 //! programs call it: `fuzz_targets/*.rs` with whatever libFuzzer thinks of, and
-//! `tests/it/fuzz_corpus.rs`, on any compiler, with every file of `fuzz/corpus` again.
+//! `tests/it/fuzz_corpus.rs`, on any compiler, with every line of `fuzz/corpus` again.
 //!
 //! Inputs that are sent in pieces are written as a *plan*, a line feed, and what is sent. So a
-//! corpus file can be read, written and changed by hand:
+//! corpus line (there with `\\n` for the line ends) can be read, written and changed by hand:
 //!
 //! ```text
 //! !!A
@@ -19,7 +19,7 @@
 //!
 //! ```text
 //! fuzz/smoke.sh 60         # each target for a minute
-//! cargo +nightly fuzz run --sanitizer none head fuzz/corpus/head -- -dict=fuzz/dict/head.dict
+//! cargo +nightly fuzz run --sanitizer none head fuzz/corpus-new/head-kept -- -dict=fuzz/dict/head.dict
 //! cargo test fuzz_corpus   # what is committed, on any compiler
 //! ```
 //!
