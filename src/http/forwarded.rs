@@ -105,8 +105,8 @@ impl TrustedProxies {
         if !trusted {
             return peer;
         }
-        let forwarded = self.last_untrusted(&named(request, "Forwarded", forwarded_node));
-        let x_forwarded = self.last_untrusted(&named(request, "X-Forwarded-For", x_node));
+        let forwarded = self.last_untrusted(&forwarded_entries(request));
+        let x_forwarded = self.last_untrusted(&x_entries(request));
         match (forwarded, x_forwarded) {
             (Some(one), Some(other)) if one != other => peer,
             (one, other) => one.or(other).flatten().or(peer),
@@ -132,14 +132,20 @@ impl TrustedProxies {
     }
 }
 
-/// The entries of a list field, first to last; `None` stands for one that is no address.
-fn named(
-    request: &Request<'_>,
-    field: &str,
-    node: fn(&[u8]) -> Option<IpAddr>,
-) -> Vec<Option<IpAddr>> {
-    let values = request.field_values(field);
-    values.flat_map(list::members).map(node).collect()
+/// The entries of Forwarded, first to last; `None` stands for one that is no address.
+fn forwarded_entries(request: &Request<'_>) -> Vec<Option<IpAddr>> {
+    let values = request.field_values("Forwarded");
+    let elements = values.flat_map(|value| list::split_unquoted(value, b','));
+    let elements = elements.filter(|element| !element.is_empty());
+    elements.map(forwarded_node).collect()
+}
+
+/// The entries of X-Forwarded-For, likewise. PITFALL: it has no quoted strings. A quote is a byte
+/// like any other, or one that a client has written hides what its proxy appends;
+/// `a_quote_in_what_the_client_wrote_hides_nothing_behind_it` shows it.
+fn x_entries(request: &Request<'_>) -> Vec<Option<IpAddr>> {
+    let values = request.field_values("X-Forwarded-For");
+    values.flat_map(list::bare_members).map(x_node).collect()
 }
 
 /// The client in one element of Forwarded: `for="[2001:db8::1]:4711";proto=https` (RFC 7239 §4).
@@ -147,7 +153,7 @@ fn named(
 /// does too: RFC 7239 allows each once.
 fn forwarded_node(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
-    for pair in element.split(|byte| *byte == b';') {
+    for pair in list::split_unquoted(element, b';') {
         let equals = memchr::memchr(b'=', pair)?;
         let (name, value) = (
             list::trim_ows(&pair[..equals]),
@@ -310,6 +316,34 @@ mod tests {
             "10.0.0.2",
         );
         check("10.0.0.1", &["Forwarded: by=203.0.113.9"], "10.0.0.1");
+    }
+
+    /// What a client wrote stands before what its proxy appends.
+    #[test]
+    fn a_quote_in_what_the_client_wrote_hides_nothing_behind_it() {
+        for made_up in ["\"", "\"a", "\"6.6.6.6\", \"", "a\\\"", "\"\\\""] {
+            let field = format!("X-Forwarded-For: {made_up}, 203.0.113.9, 10.0.0.2");
+            check("10.0.0.1", &[&field], "203.0.113.9");
+        }
+        // RFC 9110 §5.6.4: a backslash quotes the next byte, within a string only.
+        for made_up in [
+            r#"for="\"""#,
+            r#"for="\\""#,
+            r#"for="a, for=6.6.6.6""#,
+            r#"by="\",";for=a"#,
+            r"for=\",
+        ] {
+            let field = format!("Forwarded: {made_up}, for=203.0.113.9, for=10.0.0.2");
+            check("10.0.0.1", &[&field], "203.0.113.9");
+        }
+        // A string that never ends is no member of any list, and so is what it has swallowed.
+        let open = "Forwarded: for=\"6.6.6.6, for=203.0.113.9";
+        check("10.0.0.1", &[open], "10.0.0.1");
+        // The client chooses the host, and semicolons are allowed there (RFC 3986 §3.2.2).
+        for host in [r#""a;for=6.6.6.6""#, r#""a;b""#, r#""\";for=6.6.6.6""#] {
+            let field = format!("Forwarded: for=203.0.113.9;host={host}");
+            check("10.0.0.1", &[&field], "203.0.113.9");
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! *Floor 0.* Knows the list rule of [RFC 9110 §5.6.1] and optional white space; does not know what
 //! a member means. Recipients must accept empty members (`a,,b`), so they are dropped here, once.
+//! Fields differ in what hides a comma: an entity tag, a quoted string, or nothing.
 //!
-//! *Read next:* [`super::range`], [`super::validator`], [`super::negotiate`], its three users.
+//! *Read next:* [`super::range`], [`super::validator`], [`super::negotiate`], [`super::forwarded`],
+//! its users.
 //!
 //! [RFC 9110 §5.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1
 
@@ -21,6 +23,28 @@ pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         })
         .map(trim_ows)
         .filter(|member| !member.is_empty())
+}
+
+/// The members of a list whose members are never quoted: each comma separates.
+pub(super) fn bare_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let members = value.split(|&b| b == b',').map(trim_ows);
+    members.filter(|member| !member.is_empty())
+}
+
+/// Splits at each `separator` that stands outside of quoted strings, in which a backslash takes
+/// its meaning from the byte behind it (RFC 9110 §5.6.4).
+pub(super) fn split_unquoted(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let pieces = value.split(move |&b| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        escaped = quoted && b == b'\\';
+        quoted ^= b == b'"';
+        b == separator && !quoted
+    });
+    pieces.map(trim_ows)
 }
 
 /// Removes optional white space, which is space and tab only (RFC 9110 §5.6.3).
@@ -51,6 +75,26 @@ mod tests {
         ];
         for (value, expected) in rows {
             let found: Vec<_> = members(value.as_bytes()).collect();
+            let expected: Vec<_> = expected.iter().map(|m| m.as_bytes()).collect();
+            assert_eq!(found, expected, "{value:?}");
+        }
+        let bare: Vec<_> = bare_members(b" \"a, b\",, c").collect();
+        assert_eq!(bare, [&b"\"a"[..], b"b\"", b"c"]);
+    }
+
+    #[test]
+    fn a_quoted_string_holds_separators_and_escapes() {
+        let rows: &[(&str, &[&str])] = &[
+            ("", &[""]),
+            ("a, b,", &["a", "b", ""]),
+            (r#""a,b",c"#, &[r#""a,b""#, "c"]),
+            (r#""a\",b",c"#, &[r#""a\",b""#, "c"]),
+            (r#""a\\",c"#, &[r#""a\\""#, "c"]),
+            (r#"a\,b\",c"#, &[r"a\", r#"b\",c"#]),
+            (r#""a,b"#, &[r#""a,b"#]),
+        ];
+        for (value, expected) in rows {
+            let found: Vec<_> = split_unquoted(value.as_bytes(), b',').collect();
             let expected: Vec<_> = expected.iter().map(|m| m.as_bytes()).collect();
             assert_eq!(found, expected, "{value:?}");
         }
