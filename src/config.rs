@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use crate::conn::Limits;
 pub use crate::http::TrustedProxies;
 pub use crate::kernel::ListenAddr;
-pub use crate::service::{EtagMode, FilesConfig, HeaderRule, Symlinks};
+pub use crate::service::{EtagMode, FilesConfig, HeaderRule, HostName, Symlinks};
 
 /// How connections are carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -136,6 +136,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Where operators ask for metrics and health; no such place if `None`.
     pub admin: Option<ListenAddr>,
+    /// The names by which they may do so; by literal addresses and loopback names they always may.
+    pub admin_hosts: Vec<HostName>,
     /// Access lines.
     pub log: LogMode,
     /// Whether each system call of the loop is printed.
@@ -159,6 +161,7 @@ impl Default for Config {
             proxy_protocol: ProxyProtocol::Off,
             trusted_proxies: TrustedProxies::default(),
             admin: None,
+            admin_hosts: Vec::new(),
             log: LogMode::Auto,
             trace: false,
         }

@@ -70,6 +70,7 @@ impl Options {
             proxy_protocol: listen::proxied(&serving.listen, self.trust.proxy_protocol),
             trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
             admin: self.watching.admin.clone(),
+            admin_hosts: self.trust.allow_host.clone(),
             log: self.watching.log,
             trace: self.watching.trace,
         })

@@ -2,7 +2,8 @@
 //!
 //! *Floor 4.* One more loop in a thread of its own, with the service that is defined here. Its
 //! address is never one of the public ones: numbers about everybody are nobody's business, and a
-//! health check must be answered while the public listeners are closed.
+//! health check must be answered while the public listeners are closed. A page in the browser of
+//! somebody who can reach it may not read it either: 421 to names that DNS can rebind.
 //!
 //! * `/healthz`: 200 as long as anybody answers at all.
 //! * `/readyz`: 200; 503 from the signal to stop on, so that whoever sends clients sends no more.
@@ -27,7 +28,7 @@ use crate::conn::Limits;
 use crate::http::{Request, Response, Status, Tick};
 use crate::kernel::{Linux, Listener};
 use crate::readiness::EpollLevel;
-use crate::service::{Reply, Router};
+use crate::service::{HostName, Hosts, Reply, Router};
 
 /// Connections at once: a few probes and scrapers.
 const CONNECTIONS_MAX: usize = 32;
@@ -40,10 +41,15 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Starts answering.
-    pub(super) fn start(listeners: Vec<Listener>, source: Source) -> io::Result<Self> {
+    /// Starts answering, to `names` and to hosts that cannot be rebound.
+    pub(super) fn start(
+        listeners: Vec<Listener>,
+        source: Source,
+        names: &[HostName],
+    ) -> io::Result<Self> {
         let draining = Arc::new(AtomicBool::new(false));
         let router = router(source, Arc::clone(&draining));
+        let service = Hosts::new(names, router).or_unrebindable();
         let settings = Settings {
             limits: Arc::new(Limits {
                 body_bytes_max: 0,
@@ -58,7 +64,8 @@ impl Admin {
         let work = move || {
             let kernel = Linux::<EpollLevel>::new();
             let offload = Offload::inline();
-            let made = kernel.and_then(|k| EventLoop::new(k, listeners, router, settings, offload));
+            let made =
+                kernel.and_then(|k| EventLoop::new(k, listeners, service, settings, offload));
             let mut own = match made {
                 Ok(own) => own,
                 Err(error) => {

@@ -43,7 +43,7 @@ use crate::kernel::{
     self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Steering, Stop, Traced,
 };
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
-use crate::service::Service;
+use crate::service::{HostName, Service};
 
 /// A server whose addresses are bound. Clients that connect now wait in the backlog.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl Server {
             }
         }
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
-            crew.start_admin(listeners)?;
+            crew.start_admin(listeners, &self.config.admin_hosts)?;
         }
         if let Some((log, text)) = self.announcement {
             log.say(text);
@@ -489,12 +489,12 @@ impl Crew {
     }
 
     /// Answers operators, now that all loops stand.
-    fn start_admin(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+    fn start_admin(&mut self, listeners: Vec<Listener>, names: &[HostName]) -> io::Result<()> {
         let source = Source {
             loops: self.plan.shown.clone().unwrap_or_default(),
             backend: self.plan.backend,
         };
-        self.admin = Some(Admin::start(listeners, source)?);
+        self.admin = Some(Admin::start(listeners, source, names)?);
         Ok(())
     }
 

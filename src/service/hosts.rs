@@ -14,10 +14,13 @@
 //! is what this is. A literal address is a name like any other: a page cannot make it its own
 //! origin, but then the operator can name it, and a list that says less than it does is no list.
 //!
+//! Numbers for operators are guarded without being asked ([`Hosts::or_unrebindable`]): whoever asks
+//! for them does so by an address, or from this machine, and needs to be told of nothing.
+//!
 //! *References:* RFC 9110 §7.2 (Host), §4.2.3 (comparison); RFC 3986 §3.2.2 (host).
 //! *Read next:* `router.rs`, `files.rs`.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::{CacheTally, Decoration, Reply, Service, pages};
@@ -64,6 +67,19 @@ impl HostName {
     }
 }
 
+/// Whether no page can make `host` its own origin by means of DNS: a literal address; a loopback
+/// name, for which no name server is asked (RFC 6761 §6.3); none, which no browser sends.
+fn is_unrebindable(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        let literal = rest.split(']').next().unwrap_or_default();
+        return literal.parse::<Ipv6Addr>().is_ok();
+    }
+    let asked = host.split(':').next().unwrap_or_default();
+    let name = without_root(asked).to_ascii_lowercase();
+    let loopback = name == "localhost" || name.ends_with(".localhost");
+    host.is_empty() || loopback || name.parse::<Ipv4Addr>().is_ok()
+}
+
 /// `name.` is `name`, spelt out to the root of the tree of names (RFC 1034 §3.1).
 fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
@@ -88,6 +104,7 @@ fn without_root(name: &str) -> &str {
 /// ```
 pub struct Hosts<S> {
     names: Arc<[HostName]>,
+    unrebindable: bool,
     decoration: Decoration,
     service: S,
 }
@@ -97,9 +114,18 @@ impl<S: Service> Hosts<S> {
     pub fn new(names: impl Into<Arc<[HostName]>>, service: S) -> Self {
         Self {
             names: names.into(),
+            unrebindable: false,
             decoration: Decoration::default(),
             service,
         }
+    }
+
+    /// Lets requests through as well whose host no page can make its own origin by means of DNS: a
+    /// literal address, a loopback name, or none at all.
+    #[must_use]
+    pub fn or_unrebindable(mut self) -> Self {
+        self.unrebindable = true;
+        self
     }
 
     /// Puts these fields on the 421.
@@ -113,7 +139,8 @@ impl<S: Service> Hosts<S> {
 impl<S: Service> Service for Hosts<S> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
         let host = request.host();
-        if self.names.iter().any(|name| name.matches(host)) {
+        let named = self.names.iter().any(|name| name.matches(host));
+        if named || (self.unrebindable && is_unrebindable(host)) {
             return self.service.call(request, now);
         }
         let response = pages::error_page(Status::MISDIRECTED_REQUEST, request);
@@ -153,6 +180,27 @@ mod tests {
         check("::1", "[::2]", false);
         check("::1", "[", false);
         check("files.example", "[files.example]", false);
+    }
+
+    #[test]
+    fn a_host_that_needs_no_name_server_cannot_be_rebound() {
+        let check = |host: &str, expected: bool| {
+            assert_eq!(is_unrebindable(host), expected, "{host:?}");
+        };
+        check("127.0.0.1", true);
+        check("192.0.2.7:80", true);
+        check("[::1]", true);
+        check("[2001:db8::1]:80", true);
+        check("localhost", true);
+        check("LOCALHOST.:80", true);
+        check("a.localhost", true);
+        check("", true);
+        check("example", false);
+        check("localhost.example", false);
+        check("alocalhost", false);
+        check("127.0.0.1.example", false);
+        check("127.1", false);
+        check("[example]", false);
     }
 
     #[test]

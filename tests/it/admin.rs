@@ -26,9 +26,13 @@ impl Desk {
     }
 
     fn get(&self, target: &str) -> Answer {
+        self.connect().ask("GET", target, &[])
+    }
+
+    fn connect(&self) -> Client<TcpStream> {
         let stream = TcpStream::connect(self.0).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client::new(stream).ask("GET", target, &[])
+        Client::new(stream)
     }
 
     fn metrics(&self) -> Metrics {
@@ -288,6 +292,49 @@ fn ready_ends_with_the_signal_and_healthy_does_not() {
             "{backend}: it ends with the server"
         );
     }
+}
+
+/// DNS rebinding: a page of another site has its own name stand for our address.
+#[test]
+fn a_page_of_another_site_reads_no_metrics() {
+    let check = |words: &[&str], rows: &[(&str, u16)]| {
+        let words = [&["--hello", "--admin", "127.0.0.1:0"], words].concat();
+        let mut server = Server::start("edge", &words);
+        let desk = Desk::of(&mut server);
+        for (host, expected) in rows {
+            for target in ["/metrics", "/healthz", "/readyz"] {
+                let mut client = desk.connect();
+                let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+                client.send(head.as_bytes());
+                let status = client.answer("GET").status;
+                assert_eq!(status, *expected, "{target} of {host:?}, {words:?}");
+            }
+        }
+    };
+    let anyway = [
+        ("localhost", 200),
+        ("LocalHost.:9090", 200),
+        ("app.localhost", 200),
+        ("127.0.0.1:9090", 200),
+        ("192.0.2.7", 200),
+        ("[::1]:9090", 200),
+        ("evil.example", 421),
+        ("evil.example:9090", 421),
+        ("localhost.evil.example", 421),
+        ("notlocalhost", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("0x7f.1", 421),
+    ];
+    // No browser speaks HTTP/1.0, and a probe of it may say no host.
+    let mut server = Server::start("edge", &["--hello", "--admin", "127.0.0.1:0"]);
+    let mut client = Desk::of(&mut server).connect();
+    client.send(b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(client.answer("GET").status, 200);
+    let unless_named = [("ops.example", 421)];
+    check(&[], &[&anyway[..], &unless_named].concat());
+    let named = [("ops.example", 200), ("OPS.example.:1", 200)];
+    let words = ["--allow-host", "ops.example"];
+    check(&words, &[&anyway[..], &named].concat());
 }
 
 #[test]
