@@ -35,9 +35,9 @@ pub fn check(data: &[u8]) {
             assert_eq!((again, &reused), (Ok(path.directory), &path.relative));
             stays_inside(path);
             comes_back(path);
+            redirects(path, &text);
         }
     }
-    location(&text);
 }
 
 fn stays_inside(path: &PathOnDisk) {
@@ -86,22 +86,20 @@ fn as_a_segment(name: &[u8]) {
     }
 }
 
-/// A redirect is a relative reference from where one is: never another host, nor another field.
-fn location(text: &str) {
-    let (path, query) = match text.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (text, None),
-    };
-    let location = target::redirect_location(path, query);
-    assert!(location.starts_with("./"), "{location:?}");
+/// A redirect leads to the same directory of the same host, and holds no other field.
+fn redirects(path: &PathOnDisk, query: &str) {
+    let location = target::redirect_location(&path.relative, Some(query));
+    let (reference, _) = location.split_once('?').unwrap_or_default();
     assert!(
-        location.bytes().all(|b| b.is_ascii_graphic()),
+        location.bytes().all(|b| b.is_ascii_graphic()) && !reference.contains('\\'),
         "{location:?}"
     );
-    let name = location.split('?').next().unwrap_or_default();
-    assert!(
-        name[2..].matches('/').count() <= 1,
-        "more than one segment: {location:?}"
+    assert!(!reference.starts_with("//"), "another host: {location:?}");
+    let there = target::decode(reference);
+    assert_eq!(
+        there.map(|there| there.relative).as_ref(),
+        Ok(&path.relative),
+        "{location}"
     );
 }
 

@@ -118,15 +118,16 @@ pub fn encode_segment(name: &[u8]) -> String {
     percent_encode(name, UNRESERVED).to_string()
 }
 
-/// The `Location` for a directory asked without its slash: `/a/b?c` becomes `./b/?c`.
+/// The `Location` for a directory asked without its slash: `/a/b` and `c` become `/a/b/?c`.
 ///
-/// A relative reference from the last segment, so it stays right behind a prefix or a proxy, and
-/// never can name another host: repeating the path would make `//evil/` of `//evil`, which is a
-/// host (RFC 3986 §4.2). `./` goes first always, since `a:b/` would be a scheme. `path` and `query`
-/// are as the client wrote them; what may not stand in a URI is encoded, the rest kept.
-pub fn redirect_location(path: &str, query: Option<&str>) -> String {
-    // What RFC 3986 §3.3 does not allow in a path; `%` stays, it is an escape already.
+/// Path-absolute, because some clients resolve no other reference. It is made of the path's names,
+/// not of what the client wrote: repeating that would make `//evil/` of `//evil`, which is another
+/// host (RFC 3986 §4.2); browsers take `/\evil/` for one, too. `path` is decoded, `query` as the
+/// client wrote it, but for what may not stand in a URI.
+pub fn redirect_location(path: &[u8], query: Option<&str>) -> String {
+    // What RFC 3986 §3.3 does not allow in a path. A `%` in a name is no escape.
     const PATH: &AsciiSet = &CONTROLS
+        .add(b'%')
         .add(b' ')
         .add(b'"')
         .add(b'#')
@@ -141,12 +142,11 @@ pub fn redirect_location(path: &str, query: Option<&str>) -> String {
         .add(b'{')
         .add(b'|')
         .add(b'}');
-    const QUERY: &AsciiSet = &PATH.remove(b'?');
+    const QUERY: &AsciiSet = &PATH.remove(b'?').remove(b'%');
 
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let mut location = String::from("./");
-    if !last.is_empty() {
-        location.extend(utf8_percent_encode(last, PATH));
+    let mut location = String::from("/");
+    for name in path.split(|&b| b == b'/').filter(|name| !name.is_empty()) {
+        location.extend(percent_encode(name, PATH));
         location.push('/');
     }
     if let Some(query) = query {
@@ -432,28 +432,31 @@ mod tests {
     #[test]
     fn a_directory_is_found_with_its_slash() {
         let rows = [
-            ("/a", None, "./a/"),
-            ("/a/b", Some("c=d&e"), "./b/?c=d&e"),
-            ("/a", Some(""), "./a/?"),
-            ("/a", Some("u=/x/?y"), "./a/?u=/x/?y"),
-            // RFC 3986 §4.2: these would be a host or a scheme.
-            ("//evil", None, "./evil/"),
-            ("///evil.example", Some("q"), "./evil.example/?q"),
-            ("/javascript:x", None, "./javascript:x/"),
-            ("/\\evil", None, "./%5Cevil/"),
-            ("/a%20b", Some("%zz"), "./a%20b/?%zz"),
+            ("/a", None, "/a/"),
+            ("/a/b", Some("c=d&e"), "/a/b/?c=d&e"),
+            ("/a", Some(""), "/a/?"),
+            ("/a", Some("u=/x/?y"), "/a/?u=/x/?y"),
+            // RFC 3986 §4.2: these would be a host.
+            ("//evil", None, "/evil/"),
+            ("///evil.example", Some("q"), "/evil.example/?q"),
+            ("/\\evil", None, "/%5Cevil/"),
+            ("/javascript:x", None, "/javascript:x/"),
+            ("/a b", Some("%zz"), "/a%20b/?%zz"),
+            ("/100%", None, "/100%25/"),
             // What a URI may not hold is encoded; a field holds no new line.
             (
-                "/é\"<>",
+                "/é\"<>\n",
                 Some("é\r\nX: y#"),
-                "./%C3%A9%22%3C%3E/?%C3%A9%0D%0AX:%20y%23",
+                "/%C3%A9%22%3C%3E%0A/?%C3%A9%0D%0AX:%20y%23",
             ),
             // Not asked for these, and still nowhere else.
-            ("/", None, "./"),
-            ("/a//", None, "./"),
+            ("", None, "/"),
+            ("/", None, "/"),
+            ("/a//", None, "/a/"),
         ];
         for (path, query, expected) in rows {
-            assert_eq!(redirect_location(path, query), expected, "{path} {query:?}");
+            let location = redirect_location(path.as_bytes(), query);
+            assert_eq!(location, expected, "{path} {query:?}");
         }
     }
 
@@ -558,7 +561,7 @@ mod tests {
             prop_assert_eq!(decode(&format!("/{link}")), Ok(expected));
         }
 
-        /// Resolved as RFC 3986 §5.2 does it: the same directory of the same host.
+        /// The same directory of the same host (RFC 3986 §4.2).
         #[test]
         fn a_redirect_leads_to_the_same_directory(
             path in path(),
@@ -566,16 +569,14 @@ mod tests {
         ) {
             let Ok(before) = decode(&path) else { return Ok(()) };
             prop_assume!(!before.directory);
-            let location = redirect_location(&path, query.as_deref());
+            let location = redirect_location(&before.relative, query.as_deref());
             let harmless = |b: u8| b.is_ascii_graphic() && b != b'\\';
             prop_assert!(location.bytes().all(harmless), "{}", location);
             prop_assert_eq!(location.contains('?'), query.is_some());
             let reference = location.split('?').next().unwrap();
-            let relative = reference.strip_prefix("./").unwrap();
-            prop_assert!(!relative.starts_with('/'));
-            let base = &path[..=path.rfind('/').unwrap()];
+            prop_assert!(!reference.starts_with("//"));
             let expected = PathOnDisk { directory: true, ..before };
-            prop_assert_eq!(decode(&format!("{base}{relative}")), Ok(expected), "{}", location);
+            prop_assert_eq!(decode(reference), Ok(expected), "{}", location);
         }
     }
 }

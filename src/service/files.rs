@@ -14,7 +14,7 @@
 //! that turn was sent. All of them are answered from it, and an edit made before a request was
 //! sent is always seen.
 //!
-//! *References:* RFC 9110 §9.3 (methods), §15.5.6 (Allow), §15.4.9 (308).
+//! *References:* RFC 9110 §9.3 (methods), §15.5.6 (Allow), §15.4.2 (301).
 //!
 //! *Read next:* `resolve.rs`.
 
@@ -192,7 +192,7 @@ impl Files {
             whole.extend_from_slice(request.path().as_bytes());
         }
         let reply = match (policy.key_below_prefix(&whole), refused) {
-            (Some(b""), None) => policy.decorate(redirect(request), b"").into(),
+            (Some(b""), None) => policy.decorate(redirect(&whole, request), b"").into(),
             (Some(key), _) => match serve(self, &policy, key, refused, request, now) {
                 Ok(response) => Reply::Now(response),
                 Err(WouldBlock) => self.errand(key, refused, request, now).into_reply(),
@@ -369,15 +369,15 @@ pub(super) fn needs_slash(
     if role != Role::Itself {
         return Err(Refusal::Status(Status::NOT_FOUND));
     }
-    let response = redirect(request);
-    Ok(policy.decorate(response, key))
+    let whole = [policy.prefix.as_bytes(), key].concat();
+    Ok(policy.decorate(redirect(&whole, request), key))
 }
 
-/// 308 rather than 301: the method stays, whatever it is; `no-cache` comes with it, because a
-/// directory that becomes a file should not need a cleared browser.
-fn redirect(request: &Request<'_>) -> Response {
-    let location = target::redirect_location(request.path(), request.query());
-    pages::redirect(Status::PERMANENT_REDIRECT, &location)
+/// 301 rather than 308, which keeps the method: only GET and HEAD come here, and Java's
+/// HttpURLConnection, urllib before Python 3.11 and lynx do not follow a 308.
+fn redirect(directory: &[u8], request: &Request<'_>) -> Response {
+    let location = target::redirect_location(directory, request.query());
+    pages::redirect(Status::MOVED_PERMANENTLY, &location)
 }
 
 /// Whether an entry may answer; looks at the file if nobody has in this turn.

@@ -74,17 +74,25 @@ const fn advice(status: Status) -> &'static str {
     }
 }
 
-/// A redirect to `location`, a relative or absolute reference that is already percent-encoded.
+/// A redirect to `location`, a relative or absolute reference that is already percent-encoded,
+/// with a link for whoever does not follow it (RFC 9110 §15.4.2).
 ///
 /// `no-cache`, because a permanent redirect may otherwise be remembered for ever (RFC 9111
 /// §4.2.2): a directory that becomes a file should not need a cleared browser.
 pub fn redirect(status: Status, location: &str) -> Response {
+    let link = escape_html(location);
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{status}</title>\n\
+         <p>It is at <a href=\"{link}\">{link}</a>.</p>\n</html>\n"
+    );
     Response {
         fields: HeaderBlock::Static(
-            b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache\r\n",
+            b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
+              Content-Security-Policy: default-src 'none'\r\n",
         ),
-        ..Response::plain(status)
+        ..Response::new(status)
     }
+    .body(Body::Owned(page.into_bytes()))
     .field("Location", location)
 }
 
@@ -178,10 +186,11 @@ mod tests {
 
     #[test]
     fn a_redirect_says_where_and_is_not_remembered() {
-        let response = redirect(Status::PERMANENT_REDIRECT, "./photos/?sort=size");
-        assert_eq!(response.status, Status::PERMANENT_REDIRECT);
-        assert_eq!(text(&response), "308 Permanent Redirect\n");
-        assert!(fields(&response).contains("\r\nLocation: ./photos/?sort=size\r\n"));
+        let response = redirect(Status::MOVED_PERMANENTLY, "/photos/?a='b'&c");
+        assert_eq!(response.status, Status::MOVED_PERMANENTLY);
+        let link = "<a href=\"/photos/?a=&#39;b&#39;&amp;c\">/photos/?a=&#39;b&#39;&amp;c</a>";
+        assert!(text(&response).contains(link), "{}", text(&response));
+        assert!(fields(&response).contains("\r\nLocation: /photos/?a='b'&c\r\n"));
         assert!(fields(&response).contains("Cache-Control: no-cache\r\n"));
     }
 

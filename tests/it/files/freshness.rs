@@ -58,7 +58,7 @@ fn other_kinds_of_change_are_seen_too() {
     site.get("/a").expect(200, "file");
     fs::remove_file(site.path("a")).unwrap();
     site.write("a/index.html", "index");
-    assert_eq!(site.get("/a").status, 308);
+    assert_eq!(site.get("/a").status, 301);
     site.get("/a/").expect(200, "index");
     fs::remove_file(site.path("a/index.html")).unwrap();
     assert!(

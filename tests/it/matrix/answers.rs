@@ -208,18 +208,41 @@ fn directories() {
         ("photos/50% #1?.txt", "percent"),
         ("photos/.secret", "x"),
         ("evil.example/x", "x"),
+        ("\\evil.example/x", "x"),
+        ("a b/x", "x"),
     ]);
     let six = Six::of(&site, &[]);
-    six.check("GET /docs", &[], 308, &["Location: ./docs/"]);
-    six.check("GET /docs?a=b&c", &[], 308, &["Location: ./docs/?a=b&c"]);
+    // RFC 9110 §15.4.2: where to, and for who does not follow it, a link.
+    let html = "Content-Type: text/html; charset=utf-8";
+    let moved = six.check("GET /docs", &[], 301, &["Location: /docs/", html]);
+    assert!(
+        moved.text().contains("<a href=\"/docs/\">"),
+        "{}",
+        moved.text()
+    );
+    six.content("HEAD /docs", &[], 301, &["Location: /docs/", html], "");
+    let moved = six.check("GET /docs?a=b&c", &[], 301, &["Location: /docs/?a=b&c"]);
+    assert!(
+        moved.text().contains("<a href=\"/docs/?a=b&amp;c\">"),
+        "{}",
+        moved.text()
+    );
+    six.check("GET /a%20b", &[], 301, &["Location: /a%20b/"]);
     six.content("GET /docs/", &[], 200, &[], "<p>docs");
     // An address that a browser reads as another host must never stand in Location.
-    let evil = six.check("GET //evil.example", &[], 308, &[]);
-    let location = evil.field("Location").unwrap();
-    assert!(
-        !location.starts_with('/') && !location.contains(':'),
-        "{location}"
-    );
+    for evil in [
+        "//evil.example",
+        "///evil.example",
+        "/.//evil.example",
+        "/%5Cevil.example",
+    ] {
+        let line = format!("GET {evil}?//x");
+        let location = match evil.contains('C') {
+            true => "Location: /%5Cevil.example/?//x",
+            false => "Location: /evil.example/?//x",
+        };
+        six.check(&line, &[], 301, &[location]);
+    }
     let list = six.check(
         "GET /photos/",
         &[NAVIGATION],

@@ -64,8 +64,8 @@ fn a_directory_below_a_path() {
     let site = Site::new(&[("index.html", "<p>home"), ("d/index.html", "<p>d")]);
     let six = Six::of(&site, &["--prefix", "/docs"]);
     six.content("GET /docs/", &[], 200, &[], "<p>home");
-    six.check("GET /docs?q", &[], 308, &["Location: ./docs/?q"]);
-    six.check("GET /docs/d", &[], 308, &["Location: ./d/"]);
+    six.check("GET /docs?q", &[], 301, &["Location: /docs/?q"]);
+    six.check("GET /docs/d", &[], 301, &["Location: /docs/d/"]);
     six.content("GET /docs/d/", &[], 200, &[], "<p>d");
     for elsewhere in ["/", "/d/", "/docsx"] {
         six.check(&format!("GET {elsewhere}"), &[], 404, &[]);
