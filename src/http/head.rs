@@ -42,6 +42,8 @@ pub enum Method {
     Trace,
     /// `PATCH`
     Patch,
+    /// Any other method of the IANA registry: known, and served by nobody here, 405.
+    Registered,
     /// A token that is none of these: 501.
     Other,
 }
@@ -59,11 +61,12 @@ impl Method {
             b"OPTIONS" => Self::Options,
             b"TRACE" => Self::Trace,
             b"PATCH" => Self::Patch,
+            _ if is_registered(token) => Self::Registered,
             _ => Self::Other,
         }
     }
 
-    /// Its token; empty for [`Method::Other`].
+    /// Its token; empty for [`Method::Registered`] and [`Method::Other`], which stand for many.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -75,9 +78,49 @@ impl Method {
             Self::Options => "OPTIONS",
             Self::Trace => "TRACE",
             Self::Patch => "PATCH",
-            Self::Other => "",
+            Self::Registered | Self::Other => "",
         }
     }
+}
+
+/// The rest of the [HTTP Method Registry](https://www.iana.org/assignments/http-methods), and
+/// PURGE, which is in no registry and in every cache's manual.
+const fn is_registered(token: &[u8]) -> bool {
+    matches!(
+        token,
+        b"*" | b"ACL"
+            | b"BASELINE-CONTROL"
+            | b"BIND"
+            | b"CHECKIN"
+            | b"CHECKOUT"
+            | b"COPY"
+            | b"LABEL"
+            | b"LINK"
+            | b"LOCK"
+            | b"MERGE"
+            | b"MKACTIVITY"
+            | b"MKCALENDAR"
+            | b"MKCOL"
+            | b"MKREDIRECTREF"
+            | b"MKWORKSPACE"
+            | b"MOVE"
+            | b"ORDERPATCH"
+            | b"PRI"
+            | b"PROPFIND"
+            | b"PROPPATCH"
+            | b"PURGE"
+            | b"QUERY"
+            | b"REBIND"
+            | b"REPORT"
+            | b"SEARCH"
+            | b"UNBIND"
+            | b"UNCHECKOUT"
+            | b"UNLINK"
+            | b"UNLOCK"
+            | b"UPDATE"
+            | b"UPDATEREDIRECTREF"
+            | b"VERSION-CONTROL"
+    )
 }
 
 /// A stretch of a head. Heads are at most 60 KiB, so 16 bits reach everywhere.

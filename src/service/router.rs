@@ -204,6 +204,9 @@ mod tests {
         check("TRACE /a/x", 405, "", Some("GET, HEAD, OPTIONS"));
         check("OPTIONS /a/b", 204, "", Some("GET, POST, HEAD, OPTIONS"));
         check("OPTIONS *", 204, "", Some("GET, HEAD, OPTIONS"));
+        check("PROPFIND /a/x", 405, "", Some("GET, HEAD, OPTIONS"));
+        check("PROPFIND /b", 404, "", None);
         check("BREW /a/b", 501, "", None);
+        check("BREW /b", 501, "", None);
     }
 }

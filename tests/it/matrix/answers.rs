@@ -25,10 +25,16 @@ fn methods_and_missing_things() {
         "",
     );
     six.content("OPTIONS *", &[], 204, &allow, ""); // §9.3.7
-    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE"] {
-        six.check(&format!("{method} /a.txt"), &[], 405, &allow); // §15.5.6
+    // §15.5.6: known, as registered, and not for files.
+    for method in [
+        "POST", "PATCH", "TRACE", "PROPFIND", "MKCOL", "LOCK", "QUERY", "PURGE",
+    ] {
+        six.check(&format!("{method} /a.txt"), &[], 405, &allow);
     }
-    six.check("BREW /a.txt", &[], 501, &["!Allow"]); // §15.6.2
+    // §15.6.2: unknown; methods are case-sensitive (§9.1).
+    for method in ["BREW", "propfind", "PROPFINDX"] {
+        six.check(&format!("{method} /a.txt"), &[], 501, &["!Allow"]);
+    }
     let plain = [
         "Content-Type: text/plain; charset=utf-8",
         "Cache-Control: no-store",
