@@ -3,8 +3,9 @@
 //! *Floor 3.* Knows names only; never looks into a file. A type guessed from content would make
 //! the server do what `nosniff` forbids the browser to do.
 //!
-//! *References:* RFC 9110 §8.3; RFC 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON
-//! has no charset); [WHATWG MIME Sniffing](https://mimesniff.spec.whatwg.org/).
+//! *References:* RFC 9110 §8.3; the [registry](https://www.iana.org/assignments/media-types); RFC
+//! 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON has no charset);
+//! [WHATWG MIME Sniffing](https://mimesniff.spec.whatwg.org/).
 //!
 //! *Read next:* `policy.rs`.
 
@@ -44,7 +45,9 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
             essence,
             "application/javascript"
                 | "application/json"
+                | "application/toml"
                 | "application/xml"
+                | "application/yaml"
                 | "application/wasm"
                 | "font/ttf"
                 | "font/otf"
@@ -57,10 +60,11 @@ fn essence(name: &str, extension: &str) -> String {
     if let Some(&(_, known)) = KNOWN.iter().find(|(known, _)| *known == extension) {
         return known.into();
     }
-    if PLAIN_NAMES
-        .iter()
-        .any(|plain| name.eq_ignore_ascii_case(plain))
-    {
+    let is_read = TEXT_EXTENSIONS.contains(&extension)
+        || PLAIN_NAMES
+            .iter()
+            .any(|plain| name.eq_ignore_ascii_case(plain));
+    if is_read {
         return "text/plain".into();
     }
     mime_guess::from_ext(extension)
@@ -75,12 +79,15 @@ fn has_charset(essence: &str) -> bool {
 }
 
 /// Where mime_guess is out of date, or browsers refuse what it says. By lower-case extension.
-const KNOWN: [(&str, &str); 24] = [
+const KNOWN: [(&str, &str); 31] = [
     ("avif", "image/avif"),
     ("cjs", "text/javascript"),
+    ("deb", "application/vnd.debian.binary-package"),
+    ("dmg", "application/x-apple-diskimage"),
     ("flac", "audio/flac"),
     ("gz", "application/gzip"),
     ("ico", "image/x-icon"),
+    ("iso", "application/vnd.efi.iso"),
     ("js", "text/javascript"),
     ("jxl", "image/jxl"),
     ("m3u8", "application/vnd.apple.mpegurl"),
@@ -88,32 +95,165 @@ const KNOWN: [(&str, &str); 24] = [
     ("map", "application/json"),
     ("md", "text/markdown"),
     ("mjs", "text/javascript"), // a module script needs a JavaScript type (HTML Standard)
+    ("mka", "audio/matroska"),  // RFC 9559 §27, as "mkv"
     ("mkv", "video/matroska"),
-    ("mts", "text/plain"),
     ("opus", "audio/ogg"),
+    ("rpm", "application/x-rpm"), // once upon a time a plug-in of RealAudio
+    ("toml", "application/toml"),
     // MPEG transport stream, as registered; TypeScript never reaches a browser as such, and who
     // wants to read it says --mime ts=text/plain.
     ("ts", "video/mp2t"),
-    ("tsx", "text/plain"),
+    ("vcf", "text/vcard"),        // RFC 6350
     ("wasm", "application/wasm"), // compileStreaming() insists on it
     ("wav", "audio/wav"),
     ("webmanifest", "application/manifest+json"),
     ("woff", "font/woff"),
     ("woff2", "font/woff2"),
     ("xml", "application/xml"),
+    ("yaml", "application/yaml"), // RFC 9512
+    ("yml", "application/yaml"),
     ("zst", "application/zstd"),
 ];
 
-/// Files without an extension that people want to read, not to download.
-const PLAIN_NAMES: [&str; 8] = [
+/// What people want to read and not to download: browsers show `text/plain`, but neither most
+/// other text types nor `application/x-sh`. Sources, scripts, settings and logs; not what another
+/// program is asked to take, such as a calendar.
+const TEXT_EXTENSIONS: &[&str] = &[
+    "adoc",
+    "asc",
+    "asm",
+    "awk",
+    "bash",
+    "bat",
+    "bib",
+    "c",
+    "cc",
+    "cfg",
+    "clj",
+    "cmake",
+    "cmd",
+    "conf",
+    "config",
+    "cpp",
+    "cs",
+    "cts",
+    "cxx",
+    "dart",
+    "diff",
+    "el",
+    "env",
+    "erl",
+    "ex",
+    "exs",
+    "f90",
+    "fish",
+    "fs",
+    "go",
+    "gradle",
+    "graphql",
+    "groovy",
+    "h",
+    "hpp",
+    "hs",
+    "hxx",
+    "ini",
+    "java",
+    "jl",
+    "jsonl",
+    "kt",
+    "kts",
+    "less",
+    "lisp",
+    "list",
+    "lock",
+    "log",
+    "lua",
+    "md5",
+    "ml",
+    "mli",
+    "mts",
+    "ndjson",
+    "nfo",
+    "nim",
+    "nix",
+    "org",
+    "patch",
+    "php",
+    "pl",
+    "pm",
+    "properties",
+    "proto",
+    "ps1",
+    "py",
+    "pyi",
+    "r",
+    "rb",
+    "rs",
+    "rst",
+    "sass",
+    "scala",
+    "scm",
+    "scss",
+    "service",
+    "sh",
+    "sha1",
+    "sha256",
+    "sha512",
+    "socket",
+    "sql",
+    "srt",
+    "svelte",
+    "swift",
+    "tcl",
+    "tex",
+    "text",
+    "tf",
+    "timer",
+    "tsx",
+    "txt",
+    "v",
+    "vim",
+    "vue",
+    "wat",
+    "zig",
+    "zsh",
+];
+
+/// Such files without an extension, or with nothing else: `.gitignore`.
+const PLAIN_NAMES: &[&str] = &[
+    ".bashrc",
+    ".dockerignore",
+    ".editorconfig",
+    ".gitattributes",
+    ".gitignore",
+    ".profile",
     "authors",
     "changelog",
+    "containerfile",
+    "contributing",
     "copying",
+    "copyright",
     "dockerfile",
+    "gemfile",
+    "inrelease",
+    "install",
+    "jenkinsfile",
+    "justfile",
     "license",
     "makefile",
+    "md5sums",
+    "news",
     "notice",
+    "packages",
+    "procfile",
+    "rakefile",
     "readme",
+    "release",
+    "sha256sums",
+    "sha512sums",
+    "todo",
+    "vagrantfile",
+    "version",
 ];
 
 #[cfg(test)]
@@ -149,9 +289,36 @@ mod tests {
         check("archive.tar.gz", "application/gzip");
         check("archive.zip", "application/zip");
         check("README", "text/plain; charset=utf-8");
+        check("sub/.gitignore", "text/plain; charset=utf-8");
+        check("dists/stable/InRelease", "text/plain; charset=utf-8");
+        check("openapi.yaml", "application/yaml");
+        check("Cargo.toml", "application/toml");
+        check("me.VCF", "text/vcard; charset=utf-8");
+        check("a.rpm", "application/x-rpm");
+        check("a.deb", "application/vnd.debian.binary-package");
+        check("a.iso", "application/vnd.efi.iso");
+        check("a.dmg", "application/x-apple-diskimage");
+        check("a.mkv", "video/matroska");
+        check("a.mka", "audio/matroska");
+        check("invite.ics", "text/calendar; charset=utf-8");
+        check("table.csv", "text/csv; charset=utf-8");
         check("unknown.xyzzy", "application/octet-stream");
         check("no-extension", "application/octet-stream");
         check("dir.html/file", "application/octet-stream");
+    }
+
+    /// `rs` was text/x-rust, which Firefox downloads, and `sh` application/x-sh, which all do.
+    #[test]
+    fn what_people_read_is_plain_text() {
+        for extension in TEXT_EXTENSIONS {
+            assert!(!KNOWN.iter().any(|(known, _)| known == extension));
+            let path = format!("d/a.{}", extension.to_ascii_uppercase());
+            let found = content_type(path.as_bytes(), &[], true);
+            assert_eq!(found, "text/plain; charset=utf-8", "{path}");
+        }
+        for sorted in [TEXT_EXTENSIONS, PLAIN_NAMES] {
+            assert!(sorted.is_sorted());
+        }
     }
 
     #[test]
