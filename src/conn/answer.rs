@@ -206,7 +206,11 @@ impl Connection {
             if self.limits.report_finished {
                 let mut finished = Finished::unread(now);
                 if self.limits.report_lines {
-                    finished.request_line = line.to_vec();
+                    let shown = match reason {
+                        CloseReason::Refused(error) => error.stands_for_line(),
+                        _ => None,
+                    };
+                    finished.request_line = shown.map_or(line, str::as_bytes).to_vec();
                 }
                 buffers.answers.current = Some(finished);
             }

@@ -40,6 +40,7 @@ macro_rules! protocol_errors {
 }
 
 protocol_errors! {
+    TlsHandshake BAD_REQUEST "RFC 8446 §5.1" "TLS came, and plain HTTP is spoken here: ask for http://, not https://",
     RequestLine BAD_REQUEST "RFC 9112 §3" "malformed request line",
     MethodToken BAD_REQUEST "RFC 9110 §9.1" "the method is not a token",
     TargetForm BAD_REQUEST "RFC 9112 §3.2" "the request target has none of the four forms",
@@ -71,6 +72,16 @@ protocol_errors! {
     Trailer BAD_REQUEST "RFC 9112 §7.1.2" "malformed or too long trailer section",
     HeaderTimeout REQUEST_TIMEOUT "RFC 9110 §15.5.9" "the request head took too long",
     BodyTimeout REQUEST_TIMEOUT "RFC 9110 §15.5.9" "the request content took too long",
+}
+
+impl ProtocolError {
+    /// What an access line shows in place of the first line, where that is no text at all.
+    pub const fn stands_for_line(self) -> Option<&'static str> {
+        match self {
+            Self::TlsHandshake => Some("TLS handshake"),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for ProtocolError {

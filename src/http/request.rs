@@ -494,7 +494,7 @@ mod tests {
             ("GET / HTTP/0.9\r\nHost: a\r\n\r\n", E::VersionMajor),
             (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", E::MethodToken),
             ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", E::RequestLine),
-            ("\x16\x03\x01", E::MethodToken),
+            ("\x16\x03\x01", E::TlsHandshake),
             ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
             ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),
             ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", E::TargetForm),

@@ -44,6 +44,10 @@ impl HeadScan {
         buf: &[u8],
         limits: &HeadLimits,
     ) -> Result<Option<(usize, usize)>, ProtocolError> {
+        if let [TLS_HANDSHAKE, rest @ ..] = buf {
+            self.scanned = buf.len();
+            return refuse_tls(rest);
+        }
         let mut from = self.scanned;
         if buf[..from].ends_with(b"\r") {
             from -= 1; // it came last, and was waiting for its LF
@@ -202,6 +206,20 @@ impl<'c> Request<'c> {
     }
 }
 
+/// The type of the TLS record that a connection begins with (RFC 8446 §5.1); in HTTP it is a
+/// control character, which stands nowhere.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// The record's version follows, 3.x: then a browser was told https://, and whoever runs the
+/// server should not have to guess that.
+fn refuse_tls(behind_type: &[u8]) -> Result<Option<(usize, usize)>, ProtocolError> {
+    match behind_type.first() {
+        None => Ok(None),
+        Some(3) => Err(ProtocolError::TlsHandshake),
+        Some(_) => Err(ProtocolError::MethodToken),
+    }
+}
+
 /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), and which of the known fields it is.
 /// httparse would say only that something is malformed; the client deserves to know what.
 fn field_line(line: &[u8]) -> Result<Known, ProtocolError> {
@@ -245,6 +263,9 @@ mod tests {
         };
         let cases: &[(&[u8], E)] = &[
             (b"(\n", E::MethodToken),
+            (b"\x16\x03\x01\x02\0\x01", E::TlsHandshake),
+            (b"\x16\x02\n\n\n\n\n\n\n\n", E::MethodToken),
+            (b"\r\n\x16\x03", E::MethodToken),
             (b"\r(\r\n", E::MethodToken),
             (b"\r\n\r\n\r\n(", E::MethodToken),
             (b"\r\n\r\n\r\n\r\n(", E::HeadTooLong),
@@ -296,6 +317,8 @@ mod tests {
         check("GET /x HTTP/1.1\rX", E::BareCarriageReturn);
         check("GET /x\r\r", E::BareCarriageReturn);
         check("\rX", E::MethodToken);
+        check("\x16\x03", E::TlsHandshake);
+        check("\x16G", E::MethodToken);
         let check_field = |line: &str, expected: E| {
             check(&format!("GET / HTTP/1.1\r\n{line}"), expected);
             check(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}"), expected);

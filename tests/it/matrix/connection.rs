@@ -1,6 +1,6 @@
 //! What a connection lives through, on each backend.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
@@ -59,6 +59,33 @@ matrix! {
             "blocking" => client.expect_closed(),
             _ => assert_eq!(client.ask("GET", "/", &[]).status, 200),
         }
+    }
+
+    /// A browser that was told https:// gets an answer that a person can read, where it shows it,
+    /// and the log says what came (RFC 8446 §5.1: a handshake record of version 3.x).
+    fn tls_on_the_plain_port(backend) {
+        let mut server = Server::start(backend, &["--hello", "--log", "plain"]);
+        let mut hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();
+        hello.extend((0..=255).cycle().take(506));
+        for one_write in [true, false] {
+            let mut client = server.connect();
+            client.0.get_mut().set_nodelay(true).unwrap();
+            for piece in hello.chunks(if one_write { hello.len() } else { 1 }) {
+                // Answered at the second byte: the rest may meet a closed connection.
+                let _ = client.0.get_mut().write_all(piece);
+            }
+            let answer = client.answer("GET");
+            assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
+            assert_eq!((answer.status, answer.field("Connection")), (400, Some("close")));
+            assert!(answer.text().contains("http://"), "{}", answer.text());
+            let mut line = String::new();
+            server.out.read_line(&mut line).unwrap();
+            assert!(line.contains(" \"TLS handshake\" 400 "), "{line}");
+        }
+        // Nothing else is taken for it.
+        let answer = server.raw(b"\x16\x02\x01\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && !answer.contains("TLS"), "{answer}");
+        assert_eq!(server.get("/").text(), "Hello, World!");
     }
 
     /// Content that nobody wants is read and forgotten while it is small.
@@ -162,7 +189,7 @@ matrix! {
         let mut server = Server::start_with(&words);
         let mut told = server.told.clone();
         while told.lines().count() < words.len() / 2 {
-            std::io::BufRead::read_line(&mut server.out, &mut told).unwrap();
+            server.out.read_line(&mut told).unwrap();
         }
         let urls = told.lines().filter_map(|line| line.trim().strip_prefix("http://"));
         let addresses: Vec<_> = urls.map(|url| url.trim_end_matches('/')).collect();
@@ -181,7 +208,7 @@ matrix! {
         let mut server = Server::start(backend, &["--hello", "--log", "plain"]);
         server.ask("GET", "/a?b", &[]);
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
+        server.out.read_line(&mut line).unwrap();
         assert!(line.contains(" 127.0.0.1 \"GET /a?b HTTP/1.1\" 404 14 "), "{line}");
     }
 }
@@ -194,7 +221,7 @@ fn both_loopbacks_by_default() {
     }
     let mut server = Server::start_with(&["--hello", "--port", "0"]);
     let mut second = String::new();
-    std::io::BufRead::read_line(&mut server.out, &mut second).unwrap();
+    server.out.read_line(&mut second).unwrap();
     assert_eq!(
         second,
         format!("  http://[::1]:{}/\n", server.address.port())
