@@ -101,19 +101,18 @@ impl Connection {
                 .known_left()
                 .is_none_or(|n| n <= self.limits.drain_bytes_max);
             if small && !body.awaits_continue && !response.close {
-                body.discards = true;
                 body.blocked = false;
                 buffers.held = Some(response);
                 if self.phase == Phase::AwaitReply {
-                    self.phase.change(Cause::Receive, Phase::AwaitBody);
                     self.since = now.instant;
                 }
+                self.phase.change(Cause::Discard, Phase::Draining);
                 return;
             }
             response.close = true;
             self.lingers = true;
         }
-        self.answer(response, Cause::Answered, now);
+        self.answer(response, Cause::AnsweredLast, now);
     }
 
     /// The answer comes later, from other work; until then the request is in the service's hands.
@@ -159,7 +158,7 @@ impl Connection {
 
     /// Whether content is being received for a sink.
     pub fn is_receiving(&self) -> bool {
-        self.phase == Phase::AwaitBody && self.buffers.as_ref().is_some_and(|b| !b.body.discards)
+        self.phase == Phase::AwaitBody
     }
 
     /// The content has been drained, or has become too much: the answer may go.
@@ -174,7 +173,7 @@ impl Connection {
             response.close = true;
             self.lingers = true;
         }
-        self.answer(response, Cause::Answered, now);
+        self.answer(response, Cause::AnsweredLast, now);
     }
 
     /// Answers what cannot be understood, and lets nothing follow.
@@ -223,8 +222,8 @@ impl Connection {
         self.answer(response.close(), Cause::Refused, now);
     }
 
-    /// Encodes an answer.
-    fn answer(&mut self, response: Response, cause: Cause, now: &Tick) {
+    /// Encodes an answer. If it is the last one, `ending` says why.
+    fn answer(&mut self, response: Response, ending: Cause, now: &Tick) {
         let Some(buffers) = &mut self.buffers else {
             return;
         };
@@ -259,25 +258,24 @@ impl Connection {
             self.limits.inline_bytes_max,
             framing == Framing::Chunked,
         );
-        self.answered(last, cause, now);
+        self.answered(last.then_some(ending), now);
     }
 
     /// Decides what becomes of the connection now that an answer is encoded.
-    fn answered(&mut self, last: bool, cause: Cause, now: &Tick) {
+    fn answered(&mut self, ending: Option<Cause>, now: &Tick) {
         let Some(buffers) = &mut self.buffers else {
             return;
         };
         self.served = true;
         self.starved = false;
-        if last {
-            self.last = true;
+        if let Some(cause) = ending {
             // A client that meant to stay may be sending its next request just now, and bytes that
             // are unread at the close reset the connection: the answer would be lost with it.
             self.lingers |= !buffers.inbox.is_empty() || buffers.head.keep_alive;
             buffers.inbox.clear();
-        }
-        if last || buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {
-            self.phase.change(cause, Phase::Replying);
+            self.phase.change(cause, Phase::Ending);
+        } else if buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {
+            self.phase.change(Cause::Answered, Phase::Replying);
         } else {
             self.phase.change(Cause::AnsweredWhole, Phase::AwaitHead);
             self.since = now.instant;
@@ -310,18 +308,17 @@ impl Connection {
     /// (`answers_before_a_stream_that_fails_are_sent_whole`) or in the kernel, from where a reset
     /// would take them (`answers_before_a_file_that_ends_early_survive_a_request_behind_it`).
     pub(super) fn cut_short(&mut self, reason: CloseReason) {
-        let Some(buffers) = self
-            .buffers
-            .as_mut()
-            .filter(|_| self.phase == Phase::Replying)
-        else {
+        let sends = matches!(self.phase, Phase::Replying | Phase::Ending);
+        let Some(buffers) = self.buffers.as_mut().filter(|_| sends) else {
             return self.over(reason);
         };
         buffers.outbox.drop_tail();
         buffers.ending = Some(reason);
         buffers.inbox.clear();
-        self.lingers |= !self.last;
-        self.last = true;
+        if self.phase == Phase::Replying {
+            self.phase.change(Cause::CutShort, Phase::Ending);
+            self.lingers = true;
+        }
         self.starved = false;
     }
 
@@ -340,7 +337,7 @@ impl Connection {
     }
 
     /// Why the connection ends once its last answer is out.
-    pub(super) fn ending(&self) -> CloseReason {
+    pub(super) fn end_reason(&self) -> CloseReason {
         let stated = self.buffers.as_ref().and_then(|b| b.ending);
         stated.unwrap_or(if self.stopping {
             CloseReason::Shutdown

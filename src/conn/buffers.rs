@@ -131,8 +131,6 @@ pub(super) struct BodyReader {
     pub(super) drained: u64,
     /// Content that came since the mark of the body time-out.
     pub(super) window: u64,
-    /// Whether nobody wants it: it is dropped, up to the drain limit.
-    pub(super) discards: bool,
     /// Whether the sink asked us to stop offering.
     pub(super) blocked: bool,
     /// Whether the client waits for `100 Continue` before it sends.

@@ -42,7 +42,9 @@ impl Connection {
             Phase::AwaitPreface | Phase::AwaitHead if self.waits_for_head() => {
                 Some(self.since + self.head_timeout())
             }
-            Phase::AwaitBody if self.wants_content() => Some(self.since + limits.body_timeout),
+            Phase::AwaitBody | Phase::Draining if self.wants_content() => {
+                Some(self.since + limits.body_timeout)
+            }
             Phase::Lingering => Some(self.since + self.linger_timeout()),
             _ => None,
         };
@@ -69,7 +71,9 @@ impl Connection {
             Phase::AwaitHead if self.waits_for_head() && waited >= self.head_timeout() => {
                 self.head_is_late(now);
             }
-            Phase::AwaitBody if self.wants_content() && waited >= self.limits.body_timeout => {
+            Phase::AwaitBody | Phase::Draining
+                if self.wants_content() && waited >= self.limits.body_timeout =>
+            {
                 self.refuse(ProtocolError::BodyTimeout, now);
             }
             Phase::Lingering => {
@@ -80,7 +84,7 @@ impl Connection {
                 let gone = self.reader_is_gone(now, unacknowledged);
                 let waited = waited >= self.linger_timeout();
                 if gone || waited && unacknowledged == 0 {
-                    self.over(self.ending());
+                    self.over(self.end_reason());
                 } else if waited {
                     self.since = now.instant;
                 }
@@ -100,10 +104,12 @@ impl Connection {
             Phase::AwaitPreface => Some(Standing::Newcomer),
             Phase::AwaitHead if !self.served => Some(Standing::Newcomer),
             Phase::AwaitHead if self.is_idle() => Some(Standing::Idle),
-            Phase::AwaitBody if stalled && self.wants_content() && !self.served => {
-                Some(Standing::Newcomer)
+            Phase::AwaitBody | Phase::Draining if stalled && self.wants_content() => {
+                Some(match self.served {
+                    true => Standing::Slow,
+                    false => Standing::Newcomer,
+                })
             }
-            Phase::AwaitBody if stalled && self.wants_content() => Some(Standing::Slow),
             Phase::AwaitHead if stalled => Some(Standing::Slow),
             Phase::Lingering => {
                 let is_slow = match unacknowledged() {

@@ -70,9 +70,7 @@ pub struct Connection {
     eof: bool,
     /// `next_step` can do nothing more with the bytes it has.
     starved: bool,
-    /// No further request is served.
-    last: bool,
-    /// Whether closing must wait for the client to have read the answer.
+    /// In [`Phase::Ending`], whether closing must wait for the client to have read the answer.
     lingers: bool,
     /// The server is stopping.
     stopping: bool,
@@ -139,7 +137,6 @@ impl Connection {
             phase: Phase::AwaitHead,
             eof: false,
             starved: true,
-            last: false,
             lingers: false,
             stopping: false,
             served: false,
@@ -160,12 +157,12 @@ impl Connection {
     /// Bytes were read.
     pub fn on_bytes(&mut self, bytes: &[u8], now: &Tick) {
         self.starved = false;
-        if matches!(self.phase, Phase::Lingering | Phase::Closed) || self.last {
+        if matches!(self.phase, Phase::Ending | Phase::Lingering | Phase::Closed) {
             return;
         }
         let buffers = self.buffers.get_or_insert_default();
         buffers.inbox.push(bytes);
-        if self.phase == Phase::AwaitBody {
+        if matches!(self.phase, Phase::AwaitBody | Phase::Draining) {
             self.on_content_progress(bytes.len(), now);
         }
     }
@@ -253,9 +250,11 @@ impl Connection {
             Phase::AwaitHead => self.await_head(now),
             Phase::AwaitReply => Some(Next::Paused),
             Phase::AwaitBody => self.await_body(now),
+            Phase::Draining => self.draining(now),
             Phase::Replying => self.replying(now),
+            Phase::Ending => self.ending(),
             Phase::Lingering if self.eof => {
-                self.over(self.ending());
+                self.over(self.end_reason());
                 None
             }
             Phase::Lingering => Some(Next::NeedBytes),
@@ -381,16 +380,25 @@ impl Connection {
     }
 
     fn await_body(&mut self, now: &Tick) -> Option<Next> {
-        let buffers = self.buffers.as_mut()?;
-        if buffers.body.blocked {
+        if self.buffers.as_ref()?.body.blocked {
             return Some(Next::Paused);
         }
-        let next = buffers.body.next(&mut buffers.inbox);
-        let too_long = buffers.body.announced() > self.limits.body_bytes_max;
-        match next {
-            Err(error) => self.refuse(error, now),
-            Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
-            Ok(Content::Data(n)) if buffers.body.discards => {
+        match self.next_content(now)? {
+            Content::NeedBytes => Some(Next::NeedBytes),
+            Content::Data(len) => Some(Next::Body { len }),
+            Content::End => {
+                self.phase.change(Cause::BodyEnd, Phase::AwaitReply);
+                Some(Next::BodyEnd)
+            }
+        }
+    }
+
+    /// Content that is dropped, so that the answer which is held may go.
+    fn draining(&mut self, now: &Tick) -> Option<Next> {
+        match self.next_content(now)? {
+            Content::NeedBytes => return Some(Next::NeedBytes),
+            Content::Data(n) => {
+                let buffers = self.buffers.as_mut()?;
                 buffers.body.take(n);
                 buffers.inbox.take(n);
                 buffers.body.drained += n as u64;
@@ -398,16 +406,23 @@ impl Connection {
                     self.answer_held(now);
                 }
             }
-            Ok(Content::End) if buffers.body.discards => self.answer_held(now),
-            Ok(Content::Data(len)) => return Some(Next::Body { len }),
-            Ok(Content::End) => {
-                self.phase.change(Cause::BodyEnd, Phase::AwaitReply);
-                return Some(Next::BodyEnd);
-            }
+            Content::End => self.answer_held(now),
+        }
+        None
+    }
+
+    /// What stands at the front of the inbox; `None` if it was refused.
+    fn next_content(&mut self, now: &Tick) -> Option<Content> {
+        let buffers = self.buffers.as_mut()?;
+        let next = buffers.body.next(&mut buffers.inbox);
+        let too_long = buffers.body.announced() > self.limits.body_bytes_max;
+        match next {
+            Err(error) => self.refuse(error, now),
+            Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
             Ok(Content::NeedBytes) if self.eof => {
                 self.refuse_truncated(ProtocolError::LengthSyntax, now);
             }
-            Ok(Content::NeedBytes) => return Some(Next::NeedBytes),
+            Ok(content) => return Some(content),
         }
         None
     }
@@ -418,26 +433,33 @@ impl Connection {
         if !buffers.outbox.is_empty() {
             return Some(Next::Paused);
         }
-        if self.stopping && !self.last && buffers.inbox.is_empty() {
+        if self.stopping && buffers.inbox.is_empty() {
             // Nobody told the client while the answer was made: a next request may be unread.
-            self.last = true;
+            self.phase.change(Cause::Stopping, Phase::Ending);
             self.lingers = true;
-        }
-        if !self.last {
+        } else {
             self.phase.change(Cause::Sent, Phase::AwaitHead);
             self.since = now.instant;
-        } else if (self.lingers || self.given > CERTAIN_BYTES) && !self.eof {
-            return Some(Next::Paused); // until our half is closed, see next_transmit
-        } else {
-            self.over(self.ending());
         }
+        None
+    }
+
+    /// The last answer is on its way out.
+    fn ending(&mut self) -> Option<Next> {
+        if !self.buffers.as_ref()?.outbox.is_empty() {
+            return Some(Next::Paused);
+        }
+        if (self.lingers || self.given > CERTAIN_BYTES) && !self.eof {
+            return Some(Next::Paused); // until our half is closed, see next_transmit
+        }
+        self.over(self.end_reason());
         None
     }
 
     /// What may be sent next.
     pub fn next_transmit(&self) -> Option<Transmit<'_>> {
         let outbox = &self.buffers.as_ref()?.outbox;
-        let ends = self.phase == Phase::Replying && self.last && !self.eof && outbox.is_empty();
+        let ends = self.phase == Phase::Ending && !self.eof && outbox.is_empty();
         if ends && self.lingers {
             return Some(Transmit::Shutdown);
         }
@@ -466,7 +488,7 @@ impl Connection {
     /// Whether a close would destroy nothing: what [`Transmit::LastLook`] asked.
     pub fn on_last_look(&mut self, is_clean: bool) {
         if is_clean {
-            self.over(self.ending());
+            self.over(self.end_reason());
         } else {
             self.lingers = true;
         }
@@ -474,7 +496,7 @@ impl Connection {
 
     /// Our half is closed, as [`Transmit::Shutdown`] asked.
     pub fn on_shutdown_sent(&mut self, now: &Tick) {
-        if self.phase == Phase::Replying {
+        if self.phase == Phase::Ending {
             self.phase.change(Cause::SentLast, Phase::Lingering);
             self.since = now.instant;
         }
@@ -532,9 +554,11 @@ impl Connection {
             Phase::AwaitPreface | Phase::AwaitHead => {
                 (self.starved || inbox == 0) && room && pending <= self.limits.outbox_bytes_max
             }
-            Phase::AwaitBody => room,
+            Phase::AwaitBody | Phase::Draining => room,
             // Only to learn that the client is gone while nothing is being written to it.
-            Phase::Replying => room && self.buffers.as_ref().is_some_and(|b| b.outbox.is_waiting()),
+            Phase::Replying | Phase::Ending => {
+                room && self.buffers.as_ref().is_some_and(|b| b.outbox.is_waiting())
+            }
             Phase::Lingering => true,
             Phase::AwaitReply | Phase::Closed => false,
         }
@@ -562,13 +586,13 @@ impl Connection {
             return self.eof || self.stopping;
         };
         match self.phase {
-            Phase::AwaitPreface => true,
+            Phase::AwaitPreface | Phase::Draining => true,
             Phase::AwaitHead if buffers.inbox.is_empty() => {
                 (self.eof || self.stopping) && buffers.outbox.is_empty()
             }
             Phase::AwaitHead => buffers.outbox.pending_bytes() <= self.limits.outbox_bytes_max,
             Phase::AwaitBody => !buffers.body.blocked,
-            Phase::Replying => buffers.outbox.is_empty(),
+            Phase::Replying | Phase::Ending => buffers.outbox.is_empty(),
             Phase::Lingering => self.eof,
             Phase::AwaitReply | Phase::Closed => false,
         }

@@ -16,9 +16,13 @@ pub enum Phase {
     AwaitReply,
     /// Content is being received into a sink.
     AwaitBody,
-    /// An answer is on its way that does not fit the outbox, or is the last one, or whose
-    /// request's content is still being drained.
+    /// The answer is made, and waits for content that is read and dropped: the connection lives on
+    /// behind it (RFC 9112 §9.3).
+    Draining,
+    /// An answer is on its way that does not fit the outbox; another request may follow.
     Replying,
+    /// The last answer is on its way.
+    Ending,
     /// Everything is sent and our half is closed; what still comes is discarded, so that the
     /// kernel does not answer it with a reset that would destroy the answer (RFC 9112 §9.6).
     Lingering,
@@ -35,18 +39,26 @@ pub enum Cause {
     Head,
     /// The service wants the content.
     Receive,
+    /// An answer was given before the content had come, and there is little of that.
+    Discard,
     /// The content is complete.
     BodyEnd,
     /// An answer was given that fits the outbox and leaves the connection usable.
     AnsweredWhole,
     /// An answer was given that needs more than that.
     Answered,
+    /// An answer was given, and no further request is served.
+    AnsweredLast,
     /// The protocol was broken, or a time-out deserves an answer.
     Refused,
-    /// The answer is out and the content drained.
+    /// The answer is out.
     Sent,
     /// The last answer is out, and not acknowledged yet, or request bytes may be unread.
     SentLast,
+    /// The answer's source failed: what is missing of it never comes.
+    CutShort,
+    /// The server is stopping.
+    Stopping,
     /// Nothing is left to do.
     Over,
 }
@@ -59,20 +71,30 @@ pub const TRANSITIONS: &[(Phase, Cause, Phase)] = &[
     (P::AwaitPreface, C::Preface, P::AwaitHead),
     (P::AwaitPreface, C::Over, P::Closed),
     (P::AwaitHead, C::Head, P::AwaitReply),
-    (P::AwaitHead, C::Refused, P::Replying),
+    (P::AwaitHead, C::Refused, P::Ending),
     (P::AwaitHead, C::Over, P::Closed),
     (P::AwaitReply, C::Receive, P::AwaitBody),
+    (P::AwaitReply, C::Discard, P::Draining),
     (P::AwaitReply, C::AnsweredWhole, P::AwaitHead),
     (P::AwaitReply, C::Answered, P::Replying),
-    (P::AwaitReply, C::Refused, P::Replying),
+    (P::AwaitReply, C::AnsweredLast, P::Ending),
+    (P::AwaitReply, C::Refused, P::Ending),
     (P::AwaitReply, C::Over, P::Closed),
     (P::AwaitBody, C::BodyEnd, P::AwaitReply),
-    (P::AwaitBody, C::Answered, P::Replying),
-    (P::AwaitBody, C::Refused, P::Replying),
+    (P::AwaitBody, C::Discard, P::Draining),
+    (P::AwaitBody, C::AnsweredLast, P::Ending),
+    (P::AwaitBody, C::Refused, P::Ending),
     (P::AwaitBody, C::Over, P::Closed),
+    (P::Draining, C::Answered, P::Replying),
+    (P::Draining, C::AnsweredLast, P::Ending),
+    (P::Draining, C::Refused, P::Ending),
+    (P::Draining, C::Over, P::Closed),
     (P::Replying, C::Sent, P::AwaitHead),
-    (P::Replying, C::SentLast, P::Lingering),
+    (P::Replying, C::CutShort, P::Ending),
+    (P::Replying, C::Stopping, P::Ending),
     (P::Replying, C::Over, P::Closed),
+    (P::Ending, C::SentLast, P::Lingering),
+    (P::Ending, C::Over, P::Closed),
     (P::Lingering, C::Over, P::Closed),
 ];
 
@@ -119,7 +141,9 @@ mod tests {
             P::AwaitHead,
             P::AwaitReply,
             P::AwaitBody,
+            P::Draining,
             P::Replying,
+            P::Ending,
             P::Lingering,
         ] {
             assert!(

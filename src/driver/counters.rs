@@ -157,9 +157,9 @@ pub(super) fn seen_as(conn: &Connection) -> Option<u8> {
         Phase::AwaitPreface => 0,
         Phase::AwaitHead if conn.is_idle() => 1,
         Phase::AwaitHead => 2,
-        Phase::AwaitBody => 3,
+        Phase::AwaitBody | Phase::Draining => 3,
         Phase::AwaitReply => 4,
-        Phase::Replying => 5,
+        Phase::Replying | Phase::Ending => 5,
         Phase::Lingering => 6,
         Phase::Closed => return None,
     })
