@@ -27,9 +27,7 @@ use std::net::{TcpListener, TcpStream};
 const LIMIT: usize = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned());
+    let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     match words.next() {
         Some(word) if word == "client" => client(&address(words.next())),
         word => server(&address(word)),
@@ -39,11 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A port alone is one on this machine; `0.0.0.0:9999` would let other machines in.
 fn address(word: Option<String>) -> String {
     let word = word.unwrap_or_else(|| "9999".to_owned());
-    if word.contains(':') {
-        word
-    } else {
-        format!("127.0.0.1:{word}")
-    }
+    if word.contains(':') { word } else { format!("127.0.0.1:{word}") }
 }
 
 fn server(address: &str) -> Result<(), Box<dyn Error>> {
@@ -90,10 +84,6 @@ fn client(address: &str) -> Result<(), Box<dyn Error>> {
     stream.write_all("请求占领地球\n".as_bytes())?;
     let mut reply = Vec::new();
     stream.take(LIMIT as u64).read_to_end(&mut reply)?; // until the server closes
-    writeln!(
-        io::stdout(),
-        "{}",
-        String::from_utf8_lossy(&reply).trim_end()
-    )?;
+    writeln!(io::stdout(), "{}", String::from_utf8_lossy(&reply).trim_end())?;
     Ok(())
 }

@@ -37,28 +37,18 @@ const HEAD_LIMIT: usize = 8192;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .peekable();
+    let mut words =
+        env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).peekable();
     let seed = words.next_if(|word| word == "seed").is_some();
     let address = address(words.next());
     let listener = TcpListener::bind(&address)
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    writeln!(
-        io::stdout(),
-        "listening on http://{}/",
-        listener.local_addr()?
-    )?;
+    writeln!(io::stdout(), "listening on http://{}/", listener.local_addr()?)?;
     loop {
         let (mut stream, peer) = listener.accept()?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let done = if seed {
-            answer_as_the_tutorial(&mut stream)
-        } else {
-            answer(&mut stream)
-        };
+        let done = if seed { answer_as_the_tutorial(&mut stream) } else { answer(&mut stream) };
         match done {
             Ok(status) => writeln!(io::stdout(), "{peer} {status}")?,
             Err(error) => writeln!(io::stdout(), "{peer} lost: {error}")?,
@@ -69,11 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A port alone is one on this machine; `0.0.0.0:8080` would let other machines in.
 fn address(word: Option<String>) -> String {
     let word = word.unwrap_or_else(|| "8080".to_owned());
-    if word.contains(':') {
-        word
-    } else {
-        format!("127.0.0.1:{word}")
-    }
+    if word.contains(':') { word } else { format!("127.0.0.1:{word}") }
 }
 
 fn answer_as_the_tutorial(stream: &mut TcpStream) -> io::Result<&'static str> {
@@ -88,16 +74,8 @@ fn answer(stream: &mut TcpStream) -> io::Result<&'static str> {
     let Some((status, is_head)) = read_head(stream)? else {
         return Ok("left without a request");
     };
-    let body = if status == "200 OK" {
-        "Hello, World"
-    } else {
-        status
-    };
-    let allow = if status.starts_with("405") {
-        "Allow: GET, HEAD\r\n"
-    } else {
-        ""
-    };
+    let body = if status == "200 OK" { "Hello, World" } else { status };
+    let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
     let mut answer = format!(
         "HTTP/1.1 {status}\r\n\
          Content-Type: text/plain; charset=utf-8\r\n\

@@ -27,9 +27,7 @@ use std::time::Duration;
 const LARGEST: usize = 65_507;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned());
+    let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     match words.next() {
         Some(word) if word == "client" => client(&address(words.next())),
         Some(word) if word == "limits" => limits(),
@@ -40,11 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A port alone is one on this machine; `0.0.0.0:9999` would let other machines in.
 fn address(word: Option<String>) -> String {
     let word = word.unwrap_or_else(|| "9999".to_owned());
-    if word.contains(':') {
-        word
-    } else {
-        format!("127.0.0.1:{word}")
-    }
+    if word.contains(':') { word } else { format!("127.0.0.1:{word}") }
 }
 
 fn server(address: &str) -> Result<(), Box<dyn Error>> {
@@ -70,10 +64,7 @@ fn client(address: &str) -> Result<(), Box<dyn Error>> {
         }
         // This says that the message is on its way, no more: it succeeds without any receiver.
         match socket.send_to(line.as_bytes(), address) {
-            Ok(n) => writeln!(
-                io::stdout(),
-                "sent {n} bytes; whether they arrive, nobody says"
-            )?,
+            Ok(n) => writeln!(io::stdout(), "sent {n} bytes; whether they arrive, nobody says")?,
             Err(error) => writeln!(io::stdout(), "not sent: {error}")?,
         }
     }
@@ -96,17 +87,10 @@ fn limits() -> Result<(), Box<dyn Error>> {
     sender.send_to(b"first message", to)?;
     sender.send_to(b"second", to)?;
     let n = receiver.recv(&mut buffer[..5])?;
-    writeln!(
-        io::stdout(),
-        "cut: room for 5 got {:?}",
-        String::from_utf8_lossy(&buffer[..n])
-    )?;
+    writeln!(io::stdout(), "cut: room for 5 got {:?}", String::from_utf8_lossy(&buffer[..n]))?;
     let n = receiver.recv(&mut buffer)?;
     let text = String::from_utf8_lossy(&buffer[..n]);
-    writeln!(
-        io::stdout(),
-        "cut: the next recv got {text:?}, and the rest of the first is gone"
-    )?;
+    writeln!(io::stdout(), "cut: the next recv got {text:?}, and the rest of the first is gone")?;
 
     // Even on one machine: the receiver's buffer is full after a few hundred, and nobody is told.
     let sent = 10_000;
@@ -118,10 +102,7 @@ fn limits() -> Result<(), Box<dyn Error>> {
     while receiver.recv(&mut buffer).is_ok() {
         arrived += 1;
     }
-    writeln!(
-        io::stdout(),
-        "loss: sent {sent}, all successfully; arrived {arrived}"
-    )?;
+    writeln!(io::stdout(), "loss: sent {sent}, all successfully; arrived {arrived}")?;
 
     // connect(2) on a datagram socket fixes the other address and sends nothing. It also lets the
     // kernel hand us what came back for an earlier message: here, that nobody listens there.

@@ -30,9 +30,7 @@ use std::time::Duration;
 const LIMIT: u64 = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned());
+    let mut words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     match words.next() {
         Some(word) if word == "client" => client(&address(words.next())),
         word => server(&address(word)),
@@ -42,11 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A port alone is one on this machine; `0.0.0.0:8888` would let other machines in.
 fn address(word: Option<String>) -> String {
     let word = word.unwrap_or_else(|| "8888".to_owned());
-    if word.contains(':') {
-        word
-    } else {
-        format!("127.0.0.1:{word}")
-    }
+    if word.contains(':') { word } else { format!("127.0.0.1:{word}") }
 }
 
 fn server(address: &str) -> Result<(), Box<dyn Error>> {

@@ -66,10 +66,7 @@ fn stdin_is_readable(seconds: i64) -> io::Result<bool> {
     // with its answer, so it is made anew for each call.
     let mut readable = vec![FdSetElement::default(); fd_set_num_elements(1, stdin + 1)];
     fd_set_insert(&mut readable, stdin);
-    let limit = Timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
-    };
+    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
     #[expect(unsafe_code, reason = "select(2) takes bare numbers for descriptors")]
     // SAFETY: the one descriptor in the set stays open as long as the process runs.
     let ready = unsafe { select(stdin + 1, Some(&mut readable), None, None, Some(&limit)) }?;

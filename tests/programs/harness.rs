@@ -12,11 +12,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
 /// No test waits longer than this for anything: it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +27,15 @@ pub(crate) fn built(name: &str) -> PathBuf {
     EXAMPLES.get_or_init(build).join(name)
 }
 
+/// All tests are one process, and some open a thousand connections: as many as it may have.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 fn build() -> PathBuf {
+    raise_descriptor_limit();
     let this = std::env::current_exe().unwrap(); // TARGET/PROFILE/deps/programs-…
     let out = this.ancestors().nth(2).unwrap();
     let profile = match out.file_name().and_then(OsStr::to_str).unwrap() {
@@ -84,21 +92,8 @@ impl Program {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
-        let out: [Box<dyn Read + Send>; 2] = [
-            Box::new(child.stdout.take().unwrap()),
-            Box::new(child.stderr.take().unwrap()),
-        ];
-        for out in out {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                let mut out = BufReader::new(out);
-                let mut line = Vec::new();
-                while out.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                    let _ = sender.send(String::from_utf8_lossy(&line).trim_end().to_owned());
-                    line.clear();
-                }
-            });
-        }
+        read_lines(child.stdout.take().unwrap(), sender.clone());
+        read_lines(child.stderr.take().unwrap(), sender);
         Self {
             stdin: child.stdin.take(),
             child,
@@ -106,6 +101,29 @@ impl Program {
             told: String::new(),
             address: None,
         }
+    }
+
+    /// A server whose output is closed once it has told its address.
+    pub(crate) fn spawn_unread(mut command: Command) -> (Self, SocketAddr) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(command); // it holds the pipe's other end
+        let mut line = String::new();
+        BufReader::new(reader).read_line(&mut line).unwrap();
+        let (sender, lines) = channel();
+        read_lines(child.stderr.take().unwrap(), sender);
+        let program = Self {
+            child,
+            stdin: None,
+            lines,
+            told: String::new(),
+            address: None,
+        };
+        (program, address_in(&line))
     }
 
     /// `NAME 0 WORDS…`, a server on a free port that has told where it listens.
@@ -117,14 +135,7 @@ impl Program {
     /// Waits for the first line, `listening on ADDRESS`.
     pub(crate) fn listening(mut self) -> Self {
         let line = self.line();
-        let address = line.split(" on ").nth(1).and_then(|rest| {
-            let word = rest.split_whitespace().next()?;
-            word.trim_start_matches("http://")
-                .trim_end_matches('/')
-                .parse()
-                .ok()
-        });
-        self.address = Some(address.unwrap_or_else(|| panic!("no address in {line:?}")));
+        self.address = Some(address_in(&line));
         self
     }
 
@@ -225,6 +236,28 @@ impl Program {
         assert!(self.is_running(), "it ended:\n{}", self.told);
         assert!(!self.told.contains("panicked"), "{}", self.told);
     }
+}
+
+/// The address in `listening on ADDRESS…`.
+fn address_in(line: &str) -> SocketAddr {
+    let address = line.split(" on ").nth(1).and_then(|rest| {
+        let word = rest.split_whitespace().next()?;
+        let word = word.trim_start_matches("http://");
+        word.trim_end_matches(['/', ',']).parse().ok()
+    });
+    address.unwrap_or_else(|| panic!("no address in {line:?}"))
+}
+
+/// Passes on each line, in a thread of its own, until the pipe closes.
+fn read_lines(out: impl Read + Send + 'static, lines: Sender<String>) {
+    thread::spawn(move || {
+        let mut out = BufReader::new(out);
+        let mut line = Vec::new();
+        while out.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+            line.clear();
+        }
+    });
 }
 
 /// A connection whose calls all have a time limit.
