@@ -1,10 +1,13 @@
-//! clap's complaints as one line.
+//! Complaints about words, as one line each: what is wrong, and what would be right.
 //!
-//! *Floor 5.* Knows the layout of clap's reports; does not know the options.
+//! *Floor 5.* Knows the layout of clap's reports, and what options are called elsewhere: people
+//! type what their last server understood.
 //!
 //! *Read next:* `startup.rs`.
 
 use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Exit, startup};
 
@@ -14,6 +17,12 @@ pub(super) fn exit(error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         return Exit::Asked(text);
     }
+    let told = guessed(error).unwrap_or_else(|| one_line(&text));
+    let told = startup::printable(Path::new(&told));
+    Exit::Usage(format!("{told} (httpoll --help lists the options)"))
+}
+
+fn one_line(text: &str) -> String {
     let told: Vec<_> = text
         .lines()
         .map(str::trim)
@@ -21,7 +30,251 @@ pub(super) fn exit(error: &clap::Error) -> Exit {
         .filter(|line| !line.is_empty())
         .collect();
     let told = told.join(" ").replace(" tip: ", "; ");
-    let told = told.strip_prefix("error: ").unwrap_or(&told);
-    let told = startup::printable(Path::new(told));
-    Exit::Usage(format!("{told} (httpoll --help lists the options)"))
+    told.strip_prefix("error: ").unwrap_or(&told).to_owned()
+}
+
+/// What stands here for an option of other servers.
+fn guessed(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let ContextValue::String(word) = error.get(ContextKind::InvalidArg)? else {
+        return None;
+    };
+    let known = match word.starts_with("--") {
+        true => word.to_ascii_lowercase().replace('_', "-"),
+        false => word.clone(), // -s and -S are two letters
+    };
+    let (_, advice) = GUESSES.iter().find(|(words, _)| {
+        words
+            .split(' ')
+            .any(|guess| guess == *word || guess == known)
+    })?;
+    Some(format!("there is no {word}: {advice}"))
+}
+
+/// Options of miniserve, serve, http-server, python -m http.server, darkhttpd, caddy, dufs and
+/// static-web-server, and what stands for them here.
+const GUESSES: &[(&str, &str)] = &[
+    (
+        "--bind --host --hostname --address --addr --ip --interface --interfaces --bind-address \
+         --listen-address --server -a -i",
+        "--listen ADDR says where, 0.0.0.0 for everybody who can reach this machine",
+    ),
+    (
+        "--lan --public --share --expose --all-interfaces --network --external",
+        "--listen 0.0.0.0 is for everybody who can reach this machine",
+    ),
+    (
+        "--tls --ssl --https --cert --certificate --key --tls-cert --tls-key --ssl-cert --ssl-key \
+         --certfile --keyfile -S -C -K",
+        "it has no TLS; a proxy in front has, as in: caddy reverse-proxy --to 127.0.0.1:8080",
+    ),
+    (
+        "--http2 --h2 --http3 --h3 --quic",
+        "it speaks HTTP/1.1 only; a proxy in front may speak more",
+    ),
+    (
+        "--auth --basic-auth --password --username --credentials --token --login",
+        "it asks for no passwords; a proxy in front can",
+    ),
+    (
+        "--proxy --reverse-proxy --upstream",
+        "it serves files and forwards nothing",
+    ),
+    (
+        "-v -vv --verbose --debug --log-level",
+        "--log plain prints a line per request, --trace the system calls; -V prints the version",
+    ),
+    (
+        "-q --quiet --silent --no-log --no-logging --no-request-logging --no-access-log",
+        "--log off prints no line per request",
+    ),
+    (
+        "--access-log --log-file --logfile --log-format --logging --logger --syslog",
+        "--log plain writes a line per request to standard output, and > FILE keeps them",
+    ),
+    (
+        "-d --dir --directory --root --docroot --document-root --path --folder --serve -r",
+        "the directory needs no option: httpoll DIR",
+    ),
+    (
+        "-f --file --single-file",
+        "one file needs no option: httpoll FILE",
+    ),
+    (
+        "-s --single --fallback --history --history-api-fallback --try-files --rewrite --rewrites",
+        "--spa answers navigations to missing paths with index.html",
+    ),
+    (
+        "-o --open --browser --open-browser --launch",
+        "it opens no browser; open the address that it prints",
+    ),
+    (
+        "--qr --qrcode --qr-code",
+        "it draws no QR code; the address that it prints is all there is",
+    ),
+    (
+        "-u --upload --uploads --upload-files --allow-upload --allow-delete --allow-all --put \
+         --mkdir --webdav --dav --write -A",
+        "files are read only: nothing is uploaded, changed or deleted",
+    ),
+    (
+        "-z --zip --tar --archive --enable-zip --enable-tar --enable-tar-gz --allow-archive",
+        "it makes no archives; make one and serve that: httpoll FILE",
+    ),
+    (
+        "-t --threads --thread -j --jobs --processes --process --cores --cpus -n",
+        "--workers N runs N loops; --backend threads is a thread per connection",
+    ),
+    (
+        "--edge --level --poll --select --blocking --epoll --kqueue --io-uring --uring --engine \
+         --event-loop --mode -m",
+        "--backend NAME takes edge, level, poll, select, threads or blocking",
+    ),
+    (
+        "-c --cache --cache-control --cache-time --expires --ttl --no-cache",
+        "--max-age SECONDS says how long browsers may keep files; without it they ask every time",
+    ),
+    (
+        "-g --gzip --gz --brotli --zstd --compress --compression -B",
+        "nothing is compressed while it is sent; file.br, file.zst or file.gz beside a file is used",
+    ),
+    (
+        "--no-index --no-list --no-dirlist --no-dir-listing --no-directory-listing \
+         --no-autoindex --disable-indexing --no-browse",
+        "--no-listing answers 404 for directories without an index file",
+    ),
+    (
+        "--list --listing --dirlist --browse --autoindex --directory-listing --dir-listing",
+        "directories without an index file are listed anyway",
+    ),
+    (
+        "--dotfiles --show-hidden --hidden-files --all-files --include-hidden -H",
+        "--hidden serves names that start with a dot",
+    ),
+    (
+        "--follow --follow-symlinks --follow-links --allow-symlink --no-symlinks --no-follow \
+         --no-follow-symlinks --disable-symlinks --symlink -L -P",
+        "--symlinks takes inside, follow or deny",
+    ),
+    (
+        "--config --conf --config-file --configuration --settings",
+        "it reads no configuration file; options are all there is",
+    ),
+    (
+        "--daemon --daemonize --background --detach --fork -D",
+        "it stays in the foreground; deploy/ has a systemd unit",
+    ),
+    (
+        "--route-prefix --path-prefix --url-prefix --base --base-dir --base-path --base-url --mount",
+        "--prefix /PATH serves the directory below a path",
+    ),
+    (
+        "--404 --page404 --page-404 --error-page --error-404 --not-found --custom-404",
+        "404.html in the directory is the page of a 404",
+    ),
+    (
+        "--unix --unix-socket --socket --sock --uds",
+        "--listen unix:PATH is a Unix socket",
+    ),
+    (
+        "--timeout --keepalive --keep-alive --keep-alive-timeout --read-timeout --connect-timeout \
+         --request-timeout -T",
+        "--idle-timeout, --header-timeout, --body-timeout and --write-timeout limit one wait each",
+    ),
+    (
+        "--max-clients --max-conn --max-conns --maxconn --connections --max-threads",
+        "--max-connections N is how many there may be at once",
+    ),
+    (
+        "--limit --rate --rate-limit --limit-rate --bandwidth --throttle",
+        "it limits no speed; --max-per-ip N limits connections of one address",
+    ),
+    (
+        "--enable-cors --allow-origin --cors-origin --cors-allow-origins",
+        "--cors lets pages of any origin read the answers",
+    ),
+    (
+        "--headers --add-header --extra-header",
+        "--header 'Name: value' adds a field to every answer",
+    ),
+    (
+        "--mime-type --mime-types --mimetype --mimetypes --content-type --type --types \
+         --default-mimetype",
+        "--mime EXT=TYPE is the media type of an extension",
+    ),
+    (
+        "--uid --gid --group --setuid --chroot",
+        "--user NAME:GROUP leaves root; it is confined to the directory anyway",
+    ),
+    (
+        "--metrics --stats --status --health --healthz --prometheus",
+        "--admin PORT answers /metrics and /healthz",
+    ),
+    (
+        "--server-name --virtual-host --vhost --domain --allowed-hosts --allowed-host",
+        "--allow-host NAME answers to that name only",
+    ),
+    (
+        "--watch --reload --live --live-reload --livereload --hot",
+        "an edit is seen by the next request; pages do not reload by themselves",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    use super::super::options::Options;
+
+    fn told(words: &[&str]) -> String {
+        let words = std::iter::once(&"httpoll").chain(words);
+        match super::super::parse(words.map(Into::into)) {
+            Err(Exit::Usage(line)) => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_others_call_it_leads_to_what_it_is_called_here() {
+        for (words, advice) in GUESSES {
+            for word in words.split(' ') {
+                let line = told(&[word]);
+                assert!(line.contains(advice), "{word}: {line}");
+            }
+        }
+        let line = told(&["--bind=0.0.0.0", "-p", "80"]);
+        assert!(
+            line.starts_with("there is no --bind: --listen ADDR"),
+            "{line}"
+        );
+        let line = told(&["--Log_File", "x"]);
+        assert!(
+            line.starts_with("there is no --Log_File: --log plain"),
+            "{line}"
+        );
+    }
+
+    /// An option named here exists, and is not itself called unknown.
+    #[test]
+    fn advice_names_options_that_exist() {
+        let options = Options::command();
+        let long: Vec<_> = options
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .collect();
+        for (words, advice) in GUESSES {
+            let named = advice
+                .split([' ', ',', ';', ':', '\''])
+                .filter_map(|w| w.strip_prefix("--"));
+            for name in named.filter(|name| *name != "to") {
+                assert!(long.contains(&name), "--{name} in {advice:?}");
+            }
+            for word in words.split(' ').filter_map(|word| word.strip_prefix("--")) {
+                assert!(!long.contains(&word), "--{word} is an option");
+            }
+        }
+    }
 }

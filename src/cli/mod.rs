@@ -26,7 +26,7 @@ mod values;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use httpoll::config::Config;
 use httpoll::confine::Sandbox;
 use httpoll::service::{
@@ -67,8 +67,11 @@ pub(crate) enum Exit {
 
 /// The whole way from words to a plan.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, Exit> {
-    let options = Options::try_parse_from(words).map_err(|error| advice::exit(&error))?;
-    options.plan()
+    let words: Vec<_> = words.into_iter().collect();
+    let command = options::command(words.iter().any(|word| word == "-h"));
+    let matches = command.try_get_matches_from(words);
+    let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
+    options.map_err(|error| advice::exit(&error))?.plan()
 }
 
 /// What makes the service of each loop. Opens the directory, once.
@@ -182,19 +185,18 @@ mod tests {
 
     #[test]
     fn options_of_files_reach_the_service() {
-        let words = "--hidden --symlinks deny --index a.html --spa --header X-A:b --cors \
+        let words = "--hidden --symlinks deny --index main.rs --spa=lib.rs --header X-A:b --cors \
                      --header-for *.js X-B:c --mime md=text/markdown --charset off --prefix /d/ \
                      --max-age 60 --immutable *.css --etag content --cache-memory 1M \
                      --cache-valid 1s --no-nosniff --no-listing --follow-root src";
         let files = plan(words).unwrap().files.unwrap();
         let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
-            name: name.into(),
-            value: value.into(),
-            glob: glob.map(String::from),
+            field: format!("{name}: {value}").parse().unwrap(),
+            glob: glob.map(|glob| glob.parse().unwrap()),
         };
         let expected = FilesConfig {
             root: "src".into(),
-            index: vec!["a.html".into()],
+            index: vec!["main.rs".into()],
             listing: false,
             hidden: true,
             symlinks: Symlinks::Deny,
@@ -202,8 +204,8 @@ mod tests {
             cache_valid: Some(Duration::from_secs(1)),
             cache_bytes: 1024 * 1024,
             max_age: Some(60),
-            immutable: vec!["*.css".into()],
-            spa: Some("index.html".into()),
+            immutable: vec!["*.css".parse().unwrap()],
+            spa: Some("lib.rs".into()),
             headers: vec![rule("X-A", "b", None), rule("X-B", "c", Some("*.js"))],
             cors: true,
             mime: vec![("md".into(), "text/markdown".into())],
@@ -302,6 +304,7 @@ mod tests {
         check("-w 2 -b threads", "needs a backend with a loop");
         check("-w 3 --max-connections 2", "or try --workers 2");
         check("-l 9000 -p 9000", "use one of them");
+        check("-l localhost:9000 -p 9000", "--listen ADDR:PORT");
         check("-l 9000 -l 127.0.0.1:1", "127.0.0.1:9000");
         check("-l 127.0.0.1:1 -p 2", "--listen ADDR:PORT");
         check("-b uring", "edge, level, poll, select, threads, blocking");
@@ -312,6 +315,8 @@ mod tests {
         check("src extra", "unexpected argument 'extra'");
         check("--max-age 2147483649", "2147483648");
         check("--max-age soon", "5m");
+        check("--max-age -1", "0 or more");
+        check("--immutable a***", "assets/**");
         check("--allow-host http://a/", "without scheme and port");
         check("--trusted-proxy 10.1.2.3/8", "bits behind its prefix");
     }

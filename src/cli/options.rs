@@ -8,20 +8,28 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{ArgAction, Args, Command, CommandFactory, Parser};
 use httpoll::config::{Backend, ListenAddr, LogMode};
 use httpoll::confine::Sandbox;
-use httpoll::service::{EtagMode, HostName, Symlinks};
+use httpoll::service::{EtagMode, Field, HostName, PathGlob, Symlinks};
 
 use super::listen::{self, Listen};
 use super::values::{self, Proxy, Workers};
 
 /// Serve a directory over HTTP/1.1, from raw sockets.
 #[derive(Parser, Debug)]
-#[command(name = "httpoll", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(
+    name = "httpoll",
+    version,
+    max_term_width = 100,
+    disable_help_flag = true
+)]
 pub(super) struct Options {
     /// Directory to serve, or one file [default: the current directory]
     pub(super) dir: Option<PathBuf>,
+    /// Print all options (-h: the usual ones)
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
     #[command(flatten)]
     pub(super) serving: Serving,
     #[command(flatten)]
@@ -38,14 +46,52 @@ pub(super) struct Options {
     pub(super) watching: Watching,
 }
 
+/// What `-h` shows: a screen of it.
+const USUAL: [&str; 15] = [
+    "dir",
+    "listen",
+    "port",
+    "backend",
+    "workers",
+    "hello",
+    "hidden",
+    "no_listing",
+    "spa",
+    "cors",
+    "max_age",
+    "immutable",
+    "log",
+    "trace",
+    "help",
+];
+
+/// The command line as clap sees it. In the brief help most options are left out; they are taken all
+/// the same.
+pub(super) fn command(brief: bool) -> Command {
+    // `--max-age -1` is a wrong number, and not an option that nobody has heard of.
+    let command = Options::command().mut_args(|arg| {
+        let takes_value = !arg.is_positional() && arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    });
+    match brief {
+        false => command.after_help(EXAMPLES),
+        true => command
+            .mut_args(|arg| {
+                let unusual = !USUAL.contains(&arg.get_id().as_str());
+                arg.hide(unusual)
+            })
+            .after_help("httpoll --help lists all options, the backends and examples."),
+    }
+}
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Serving")]
 pub(super) struct Serving {
-    /// ADDR:PORT, ADDR, PORT or unix:PATH; repeatable [default: 127.0.0.1, [::1]]
+    /// ADDR:PORT, ADDR, NAME, PORT or unix:PATH; repeatable [default: localhost]
     #[arg(short, long, value_name = "ADDR", value_parser = listen::listen)]
     pub(super) listen: Vec<Listen>,
     /// Port where --listen names none; 0 takes a free one [default: 8080]
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = values::port)]
     pub(super) port: Option<u16>,
     /// How connections are carried: see below
     #[arg(short, long, value_name = "NAME", default_value = "edge",
@@ -90,8 +136,8 @@ pub(super) struct FileOptions {
           default_missing_value = "index.html")]
     pub(super) spa: Option<String>,
     /// Add a field to every answer: 'Name: value'; repeatable
-    #[arg(long, value_name = "FIELD", value_parser = values::field)]
-    pub(super) header: Vec<(String, String)>,
+    #[arg(long, value_name = "FIELD", value_parser = str::parse::<Field>)]
+    pub(super) header: Vec<Field>,
     /// The same for files that match: '*.wasm' 'Name: value'
     #[arg(long, num_args = 2, value_names = ["GLOB", "FIELD"])]
     pub(super) header_for: Vec<String>,
@@ -105,7 +151,7 @@ pub(super) struct FileOptions {
     #[arg(long, value_name = "EXT=TYPE", value_parser = values::mime)]
     pub(super) mime: Vec<(String, String)>,
     /// Whether text types say charset=utf-8: on or off
-    #[arg(long, value_name = "SWITCH", default_value = "on", action = clap::ArgAction::Set,
+    #[arg(long, value_name = "SWITCH", default_value = "on", action = ArgAction::Set,
           value_parser = values::one_of(&SWITCH), hide_possible_values = true)]
     pub(super) charset: bool,
     /// Leave out X-Content-Type-Options: nosniff
@@ -123,8 +169,8 @@ pub(super) struct CacheOptions {
     #[arg(long, value_name = "SECONDS", value_parser = values::max_age)]
     pub(super) max_age: Option<u64>,
     /// Files that never change under their name: 'assets/*'; repeatable
-    #[arg(long, value_name = "GLOB")]
-    pub(super) immutable: Vec<String>,
+    #[arg(long, value_name = "GLOB", value_parser = str::parse::<PathGlob>)]
+    pub(super) immutable: Vec<PathGlob>,
     /// Entity tags: stat, or content (same on every replica)
     #[arg(long, value_name = "FROM", default_value = "stat",
           value_parser = values::one_of(&ETAGS), hide_possible_values = true)]
@@ -245,7 +291,8 @@ Backends:
   blocking  one connection at a time, closed after its answer: to see why
             the other five exist
 
-Seconds take decimals and units (0.2, 500ms, 5m, 1h), sizes K, M and G.
+Seconds take decimals and units: 0.2, 500ms, 5m, 1h, 7d.
+Sizes take K, M, G (or KiB, MiB, GiB: 1K is 1024) and KB, MB, GB (1KB is 1000).
 A request head holds at most 16 KiB and 100 fields, its target 8 KiB.
 
 Examples:

@@ -7,17 +7,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use httpoll::config::{Backend, Config, TrustedProxies};
+use httpoll::config::{Backend, Config, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
-use httpoll::service::{Decoration, FilesConfig, HeaderRule};
+use httpoll::service::{Decoration, Field, FilesConfig, HeaderRule};
 
+use super::listen::{self, Listen};
 use super::options::{CacheOptions, FileOptions, Options};
-use super::values::{self, Proxy, Workers};
-use super::{Exit, Plan, listen, startup};
+use super::values::{Proxy, Workers};
+use super::{Exit, Plan, startup};
 
 impl Options {
     pub(super) fn plan(self) -> Result<Plan, Exit> {
-        let mut config = self.config().map_err(Exit::Usage)?;
+        let mut config = self.config()?;
         let hello = self.serving.hello;
         let root = match self.dir {
             None if hello => None,
@@ -28,12 +29,14 @@ impl Options {
             Some(root) => is_single_file(root).map_err(Exit::Start)?,
             None => false,
         };
+        if let Some(root) = root.as_deref().filter(|_| !single_file) {
+            self.files.check(root).map_err(Exit::Start)?;
+        }
         let root = root.unwrap_or_default();
         let files = files_config(root, single_file, self.files, self.caching);
         let files = files.map_err(Exit::Usage)?;
         // Fields are for every answer, so also for those of hello and of the connection itself.
-        let decoration = Decoration::new(&files)
-            .map_err(|error| Exit::Start(format!("cannot add a field: {error}")))?;
+        let decoration = Decoration::new(&files);
         config.limits = Arc::new(Limits {
             refusal_fields: decoration.refusal_fields(),
             ..Limits::clone(&config.limits)
@@ -49,15 +52,15 @@ impl Options {
         })
     }
 
-    fn config(&self) -> Result<Config, String> {
+    fn config(&self) -> Result<Config, Exit> {
         let serving = &self.serving;
-        let workers = self.workers()?;
-        let (listen, port) = listen::addresses(&serving.listen, serving.port)?;
+        let workers = self.workers().map_err(Exit::Usage)?;
+        let places = listen::places(&serving.listen, serving.port)?;
         let default = Config::default();
         let connections = self.limits.max_connections;
         Ok(Config {
-            listen,
-            port,
+            listen: places.addresses,
+            port: places.port,
             backend: serving.backend,
             workers,
             reuse_port: serving.reuse_port,
@@ -67,7 +70,10 @@ impl Options {
             connections_max: connections.unwrap_or(default.connections_max),
             connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
             threads_max: connections.unwrap_or(default.threads_max),
-            proxy_protocol: listen::proxied(&serving.listen, self.trust.proxy_protocol),
+            proxy_protocol: match self.trust.proxy_protocol {
+                true => ProxyProtocol::Everywhere,
+                false => places.proxied,
+            },
             trusted_proxies: trusted_proxies(&self.trust.trusted_proxy),
             admin: self.watching.admin.clone(),
             admin_hosts: self.trust.allow_host.clone(),
@@ -108,6 +114,29 @@ impl Options {
             body_bytes_max: self.limits.max_body,
             ..Limits::default()
         }
+    }
+}
+
+impl FileOptions {
+    /// A file that was named and does not exist is a slip of the keyboard, and what would be served
+    /// instead is a listing, or 404.
+    fn check(&self, root: &Path) -> Result<(), String> {
+        let shown = startup::printable(root);
+        let is_there = |name: &str| root.join(name.trim_start_matches('/')).is_file();
+        if let Some(page) = self.spa.as_deref().filter(|page| !is_there(page)) {
+            let why = "the page that --spa answers with";
+            return Err(format!(
+                "no file {page} in {shown}, {why}: create it, or name another"
+            ));
+        }
+        if self.index.is_empty() || self.index.iter().any(|name| is_there(name)) {
+            return Ok(());
+        }
+        let names = self.index.join(" or ");
+        let why = "which --index says stands for it";
+        Err(format!(
+            "no file {names} in {shown}, {why}: create it, or name another"
+        ))
     }
 }
 
@@ -156,19 +185,31 @@ fn trusted_proxies(named: &[Proxy]) -> TrustedProxies {
     trusted
 }
 
-fn header_rules(
-    everywhere: Vec<(String, String)>,
-    somewhere: &[String],
-) -> Result<Vec<HeaderRule>, String> {
-    let rule = |(name, value), glob| HeaderRule { name, value, glob };
-    let for_all = everywhere.into_iter().map(|field| Ok(rule(field, None)));
+fn header_rules(everywhere: Vec<Field>, somewhere: &[String]) -> Result<Vec<HeaderRule>, String> {
+    let for_all = everywhere
+        .into_iter()
+        .map(|field| Ok(HeaderRule { field, glob: None }));
     let for_some = somewhere.chunks_exact(2).map(|pair| {
         let (glob, line) = (&pair[0], &pair[1]);
-        let field = values::field(line)
-            .map_err(|advice| format!("--header-for {glob} '{line}': {advice}"))?;
-        Ok(rule(field, Some(glob.clone())))
+        let wrong = |advice| format!("--header-for '{glob}' '{line}': {advice}");
+        let rule = HeaderRule {
+            field: line.parse().map_err(wrong)?,
+            glob: Some(glob.parse().map_err(wrong)?),
+        };
+        Ok(rule)
     });
     for_all.chain(for_some).collect()
+}
+
+/// What to do about a DIR that does not exist. Other servers take a port or an address there.
+fn instead_of(name: &str) -> String {
+    match listen::listen(name) {
+        Ok(Listen::Port(port)) => format!("a port is: httpoll -p {port}"),
+        Ok(Listen::Tcp(_) | Listen::Ip(_) | Listen::Name(_, Some(_))) => {
+            format!("an address is: httpoll -l {name}")
+        }
+        _ => "create it, or name another: httpoll DIR".into(),
+    }
 }
 
 /// Whether DIR is one file. What is neither a file nor a directory is refused here, before
@@ -177,7 +218,7 @@ fn is_single_file(root: &Path) -> Result<bool, String> {
     let name = startup::printable(root);
     let metadata = std::fs::metadata(root).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            format!("no such directory: {name} (create it, or name another: httpoll DIR)")
+            format!("no such directory: {name} ({})", instead_of(&name))
         }
         std::io::ErrorKind::PermissionDenied => {
             format!("may not look at {name} (see ls -ld for who may)")

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use httpoll::http::Network;
-use httpoll::http::response::is_framing_field;
 use httpoll::service::HostName;
 
 /// Why a word is not a value: the second half of a sentence.
@@ -52,6 +51,7 @@ pub(crate) fn duration_or_zero(word: &str) -> Result<Duration, Advice> {
         "ms" => 0.001,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(DURATION_ADVICE.into()),
     };
     let number = decimal(number).ok_or(DURATION_ADVICE)?;
@@ -70,6 +70,9 @@ pub(crate) fn max_age(word: &str) -> Result<u64, Advice> {
         Some(_) => return Err(format!("give at most {MAX} seconds")),
         None => {}
     }
+    if word.starts_with('-') {
+        return Err("give 0 or more; without this option browsers ask every time".into());
+    }
     let duration = duration_or_zero(word)?;
     match duration.subsec_nanos() {
         0 => Ok(duration.as_secs()),
@@ -77,20 +80,31 @@ pub(crate) fn max_age(word: &str) -> Result<u64, Advice> {
     }
 }
 
-/// Bytes, with K, M or G for powers of 1,024.
+/// Bytes, or a whole number with a unit: K and KiB are 1,024 (IEC 80000-13), KB is 1,000.
 pub(crate) fn size(word: &str) -> Result<u64, Advice> {
     let (number, unit) = split_unit(word);
-    let shift = match unit {
-        "" | "B" => 0,
-        "K" | "k" | "KiB" => 10,
-        "M" | "m" | "MiB" => 20,
-        "G" | "g" | "GiB" => 30,
+    let each: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
         _ => return Err(SIZE_ADVICE.into()),
     };
     let number: u64 = plain_number(number).ok_or(SIZE_ADVICE)?;
     number
-        .checked_mul(1 << shift)
+        .checked_mul(each)
         .ok_or_else(|| "is more than 64 bits can say".into())
+}
+
+/// A port. `u16::from_str` would take `+80` too.
+pub(crate) fn port(word: &str) -> Result<u16, Advice> {
+    plain_number(word).ok_or_else(|| match word.contains([':', '.']) {
+        true => format!("give a number here, and the address to --listen: --listen {word}"),
+        false => "give a number from 0 to 65535; 0 takes a free port".into(),
+    })
 }
 
 /// A number of workers, or `auto`.
@@ -133,24 +147,6 @@ pub(crate) fn proxy(word: &str) -> Result<Proxy, Advice> {
 pub(crate) fn host(word: &str) -> Result<HostName, Advice> {
     let advice = "give a name as in the URL, without scheme and port: files.example, 192.0.2.7";
     HostName::new(word).ok_or_else(|| advice.into())
-}
-
-/// `Name: value`, as a response field (RFC 9110 §5.1, §5.5).
-pub(crate) fn field(line: &str) -> Result<(String, String), Advice> {
-    let (name, value) = line
-        .split_once(':')
-        .ok_or("give a field as 'Name: value'")?;
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
-        return Err("a field's name is letters, digits and -, right before the colon".into());
-    }
-    if is_framing_field(name) {
-        return Err(format!("{name} is written by the server itself"));
-    }
-    let value = value.trim_matches([' ', '\t']);
-    if value.bytes().any(|byte| byte.is_ascii_control()) {
-        return Err("a field's value holds no control characters".into());
-    }
-    Ok((name.into(), value.into()))
 }
 
 /// `ext=type/subtype`.
@@ -219,8 +215,9 @@ fn decimal(word: &str) -> Option<f64> {
     if plain { word.parse().ok() } else { None }
 }
 
-const DURATION_ADVICE: &str = "give seconds, or a number with ms, s, m or h: 0.2, 500ms, 5m";
-const SIZE_ADVICE: &str = "give bytes, or a whole number with K, M or G (1K is 1024): 64M";
+const DURATION_ADVICE: &str = "give seconds, or a number with ms, s, m, h or d: 0.2, 500ms, 5m, 1d";
+const SIZE_ADVICE: &str =
+    "give bytes, or a whole number with K, M, G (1K = 1KiB = 1024) or KB, MB, GB (1KB = 1000): 64M";
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +240,9 @@ mod tests {
         check("1.5m", Some(90_000));
         check("2h", Some(7_200_000));
         check("8760h", Some(31_536_000_000));
+        check("1d", Some(86_400_000));
+        check("0.5d", Some(43_200_000));
+        check("365d", Some(31_536_000_000));
         let refused = [
             "",
             "0",
@@ -257,7 +257,9 @@ mod tests {
             "s",
             ".",
             "1.2.3",
-            "1d",
+            "1D",
+            "1w",
+            "366d",
             "8761h",
             "99999999999999999999999999",
             "0.0000000000001",
@@ -278,6 +280,7 @@ mod tests {
         check("600", Some(600));
         check("5m", Some(300));
         check("1h", Some(3600));
+        check("30d", Some(2_592_000));
         check("2147483648", Some(1 << 31));
         for word in ["2147483649", "0.5", "500ms", "-1", "soon", ""] {
             check(word, None);
@@ -285,19 +288,26 @@ mod tests {
     }
 
     #[test]
-    fn sizes_take_binary_units() {
+    fn sizes_take_binary_and_decimal_units() {
         let check = |word: &str, bytes: Option<u64>| assert_eq!(size(word).ok(), bytes, "{word}");
         check("0", Some(0));
         check("4096", Some(4096));
         check("64K", Some(65_536));
         check("64MiB", Some(67_108_864));
         check("2g", Some(2_147_483_648));
+        check("64MB", Some(64_000_000));
+        check("1kB", Some(1_000));
+        check("1KiB", Some(1_024));
+        check("3GB", Some(3_000_000_000));
+        check("3gib", Some(3_221_225_472));
+        check("7B", Some(7));
         for word in [
             "",
             "K",
             "1.5M",
             "-1",
-            "1KB",
+            "1KBit",
+            "1iB",
             "1T",
             "18446744073709551616",
             "17179869184G",
@@ -307,39 +317,24 @@ mod tests {
     }
 
     #[test]
+    fn ports_are_digits() {
+        let check = |word: &str, expected: Option<u16>| {
+            assert_eq!(port(word).ok(), expected, "{word}");
+        };
+        check("0", Some(0));
+        check("65535", Some(65535));
+        for word in ["", "+80", "-1", "65536", "abc", "8O", "80 ", "::1:80"] {
+            check(word, None);
+        }
+        assert!(port("::1").is_err_and(|advice| advice.contains("--listen ::1")));
+    }
+
+    #[test]
     fn workers_are_some_or_auto() {
         assert_eq!(workers("auto"), Ok(Workers::Auto));
         assert_eq!(workers("4"), Ok(Workers::Count(4)));
         for word in ["0", "257", "-1", "", "four"] {
             assert!(workers(word).is_err(), "{word}");
-        }
-    }
-
-    #[test]
-    fn fields_cannot_split_a_response_or_frame_it() {
-        let check = |line: &str, expected: Option<(&str, &str)>| {
-            let got = field(line).ok();
-            let got = got.as_ref().map(|(name, value)| (&name[..], &value[..]));
-            assert_eq!(got, expected, "{line:?}");
-        };
-        check("X-A: b", Some(("X-A", "b")));
-        check("X-A:b:c", Some(("X-A", "b:c")));
-        check("X-Empty:", Some(("X-Empty", "")));
-        check("X-Name: caf\u{e9}", Some(("X-Name", "caf\u{e9}")));
-        // RFC 9112 §5.1: no white space before the colon; RFC 9110 §5.5: no CR, LF, NUL.
-        for line in [
-            "X-A",
-            ": b",
-            "X A: b",
-            "X-A : b",
-            "X-A: b\r\nX: y",
-            "X: a\0b",
-            "X: \x7f",
-        ] {
-            check(line, None);
-        }
-        for line in ["Content-Length: 1", "connection: close", "Date: now"] {
-            check(line, None);
         }
     }
 

@@ -6,7 +6,6 @@
 //!
 //! *Read next:* `policy.rs`, where they are written.
 
-use std::io;
 use std::sync::Arc;
 
 use super::options::FilesConfig;
@@ -22,22 +21,18 @@ use crate::http::{HeaderBlock, Response, Status};
 /// use httpoll::service::{Decoration, FilesConfig};
 ///
 /// let config = FilesConfig { cors: true, ..FilesConfig::default() };
-/// let decoration = Decoration::new(&config)?;
+/// let decoration = Decoration::new(&config);
 /// let response = decoration.apply(Response::plain(Status::NOT_FOUND));
 /// let fields = String::from_utf8_lossy(response.fields.as_bytes()).into_owned();
 /// assert!(fields.contains("Access-Control-Allow-Origin: *\r\n"));
-/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Decoration(Arc<Common>);
 
 impl Decoration {
-    /// Checks and compiles what a description says of every answer.
-    ///
-    /// # Errors
-    /// `InvalidInput` with one line of advice for a field.
-    pub fn new(config: &FilesConfig) -> io::Result<Self> {
-        Ok(Self(Arc::new(Common::new(config)?)))
+    /// What a description says of every answer.
+    pub fn new(config: &FilesConfig) -> Self {
+        Self(Arc::new(Common::new(config)))
     }
 
     /// Whether nobody has asked for anything: the smallest answers then stay as small as they are.
@@ -73,9 +68,8 @@ mod tests {
         assert!(usual.is_usual());
         assert_eq!(usual.refusal_fields(), Limits::default().refusal_fields);
         let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
-            name: name.into(),
-            value: value.into(),
-            glob: glob.map(Into::into),
+            field: format!("{name}: {value}").parse().unwrap(),
+            glob: glob.map(|glob| glob.parse().unwrap()),
         };
         let config = FilesConfig {
             headers: vec![
@@ -88,7 +82,7 @@ mod tests {
             nosniff: false,
             ..FilesConfig::default()
         };
-        let decoration = Decoration::new(&config).unwrap();
+        let decoration = Decoration::new(&config);
         assert!(!decoration.is_usual());
         assert_eq!(
             String::from_utf8_lossy(&decoration.refusal_fields()),

@@ -1,12 +1,20 @@
 //! What the file service is asked to do: every choice a user can make, with its default.
 //!
-//! *Floor 3.* Plain data; nothing is opened or checked here. `Files::open` validates it
-//! once, before the first request, and compiles patterns and fixed fields.
+//! *Floor 3.* Plain data; nothing is opened here. What has a syntax, a field or a pattern, is parsed
+//! where it enters ([`FromStr`]), and is well formed from then on; `Files::open` validates the rest,
+//! before the first request.
+//!
+//! *References:* RFC 9110 §5.1, §5.5 (what a field may hold).
 //!
 //! *Read next:* `policy.rs`, what becomes of it.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use glob::{MatchOptions, Pattern};
+
+use crate::http::response::is_framing_field;
 
 /// How symbolic links beneath the root are treated, by the kernel, at the moment of opening.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,15 +41,101 @@ pub enum EtagMode {
     Content,
 }
 
+/// One field: `Name: value`. Its value cannot end its line, and its name is none of those that
+/// the server decides on: framing and validators.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    name: String,
+    value: String,
+}
+
+impl Field {
+    /// Its name, as it was written.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value, without white space around it.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl FromStr for Field {
+    /// One sentence of advice.
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        const OURS: [&str; 4] = ["etag", "last-modified", "content-range", "accept-ranges"];
+        let (name, value) = line
+            .split_once(':')
+            .ok_or("give a field as 'Name: value'")?;
+        if name.is_empty() || !name.bytes().all(is_token_byte) {
+            return Err("a field's name is letters, digits and -, right before the colon".into());
+        }
+        if is_framing_field(name) || OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            return Err(format!("{name} is written by the server itself"));
+        }
+        let value = value.trim_matches([' ', '\t']);
+        // RFC 9110 §5.5: no CR, LF or NUL, or it would begin another line.
+        if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+            return Err("a field's value holds no control characters".into());
+        }
+        Ok(Self {
+            name: name.into(),
+            value: value.into(),
+        })
+    }
+}
+
+/// tchar of RFC 9110 §5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// A field added to answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeaderRule {
-    /// The field's name. Framing fields and validators are refused.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    /// Which paths it is for: see [`FilesConfig::immutable`] for the language. `None`: all.
-    pub glob: Option<String>,
+    /// The field.
+    pub field: Field,
+    /// Which paths it is for; `None`: all.
+    pub glob: Option<PathGlob>,
+}
+
+/// A pattern for paths, with `*`, `?`, `[a-z]` and `**`. One without a slash is matched against the
+/// last segment, one with a slash against the whole path below the root, without its leading slash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PathGlob {
+    pattern: Pattern,
+    whole: bool,
+}
+
+impl PathGlob {
+    /// Whether `path`, without its leading slash, is one of those that are meant.
+    pub fn matches(&self, path: &str) -> bool {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let subject = if self.whole { path } else { last };
+        let options = MatchOptions {
+            require_literal_separator: true,
+            ..MatchOptions::new()
+        };
+        self.pattern.matches_with(subject, options)
+    }
+}
+
+impl FromStr for PathGlob {
+    /// One sentence of advice.
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("give a pattern: '*.js', 'assets/**'".into());
+        }
+        let whole = text.contains('/');
+        let pattern = Pattern::new(text.strip_prefix('/').unwrap_or(text))
+            .map_err(|error| format!("not a pattern ({error}): give one as '*.js', 'assets/**'"))?;
+        Ok(Self { pattern, whole })
+    }
 }
 
 /// A file service, described.
@@ -72,10 +166,8 @@ pub struct FilesConfig {
     pub cache_descriptors: usize,
     /// `Cache-Control: max-age=SECS`. `None`: `no-cache`, so that every use is revalidated.
     pub max_age: Option<u64>,
-    /// Files that never change under their name (`max-age=31536000, immutable`): globs with `*`,
-    /// `?`, `[a-z]` and `**`. One without a slash is matched against the last segment, one with
-    /// a slash against the whole path below the root, without its leading slash.
-    pub immutable: Vec<String>,
+    /// Files that never change under their name (`max-age=31536000, immutable`).
+    pub immutable: Vec<PathGlob>,
     /// The file, relative to the root, that answers navigations to paths that do not exist.
     pub spa: Option<String>,
     /// The file, relative to the root, that is the page of a 404 if it exists.
@@ -125,6 +217,63 @@ impl Default for FilesConfig {
             prefix: String::new(),
             nosniff: true,
             etag: EtagMode::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_cannot_split_a_response_or_frame_it() {
+        let check = |line: &str, expected: Option<(&str, &str)>| {
+            let got = line.parse::<Field>().ok();
+            let got = got.as_ref().map(|field| (field.name(), field.value()));
+            assert_eq!(got, expected, "{line:?}");
+        };
+        check("X-A: b", Some(("X-A", "b")));
+        check("X-A:b:c", Some(("X-A", "b:c")));
+        check("X-Empty:", Some(("X-Empty", "")));
+        check("X-Name: caf\u{e9}", Some(("X-Name", "caf\u{e9}")));
+        // RFC 9112 §5.1: no white space before the colon; RFC 9110 §5.5: no CR, LF, NUL.
+        for line in [
+            "X-A",
+            ": b",
+            "X A: b",
+            "X-A : b",
+            "X-A: b\r\nX: y",
+            "X: a\0b",
+            "X: \x7f",
+        ] {
+            check(line, None);
+        }
+        for line in [
+            "Content-Length: 1",
+            "connection: close",
+            "Date: now",
+            "ETag: 1",
+            "Last-Modified: 1",
+        ] {
+            check(line, None);
+        }
+    }
+
+    #[test]
+    fn patterns_are_of_names_or_of_whole_paths() {
+        let check = |glob: &str, path: &str, expected: bool| {
+            let glob: PathGlob = glob.parse().unwrap();
+            assert_eq!(glob.matches(path), expected, "{glob:?} {path}");
+        };
+        check("*.js", "a/b.js", true);
+        check("*.js", "a.js/b", false);
+        check("a/*", "a/b", true);
+        check("/a/*", "a/b", true);
+        check("a/*", "a/b/c", false);
+        check("a/**", "a/b/c", true);
+        check("[ab]?", "x/bz", true);
+        for wrong in ["", "a***", "[", "a/**b"] {
+            assert!(wrong.parse::<PathGlob>().is_err(), "{wrong:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What was asked for, compiled: patterns parsed, fixed fields encoded, wishes refused early.
+//! What was asked for, compiled: fixed fields encoded, wishes refused early.
 //!
 //! *Floor 3.* Knows paths, globs and fields; opens nothing. Shared by all loops and their jobs.
 //!
-//! *References:* RFC 9110 §5.1, §5.5 (what a field may hold); RFC 8246 (immutable); RFC 8615
+//! *References:* RFC 8246 (immutable); RFC 8615
 //! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
 //!
 //! *Read next:* `variant.rs`, where the fields of one file are put together.
@@ -10,11 +10,8 @@
 use std::io;
 use std::time::Duration;
 
-use glob::{MatchOptions, Pattern};
-
 use super::mime;
-use super::options::{EtagMode, FilesConfig, HeaderRule};
-use crate::http::response::is_framing_field;
+use super::options::{EtagMode, FilesConfig, HeaderRule, PathGlob};
 use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 
 /// A [`FilesConfig`], ready for use.
@@ -35,7 +32,7 @@ pub(super) struct Policy {
     common: Common,
     charset: bool,
     cache_control: String,
-    immutable: Vec<Glob>,
+    immutable: Vec<PathGlob>,
     mime: Vec<(String, String)>,
 }
 
@@ -71,14 +68,10 @@ impl Policy {
             prefix: config.prefix.clone(),
             single,
             cors: config.cors,
-            common: Common::new(config)?,
+            common: Common::new(config),
             charset: config.charset,
             cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
-            immutable: config
-                .immutable
-                .iter()
-                .map(|glob| Glob::new(glob))
-                .collect::<Result<_, _>>()?,
+            immutable: config.immutable.clone(),
             mime: config.mime.clone(),
         })
     }
@@ -131,7 +124,7 @@ impl Policy {
             .rules_for(Some(&text))
             .find(|rule| rule.is("content-type"))
         {
-            Some(rule) => rule.value.clone(),
+            Some(rule) => rule.field.value().to_owned(),
             None => mime::content_type(path, &self.mime, self.charset),
         }
     }
@@ -171,7 +164,7 @@ pub(super) struct Common {
     nosniff: bool,
     cors: bool,
     cross_origin_isolated: bool,
-    rules: Vec<Rule>,
+    rules: Vec<HeaderRule>,
 }
 
 impl Default for Common {
@@ -186,17 +179,13 @@ impl Default for Common {
 }
 
 impl Common {
-    pub(super) fn new(config: &FilesConfig) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(config: &FilesConfig) -> Self {
+        Self {
             nosniff: config.nosniff,
             cors: config.cors,
             cross_origin_isolated: config.cross_origin_isolated,
-            rules: config
-                .headers
-                .iter()
-                .map(Rule::new)
-                .collect::<Result<_, _>>()?,
-        })
+            rules: config.headers.clone(),
+        }
     }
 
     /// Whether no field was asked for, nor `nosniff` refused.
@@ -242,13 +231,14 @@ impl Common {
         }
         self.put(&mut fields);
         let brief = response.status == Status::NOT_MODIFIED;
-        let wanted = |rule: &Rule| !(rule.is_content_type() || brief && rule.is_about_content());
+        let wanted =
+            |rule: &HeaderRule| !(rule.is_content_type() || brief && rule.is_about_content());
         response.fields = HeaderBlock::Owned(fields.finish(wanted));
         response
     }
 
-    fn rules_for<'p>(&'p self, path: Option<&str>) -> impl Iterator<Item = &'p Rule> {
-        let is_for = move |glob: &Glob| path.is_some_and(|path| glob.matches(path));
+    fn rules_for<'p>(&'p self, path: Option<&str>) -> impl Iterator<Item = &'p HeaderRule> {
+        let is_for = move |glob: &PathGlob| path.is_some_and(|path| glob.matches(path));
         self.rules
             .iter()
             .filter(move |rule| rule.glob.as_ref().is_none_or(is_for))
@@ -258,7 +248,7 @@ impl Common {
 /// Fields in the making: ours, unless a user's rule of the same name stands instead.
 pub(super) struct Fields<'p> {
     pub(super) bytes: Vec<u8>,
-    rules: Vec<&'p Rule>,
+    rules: Vec<&'p HeaderRule>,
 }
 
 impl Fields<'_> {
@@ -274,9 +264,9 @@ impl Fields<'_> {
     }
 
     /// Ends with the user's rules, those that `wanted` lets pass.
-    pub(super) fn finish(mut self, wanted: impl Fn(&Rule) -> bool) -> Vec<u8> {
+    pub(super) fn finish(mut self, wanted: impl Fn(&HeaderRule) -> bool) -> Vec<u8> {
         for rule in self.rules.iter().filter(|rule| wanted(rule)) {
-            put_line(&mut self.bytes, &rule.name, &rule.value);
+            put_line(&mut self.bytes, rule.field.name(), rule.field.value());
         }
         self.bytes
     }
@@ -284,8 +274,9 @@ impl Fields<'_> {
     /// Whether a rule stands instead of a line of an answer made elsewhere. Only the type stays
     /// what it was: a rule means the files it matches, not the page of an error.
     fn replace(&self, line: &[u8]) -> bool {
-        let ruled =
-            |rule: &&Rule| !rule.is_content_type() && !rule.adds_up() && names(line, &rule.name);
+        let ruled = |rule: &&HeaderRule| {
+            !rule.is_content_type() && !rule.adds_up() && names(line, rule.field.name())
+        };
         self.rules.iter().any(ruled)
     }
 }
@@ -316,39 +307,9 @@ fn put_line(bytes: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// A user's field.
-#[derive(Debug)]
-pub(super) struct Rule {
-    name: String,
-    value: String,
-    glob: Option<Glob>,
-}
-
-impl Rule {
-    fn new(rule: &HeaderRule) -> io::Result<Self> {
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if rule.name.is_empty() || !rule.name.bytes().all(is_token) {
-            return Err(invalid(format!("{:?} is not a field name", rule.name)));
-        }
-        check_value(&rule.name, &rule.value)?;
-        let ours = ["etag", "last-modified", "content-range", "accept-ranges"];
-        if is_framing_field(&rule.name)
-            || ours.iter().any(|name| rule.name.eq_ignore_ascii_case(name))
-        {
-            return Err(invalid(format!(
-                "the server itself decides on {}",
-                rule.name
-            )));
-        }
-        Ok(Self {
-            name: rule.name.clone(),
-            value: rule.value.trim().to_owned(),
-            glob: rule.glob.as_deref().map(Glob::new).transpose()?,
-        })
-    }
-
+impl HeaderRule {
     fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        self.field.name().eq_ignore_ascii_case(name)
     }
 
     /// Vary, Set-Cookie and Link add up; any other field of a user stands instead of ours.
@@ -362,38 +323,12 @@ impl Rule {
 
     /// Whether it describes the representation, which a 304 does not repeat (RFC 9110 §15.4.5).
     pub(super) fn is_about_content(&self) -> bool {
-        let name = self.name.to_ascii_lowercase();
+        let name = self.field.name().to_ascii_lowercase();
         name.starts_with("content-") && !name.starts_with("content-security-policy")
     }
 
     pub(super) fn is_content_type(&self) -> bool {
         self.is("content-type")
-    }
-}
-
-/// A pattern for paths; see [`FilesConfig::immutable`].
-#[derive(Debug)]
-struct Glob {
-    pattern: Pattern,
-    whole: bool,
-}
-
-impl Glob {
-    fn new(text: &str) -> io::Result<Self> {
-        let whole = text.contains('/');
-        let pattern = Pattern::new(text.strip_prefix('/').unwrap_or(text))
-            .map_err(|error| invalid(format!("{text:?} is not a pattern: {error}")))?;
-        Ok(Self { pattern, whole })
-    }
-
-    fn matches(&self, path: &str) -> bool {
-        let last = path.rsplit('/').next().unwrap_or_default();
-        let subject = if self.whole { path } else { last };
-        let options = MatchOptions {
-            require_literal_separator: true,
-            ..MatchOptions::new()
-        };
-        self.pattern.matches_with(subject, options)
     }
 }
 

@@ -18,8 +18,9 @@ use std::time::SystemTime;
 use super::load::{Content, Loaded};
 use super::meta::format_etag;
 use super::mime;
+use super::options::HeaderRule;
 use super::pages;
-use super::policy::{Policy, Rule, lines, names};
+use super::policy::{Policy, lines, names};
 use crate::http::head::Known;
 use crate::http::negotiate::Coding;
 use crate::http::range::{self, Ranges};
@@ -305,7 +306,7 @@ fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
     fields.put("Cache-Control", policy.cache_control(about.path));
     put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
-    fields.finish(|rule: &Rule| !rule.is_about_content())
+    fields.finish(|rule: &HeaderRule| !rule.is_about_content())
 }
 
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type

@@ -106,7 +106,7 @@ fn hello_allocates_nothing() {
         cors: true,
         ..FilesConfig::default()
     };
-    let decorated = Hello::new(Decoration::new(&config).unwrap());
+    let decorated = Hello::new(Decoration::new(&config));
     let (plain, decorated) = (
         Router::new().get("/", hello),
         Router::new().get("/", decorated),

@@ -7,7 +7,14 @@ use expect_test::{Expect, expect, expect_file};
 
 /// Runs a command line that must end by itself: exit code, standard output, standard error.
 fn run(words: &[&str]) -> (i32, String, String) {
+    run_at(None, words)
+}
+
+/// The same on a terminal of so many columns, or on none.
+fn run_at(columns: Option<u16>, words: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+    command.env_remove("COLUMNS");
+    command.envs(columns.map(|columns| ("COLUMNS", columns.to_string())));
     let output = command
         .args(words)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -33,7 +40,33 @@ fn help_is_a_page_worth_reading() {
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.lines().all(|line| line.len() <= 100), "fits a terminal");
     expect_file!["help.txt"].assert_eq(&out);
-    assert_eq!(run(&["-h"]).1, out, "there is one help, not two");
+}
+
+#[test]
+fn help_is_as_wide_as_its_terminal() {
+    for columns in [40, 60, 80] {
+        let (_, out, _) = run_at(Some(columns), &["--help"]);
+        let longest = out.lines().map(str::len).max().unwrap();
+        assert!(longest <= usize::from(columns), "{longest} of {columns}");
+    }
+}
+
+#[test]
+fn the_brief_help_is_a_screen_of_the_full_one() {
+    let (code, brief, err) = run(&["-h"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let full = run(&["--help"]).1;
+    assert!(brief.lines().count() <= 40, "{brief}");
+    for option in ["--listen", "--port", "--spa", "--log", "--help"] {
+        assert!(brief.contains(option), "{option}: {brief}");
+    }
+    // What it leaves out is taken all the same.
+    assert!(
+        full.contains("--grace") && !brief.contains("--grace"),
+        "{brief}"
+    );
+    let (_, _, err) = run(&["-h", "--grace", "soon"]);
+    assert_eq!(err, "");
 }
 
 #[test]
@@ -55,7 +88,7 @@ fn wrong_options_are_one_line_of_advice() {
         &["--idle-timeout", "soon"],
         2,
         &expect![[r#"
-            httpoll: invalid value 'soon' for '--idle-timeout <SECONDS>': give seconds, or a number with ms, s, m or h: 0.2, 500ms, 5m (httpoll --help lists the options)
+            httpoll: invalid value 'soon' for '--idle-timeout <SECONDS>': give seconds, or a number with ms, s, m, h or d: 0.2, 500ms, 5m, 1d (httpoll --help lists the options)
         "#]],
     );
     refused(
@@ -88,8 +121,74 @@ fn wrong_options_are_one_line_of_advice() {
     );
 }
 
+/// What people type first is often what another server is told.
+#[test]
+fn guesses_are_answered_with_what_would_work() {
+    let check = |words: &[&str], advice: &[&str]| {
+        let (code, out, err) = run(words);
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        for advice in advice {
+            assert!(err.contains(advice), "{words:?}: {err}");
+        }
+    };
+    check(&["-p", "abc"], &["'abc'", "from 0 to 65535"]);
+    check(&["-p", "+80"], &["'+80'", "from 0 to 65535"]);
+    check(&["-p", "-1"], &["'-1'", "from 0 to 65535"]);
+    check(&["-p", "::1:80"], &["--listen"]);
+    check(&["-l", "::1:9014"], &["[::1]:9014"]);
+    check(&["-l", "http://localhost:1/"], &["without http://"]);
+    check(&["--max-age", "-1"], &["'-1'", "0 or more"]);
+    check(&["--idle-timeout", "-1"], &["'-1'", "give seconds"]);
+    check(&["--max-body", "1TB"], &["1K = 1KiB = 1024", "1KB = 1000"]);
+    check(&["--immutable", "a***"], &["'a***'", "'*.js'"]);
+    check(&["--immutable", ""], &["'*.js'"]);
+    check(
+        &["--header-for", "[", "X-A: b"],
+        &["--header-for '['", "'*.js'"],
+    );
+    check(&["--header", "ETag: a"], &["written by the server itself"]);
+    for word in ["--bind", "--host", "--address", "-a"] {
+        check(&[word, "0.0.0.0"], &[word, "--listen ADDR"]);
+    }
+    for word in ["--tls", "--cert=a.pem", "--https"] {
+        check(&[word], &["it has no TLS", "proxy"]);
+    }
+    check(
+        &["-v"],
+        &["--log plain", "--trace", "-V prints the version"],
+    );
+    check(&["--directory", "www"], &["httpoll DIR"]);
+}
+
 #[test]
 fn what_cannot_be_served_is_one_line_of_advice() {
+    let missing = |words: &[&str], line: &str| {
+        let (code, out, err) = run(words);
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        assert_eq!(err, format!("httpoll: {line}\n"));
+    };
+    missing(
+        &["--spa", "src"],
+        "no file index.html in src, the page that --spa answers with: create it, or name another",
+    );
+    missing(
+        &["--spa=cli", "src"],
+        "no file cli in src, the page that --spa answers with: create it, or name another",
+    );
+    missing(
+        &["--index", "a.html", "--index", "b.html", "src"],
+        "no file a.html or b.html in src, which --index says stands for it: create it, or name \
+         another",
+    );
+    missing(
+        &["8000"],
+        "no such directory: 8000 (a port is: httpoll -p 8000)",
+    );
+    missing(
+        &["localhost:80"],
+        "no such directory: localhost:80 (an address is: httpoll -l localhost:80)",
+    );
     refused(
         &["no/such"],
         1,

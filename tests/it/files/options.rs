@@ -8,9 +8,8 @@ use super::Site;
 
 fn rule(name: &str, value: &str, glob: Option<&str>) -> HeaderRule {
     HeaderRule {
-        name: name.into(),
-        value: value.into(),
-        glob: glob.map(Into::into),
+        field: format!("{name}: {value}").parse().unwrap(),
+        glob: glob.map(|glob| glob.parse().unwrap()),
     }
 }
 
@@ -26,7 +25,9 @@ fn how_long_answers_may_be_kept() {
     ];
     let mut site = Site::filled(&files, |config| {
         config.max_age = Some(600);
-        config.immutable = vec!["*.????.js".into(), "/assets/**".into()];
+        config.immutable = ["*.????.js", "/assets/**"]
+            .map(|glob| glob.parse().unwrap())
+            .into();
     });
     let mut check = |target: &str, expected: &str| {
         let answer = site.get(target);
@@ -109,21 +110,6 @@ fn wishes_that_are_refused_at_the_start() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{wish}: {error}");
         assert!(error.to_string().contains(wish), "{error}");
     };
-    for name in [
-        "Content-Length",
-        "connection",
-        "Date",
-        "ETag",
-        "Last-Modified",
-        "no name",
-        "",
-    ] {
-        check(name, &|config| config.headers = vec![rule(name, "1", None)]);
-    }
-    check("X-A", &|config| {
-        config.headers = vec![rule("X-A", "1\r\nX-B: 2", None)];
-    });
-    check("a***", &|config| config.immutable = vec!["a***".into()]);
     check("app", &|config| config.prefix = "app".into());
     for prefix in ["/app/", "/", "//app", "/a//b", "/./app", "/app/.."] {
         check(prefix, &|config| config.prefix = prefix.into());
