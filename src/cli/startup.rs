@@ -7,9 +7,11 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use httpoll::config::{Backend, Config, ListenAddr};
+use httpoll::http::target::encode_segment;
 
 use super::Plan;
 
@@ -21,7 +23,7 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
         subject(plan),
         carried(&plan.config)
     );
-    let prefix = plan.files.as_ref().map_or("", |files| &files.prefix);
+    let place = place(plan);
     for (at, address) in bound.iter().enumerate() {
         let how = match plan.config.proxy_protocol.is_expected_at(at) {
             true => " behind PROXY headers",
@@ -30,14 +32,14 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
         match address {
             ListenAddr::Tcp(address) => {
                 for address in reachable(*address, interfaces) {
-                    let _ = writeln!(text, "  http://{address}{prefix}/{how}");
+                    let _ = writeln!(text, "  http://{address}{place}{how}");
                 }
             }
             ListenAddr::Unix(path) => {
                 let path = printable(path);
                 let _ = writeln!(
                     text,
-                    "  unix:{path} (curl --unix-socket {path} http://localhost{prefix}/){how}"
+                    "  unix:{path} (curl --unix-socket {path} http://localhost{place}){how}"
                 );
             }
         }
@@ -90,6 +92,16 @@ pub(crate) fn printable(path: &Path) -> String {
         }
     }
     shown
+}
+
+/// The path of what is served: that of one file ends in its name, so that a link says what it is.
+fn place(plan: &Plan) -> String {
+    let Some(files) = &plan.files else {
+        return "/".into();
+    };
+    let name = files.root.file_name().filter(|_| files.single_file);
+    let name = name.map(|name| encode_segment(name.as_bytes()));
+    format!("{}/{}", files.prefix, name.unwrap_or_default())
 }
 
 fn subject(plan: &Plan) -> String {
@@ -220,7 +232,7 @@ mod tests {
             &["unix:/run/h.sock"],
             &expect![[r#"
                 httpoll VERSION serves the file Cargo.toml (threads, at most 512)
-                  unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/)
+                  unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/Cargo.toml)
                   with Hello, World! at /hello
             "#]],
         );

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::mime;
 use super::options::{EtagMode, FilesConfig, HeaderRule, PathGlob};
+use crate::http::target::encode_segment;
 use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 
 /// A [`FilesConfig`], ready for use.
@@ -26,6 +27,8 @@ pub(super) struct Policy {
     pub(super) prefix: String,
     /// The only name there is, if one file is served.
     pub(super) single: Option<Vec<u8>>,
+    /// What it is called where it is saved: at / no URL tells.
+    pub(super) disposition: Option<String>,
     pub(super) spa: Option<Vec<u8>>,
     pub(super) not_found: Option<Vec<u8>>,
     pub(super) cors: bool,
@@ -66,6 +69,7 @@ impl Policy {
             cache_valid: config.cache_valid,
             etag: config.etag,
             prefix: config.prefix.clone(),
+            disposition: single.as_deref().map(disposition),
             single,
             cors: config.cors,
             common: Common::new(config),
@@ -329,6 +333,22 @@ impl HeaderRule {
 
     pub(super) fn is_content_type(&self) -> bool {
         self.is("content-type")
+    }
+}
+
+/// Shown in place, and saved under its name (RFC 6266 §4). The plain parameter comes first, for the
+/// clients that read no other; what a quoted string cannot hold for all of them stands as `_` there
+/// (RFC 6266, Appendix D), and exactly in the extended one (RFC 8187 §3.2).
+fn disposition(name: &[u8]) -> String {
+    let exact = String::from_utf8_lossy(name);
+    let plain = exact.replace(|c: char| c.is_control() || "\"\\%".contains(c), "_");
+    let simple = format!("inline; filename=\"{plain}\"");
+    match plain.is_ascii() && plain == exact {
+        true => simple,
+        false => format!(
+            "{simple}; filename*=UTF-8''{}",
+            encode_segment(exact.as_bytes())
+        ),
     }
 }
 

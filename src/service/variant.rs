@@ -294,6 +294,9 @@ fn full_fields(
     fields.put("ETag", etag);
     fields.put("Cache-Control", policy.cache_control(about.path));
     fields.put("Accept-Ranges", "bytes");
+    if let Some(disposition) = &policy.disposition {
+        fields.put("Content-Disposition", disposition);
+    }
     put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
     fields.finish(|rule| !rule.is_content_type())

@@ -118,6 +118,52 @@ fn the_printed_address_is_the_one_that_answers() {
     );
 }
 
+/// `curl -OJ` of / takes the name from the field; a link that is passed on has it in its path.
+#[test]
+fn one_file_is_told_and_saved_by_its_name() {
+    let check = |name: &str, path: &str, disposition: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        fs::write(&file, "text").unwrap();
+        let words = [
+            file.to_str().unwrap(),
+            "-l",
+            "127.0.0.1:0",
+            "--prefix",
+            "/p",
+        ];
+        let (_server, told, address, _out) = Server::start_and_listen(&words);
+        assert!(told.ends_with(&format!("/p/{path}\n")), "{told}");
+        for target in ["/p/", &format!("/p/{path}")] {
+            let answer = get(address, target);
+            let field = format!("\r\nContent-Disposition: {disposition}\r\n");
+            assert!(answer.contains(&field), "{answer}");
+        }
+    };
+    check("notes.pdf", "notes.pdf", r#"inline; filename="notes.pdf""#);
+    check(
+        "a b;c.txt",
+        "a%20b%3Bc.txt",
+        r#"inline; filename="a b;c.txt""#,
+    );
+    // RFC 8187 for those who read it; the others take the bytes as they are.
+    check(
+        "r\u{e9}sum\u{e9}.txt",
+        "r%C3%A9sum%C3%A9.txt",
+        "inline; filename=\"r\u{e9}sum\u{e9}.txt\"; filename*=UTF-8''r%C3%A9sum%C3%A9.txt",
+    );
+    check(
+        "a\"b\\c%20.txt",
+        "a%22b%5Cc%2520.txt",
+        "inline; filename=\"a_b_c_20.txt\"; filename*=UTF-8''a%22b%5Cc%2520.txt",
+    );
+    check(
+        "a\nb",
+        "a%0Ab",
+        "inline; filename=\"a_b\"; filename*=UTF-8''a%0Ab",
+    );
+}
+
 #[test]
 fn a_line_per_request() {
     let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
@@ -245,6 +291,31 @@ fn the_calls_of_a_request_are_traced_in_order_and_at_once() {
             }
         }
         panic!("its trace has ended");
+    });
+}
+
+/// On a terminal both go to the same place, and a line that tells of an answer stands after the call
+/// that sent it.
+#[test]
+fn trace_and_access_lines_are_in_order_where_both_go() {
+    each(&BACKENDS, |backend| {
+        let script = r#"exec "$0" --hello -l 127.0.0.1:0 --trace --log plain -b "$1" 2>&1"#;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_httpoll"), backend]);
+        shell.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut server = Server(shell.spawn().unwrap());
+        let (_, address, mut out) = listening(&mut server);
+        let mut sent = 0;
+        for asked in 1..=50 {
+            get(address, "/");
+            let mut line = String::new();
+            while !line.contains("\"GET / HTTP/1.1\" 200") {
+                sent += u32::from(line.starts_with("  write("));
+                line.clear();
+                assert_ne!(out.read_line(&mut line).unwrap(), 0, "it ended");
+            }
+            assert_eq!(sent, asked, "an answer was sent before its line: {line}");
+        }
     });
 }
 
