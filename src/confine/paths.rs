@@ -34,8 +34,8 @@ pub struct Needs {
     read: Vec<PathBuf>,
     /// In these directories a name is removed at the end: that of a Unix socket.
     remove: Vec<PathBuf>,
-    /// Why that is more than the directory that is served.
-    widened: Option<&'static str>,
+    /// What is served, where the process can read more than that, and why it can.
+    widened: Option<(&'static str, &'static str)>,
 }
 
 impl Needs {
@@ -60,12 +60,19 @@ impl Needs {
         // What cannot be resolved cannot be opened either, and is reported by whoever tries.
         let actual = root.canonicalize().unwrap_or_else(|_| root.clone());
         let (read, widened) = if files.symlinks == Symlinks::Follow {
-            (vec!["/".into()], Some("links may lead anywhere"))
+            let why = (
+                "DIR is served and what links in it lead to",
+                "they may lead anywhere",
+            );
+            (vec!["/".into()], Some(why))
         } else if files.single_file {
-            let why = "the file may be replaced";
+            let why = ("Only the file is served", "it may be replaced there");
             (vec![parent(&root), parent(&actual)], Some(why))
         } else if files.follow_root {
-            let why = "the link may be switched";
+            let why = (
+                "Only what the link leads to is served",
+                "it may be switched there",
+            );
             (vec![parent(&root), parent(&actual)], Some(why))
         } else {
             (vec![root], None)
@@ -79,17 +86,18 @@ impl Needs {
         Ok(needs)
     }
 
-    /// One line for the start-up text if the sandbox is wider than what is served.
+    /// One line for the start-up text if the sandbox is wider than what is served. What is served
+    /// does not change by it.
     pub fn widened(&self) -> Option<String> {
-        let why = self.widened?;
+        let (served, why) = self.widened?;
         let paths: Vec<_> = self
             .read
             .iter()
             .map(|path| path.to_string_lossy())
             .collect();
+        let paths = paths.join(" and ");
         Some(format!(
-            "The sandbox leaves all of {} readable: {why}.",
-            paths.join(" and ")
+            "{served}; the process itself can read all of {paths} ({why})."
         ))
     }
 
@@ -195,17 +203,23 @@ mod tests {
         check(
             Some(files(|files| files.symlinks = Symlinks::Follow)),
             &["/"],
-            Some("The sandbox leaves all of / readable: links may lead anywhere."),
+            Some(
+                "DIR is served and what links in it lead to; the process itself can read all of / (they may lead anywhere).",
+            ),
         );
         check(
             Some(files(|files| files.follow_root = true)),
             &["/srv"],
-            Some("The sandbox leaves all of /srv readable: the link may be switched."),
+            Some(
+                "Only what the link leads to is served; the process itself can read all of /srv (it may be switched there).",
+            ),
         );
         check(
             Some(files(|files| files.single_file = true)),
             &["/srv"],
-            Some("The sandbox leaves all of /srv readable: the file may be replaced."),
+            Some(
+                "Only the file is served; the process itself can read all of /srv (it may be replaced there).",
+            ),
         );
     }
 
