@@ -26,7 +26,10 @@ use crate::kernel::Peer;
 
 /// The way to the writer: cheap to clone, never waits. The writer ends when the last one is gone.
 #[derive(Clone, Debug)]
-pub struct AccessLog(Lines);
+pub struct AccessLog {
+    lines: Lines,
+    is_stdout: bool,
+}
 
 impl AccessLog {
     /// Starts the writer on standard output.
@@ -34,7 +37,12 @@ impl AccessLog {
     /// # Errors
     /// If no thread can be started.
     pub fn stdout() -> io::Result<(Self, LogEnd)> {
-        Self::start(Standard::output())
+        let (log, end) = Self::start(Standard::output())?;
+        let log = Self {
+            is_stdout: true,
+            ..log
+        };
+        Ok((log, end))
     }
 
     /// Starts the writer on any output; it alone waits for `out`.
@@ -43,18 +51,28 @@ impl AccessLog {
     /// If no thread can be started.
     pub fn start(out: impl Write + Send + 'static) -> io::Result<(Self, LogEnd)> {
         let (lines, end) = Lines::start("access log", out)?;
-        Ok((Self(lines), end))
+        let log = Self {
+            lines,
+            is_stdout: false,
+        };
+        Ok((log, end))
     }
 
     /// Hands over lines that are no access lines, such as the start-up text.
     pub fn say(&self, text: String) {
         let lines = text.lines().count() as u64;
-        self.0.send(&mut text.into_bytes(), lines);
+        self.lines.send(&mut text.into_bytes(), lines);
     }
 
     /// How many lines nobody will see.
     pub fn lost(&self) -> u64 {
-        self.0.lost()
+        self.lines.lost()
+    }
+
+    /// Its writer, if what that writes appears where standard error does: on the same terminal, in
+    /// the same pipe or file.
+    pub(super) fn lines_on_stderr(&self) -> Option<Lines> {
+        (self.is_stdout && Standard::are_one()).then(|| self.lines.clone())
     }
 }
 
@@ -107,7 +125,7 @@ impl LogBuffer {
         }
         self.largest = self.largest.max(self.bytes.len());
         let lines = std::mem::take(&mut self.lines);
-        self.log.0.send(&mut self.bytes, lines);
+        self.log.lines.send(&mut self.bytes, lines);
     }
 }
 
@@ -301,7 +319,10 @@ mod tests {
     #[test]
     fn a_turn_is_one_chunk_unless_it_is_large() {
         let (lines, queue) = Lines::unwritten();
-        let mut buffer = LogBuffer::new(AccessLog(lines.clone()));
+        let mut buffer = LogBuffer::new(AccessLog {
+            lines: lines.clone(),
+            is_stdout: false,
+        });
         let now = tick();
         let written = |lines: u64| {
             let chunk = queue.next(0).unwrap();

@@ -17,6 +17,7 @@ use super::access_log::LogBuffer;
 use super::counters::{Counted, Published, Sighting};
 use super::door::{PerAddress, Share, is_out_of_room};
 use super::exchange::{self, Advanced, Asker};
+use super::in_flight::InFlight;
 use super::lines::Lines;
 use super::offload::run_job;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
@@ -139,6 +140,7 @@ pub(super) fn serve<S: Service>(
     log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
+    let _served = terms.in_flight.begin();
     let shown = terms.shown.clone();
     let mut stream = Counted { stream, shown };
     if let Some(shown) = &terms.shown {
@@ -171,6 +173,8 @@ pub(super) struct Terms {
     pub(super) per_address: Option<PerAddress>,
     /// Where numbers are shown, if anybody asks for them.
     pub(super) shown: Option<Arc<Published>>,
+    /// How many connections are being served.
+    pub(super) in_flight: InFlight,
 }
 
 /// Bytes read at a time.
@@ -485,6 +489,7 @@ mod tests {
             proxies: None,
             per_address: None,
             shown: None,
+            in_flight: InFlight::default(),
         };
         let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
         serve_connection(&mut script, &guest, &mut hello, &terms, None, &mut || {});

@@ -386,6 +386,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 self.close(token, CloseReason::Shutdown);
             }
         }
+        self.settings.in_flight.set(self.slots.len());
         self.slots.len() == 0 && self.door.gates.is_empty()
     }
 }

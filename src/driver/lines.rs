@@ -288,6 +288,12 @@ impl Standard {
     pub(super) fn error() -> Self {
         Self(rustix::stdio::stderr())
     }
+
+    /// Whether standard output and standard error are the same file (fstat(2)).
+    pub(super) fn are_one() -> bool {
+        let file = |one: Self| rustix::fs::fstat(one.0).map(|stat| (stat.st_dev, stat.st_ino));
+        matches!((file(Self::output()), file(Self::error())), (Ok(out), Ok(err)) if out == err)
+    }
 }
 
 impl Write for Standard {

@@ -16,6 +16,7 @@ mod deadlines;
 mod door;
 mod event_loop;
 mod exchange;
+mod in_flight;
 mod lines;
 mod mailbox;
 mod metrics;

@@ -30,6 +30,7 @@ use super::blocking::{Blocking, Terms};
 use super::counters::Published;
 use super::door::PerAddress;
 use super::event_loop::EventLoop;
+use super::in_flight::InFlight;
 use super::lines::{Lines, LogEnd, Standard};
 use super::mailbox::Handle;
 use super::metrics::Source;
@@ -175,7 +176,8 @@ impl Server {
     /// # Errors
     /// If a loop cannot be started or its kernel fails.
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
-        let plan = Plan::new(&self.config, self.log)?;
+        let told = self.announcement.as_ref().map(|(log, _)| log.clone());
+        let plan = Plan::new(&self.config, self.log, told)?;
         let mut crew = Crew::new(plan, (self.news, self.tell))?;
         for listeners in self.bound.workers {
             let service = service();
@@ -242,8 +244,11 @@ struct Plan {
     threads_max: usize,
     grace: Duration,
     /// Where calls are printed, and how that ends.
-    trace: Option<(Lines, LogEnd)>,
+    trace: Option<(Lines, Option<LogEnd>)>,
     log: Option<AccessLog>,
+    /// Where it says why a stop takes its time.
+    told: Option<AccessLog>,
+    in_flight: Vec<InFlight>,
     proxies: Option<Arc<TrustedProxies>>,
     backend: Backend,
     /// Where each loop shows its numbers, if anybody asks for them.
@@ -251,7 +256,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(config: &Config, log: Option<AccessLog>) -> io::Result<Self> {
+    fn new(config: &Config, log: Option<AccessLog>, told: Option<AccessLog>) -> io::Result<Self> {
         let mut limits = Limits::clone(&config.limits);
         limits.report_finished = log.is_some() || config.admin.is_some();
         limits.report_lines = log.is_some();
@@ -264,7 +269,7 @@ impl Plan {
         };
         let trace = config
             .trace
-            .then(|| Lines::start("trace", Standard::error()));
+            .then(|| trace_lines(log.as_ref().or(told.as_ref())));
         let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
         Ok(Self {
             limits: Arc::new(limits),
@@ -275,6 +280,8 @@ impl Plan {
             grace: config.grace,
             trace: trace.transpose()?,
             log,
+            told,
+            in_flight: Vec::new(),
             proxies: trusted(&config.trusted_proxies),
             backend: config.backend,
             shown: config.admin.as_ref().map(|_| Vec::new()),
@@ -298,8 +305,16 @@ impl Plan {
         share.max(1)
     }
 
+    /// Where another loop, or driver that waits, counts what a stop waits for.
+    fn in_flight(&mut self) -> InFlight {
+        let count = InFlight::default();
+        self.in_flight.push(count.clone());
+        count
+    }
+
     fn settings(&mut self) -> Settings {
         Settings {
+            in_flight: self.in_flight(),
             shown: self.show(),
             limits: Arc::clone(&self.limits),
             connections_max: self.share(),
@@ -308,6 +323,18 @@ impl Plan {
             log: self.log.clone().map(LogBuffer::new),
             proxies: self.proxies.clone(),
             ..Settings::default()
+        }
+    }
+}
+
+/// Where calls are printed: on standard error. If that is where access lines go too, as on a
+/// terminal, the same writer writes both, so that they stand in the order in which things happened.
+fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
+    match log.and_then(AccessLog::lines_on_stderr) {
+        Some(lines) => Ok((lines, None)),
+        None => {
+            let (lines, end) = Lines::start("trace", Standard::error())?;
+            Ok((lines, Some(end)))
         }
     }
 }
@@ -470,6 +497,7 @@ impl Crew {
         run: fn(Blocking<S>) -> io::Result<()>,
     ) -> io::Result<()> {
         let shown = self.plan.show();
+        let in_flight = self.plan.in_flight();
         let plan = &self.plan;
         let driver = Blocking {
             acceptor: Acceptor::new(listeners, self.stop.clone()),
@@ -481,6 +509,7 @@ impl Crew {
                 proxies: plan.proxies.clone(),
                 per_address: plan.per_address.clone(),
                 shown,
+                in_flight,
             },
             threads_max: plan.threads_max,
             log: plan.log.clone().map(LogBuffer::new),
@@ -529,21 +558,42 @@ impl Crew {
         self.stop.stop(drain);
     }
 
+    /// Idle connections are gone by now; what is left is in flight.
+    fn tell_why_it_waits(&self) {
+        let left: usize = self.plan.in_flight.iter().map(InFlight::count).sum();
+        let what = match left {
+            0 => return,
+            1 => "1 download is".to_owned(),
+            many => format!("{many} downloads are"),
+        };
+        if let Some(log) = &self.plan.told {
+            let grace = self.plan.grace.as_secs_f64();
+            log.say(format!(
+                "httpoll stops once {what} done, after {grace} s at most; again to stop now\n"
+            ));
+        }
+    }
+
     /// Waits for the end, passing signals on.
     fn wait(mut self, supervisor: &Supervisor, mut steering: Option<Steering>) -> io::Result<()> {
         self.plan.log = None;
-        let trace_end = self.plan.trace.take().map(|(_, end)| end);
+        let trace_end = self.plan.trace.take().and_then(|(_, end)| end);
         let mut watchdog = Watchdog::new(supervisor, &self.loops);
         self.news.set_read_timeout(watchdog.period)?;
         supervisor.ready();
         let mut running = self.threads.len();
-        let mut stopping = false;
+        let (mut stopping, mut told) = (false, false);
         while running > 0 {
             let mut byte = [0];
             match self.news.read(&mut byte) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     watchdog.look(supervisor, &self.loops);
+                    if stopping && !told {
+                        told = true;
+                        self.tell_why_it_waits();
+                        self.news.set_read_timeout(watchdog.period)?;
+                    }
                 }
                 Err(error) => return Err(error),
                 Ok(_) if byte[0] == ENDED => running -= 1,
@@ -556,6 +606,7 @@ impl Crew {
                         admin.drain();
                     }
                     self.stop(steering.take());
+                    self.news.set_read_timeout(Some(STOP_TAKES_TIME))?;
                 }
             }
         }
@@ -577,6 +628,10 @@ impl Crew {
     }
 }
 
+/// A stop that takes longer than this says why. Clients that have just come in were given a moment for
+/// their first request, and are gone by then.
+const STOP_TAKES_TIME: Duration = Duration::from_millis(500);
+
 /// How long the last lines of the trace may take at the end.
 const TRACE_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -590,7 +645,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_panics_ends_the_server() {
-        let plan = Plan::new(&Config::default(), None).unwrap();
+        let plan = Plan::new(&Config::default(), None, None).unwrap();
         let (news, tell) = UnixStream::pair().unwrap();
         let mut crew = Crew::new(plan, (news, Arc::new(tell))).unwrap();
         crew.spawn("loop", || panic!("as a test")).unwrap();
@@ -639,7 +694,7 @@ mod tests {
                 ..Config::default()
             };
             let server = Server::bind(config).unwrap();
-            let mut plan = Plan::new(&server.config, None).unwrap();
+            let mut plan = Plan::new(&server.config, None, None).unwrap();
             let loops = server.bound.workers.iter();
             let shares: Vec<_> = loops.map(|_| plan.settings().connections_max).collect();
             assert_eq!(shares, expected, "{connections_max} over {workers}");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::access_log::LogBuffer;
 use super::counters::Published;
 use super::door::PerAddress;
+use super::in_flight::InFlight;
 use super::settle::{Rule, settle};
 use crate::conn::Limits;
 use crate::http::TrustedProxies;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub shown: Option<Arc<Published>>,
     /// Whose word about their clients is taken.
     pub proxies: Option<Arc<TrustedProxies>>,
+    /// How many connections are left, once it stops.
+    pub in_flight: InFlight,
 }
 
 impl Default for Settings {
@@ -85,6 +88,7 @@ impl Default for Settings {
             log: None,
             shown: None,
             proxies: None,
+            in_flight: InFlight::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "clients wait")]
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
@@ -83,6 +83,37 @@ fn patience_ends_with_the_grace() {
         let (code, took) = exit(server.child());
         assert_eq!(code, Some(0));
         assert!(took >= ms(250) && took < ms(3000), "{took:?}");
+    });
+}
+
+/// Whoever has pressed Ctrl-C wants to know why it is still there.
+#[test]
+fn a_stop_says_what_it_waits_for() {
+    let root = zeros(8 << 20);
+    each(&BACKENDS, |backend| {
+        let mut server = Server::of(backend, root.path(), &["--grace", "60"]);
+        let clients = if backend == "blocking" { 1 } else { 2 };
+        let downloads: Vec<_> = (0..clients)
+            .map(|_| {
+                let mut client = connect(&server, None, Some(4096));
+                client.send(request("GET", "/zeros", &[]).as_bytes());
+                assert_eq!(client.head().status, 200);
+                client
+            })
+            .collect();
+        let _idle = server.connect();
+        signal(server.pid(), Signal::TERM);
+        let mut line = String::new();
+        while !line.starts_with("httpoll stops") {
+            line.clear();
+            assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "said nothing");
+        }
+        let what = ["", "1 download is", "2 downloads are"][downloads.len()];
+        let expected =
+            format!("httpoll stops once {what} done, after 60 s at most; again to stop now\n");
+        assert_eq!(line, expected, "{backend}");
+        signal(server.pid(), Signal::INT);
+        assert_eq!(exit(server.child()).0, Some(1));
     });
 }
 
