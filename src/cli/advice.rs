@@ -27,7 +27,8 @@ fn one_line(text: &str) -> String {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .filter(|line| !line.is_empty())
+        // A word that starts with a dash is an option here, and no value.
+        .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass "))
         .collect();
     let told = told.join(" ").replace(" tip: ", "; ");
     told.strip_prefix("error: ").unwrap_or(&told).to_owned()

@@ -93,7 +93,7 @@ pub(super) struct Serving {
     /// Port where --listen names none; 0 takes a free one [default: 8080]
     #[arg(short, long, value_parser = values::port)]
     pub(super) port: Option<u16>,
-    /// How connections are carried: see below
+    /// edge, level, poll, select, threads or blocking
     #[arg(short, long, value_name = "NAME", default_value = "edge",
           value_parser = values::one_of(&BACKENDS), hide_possible_values = true)]
     pub(super) backend: Backend,

@@ -56,6 +56,17 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     text
 }
 
+/// A line if `room` is less than what was asked for.
+pub(crate) fn room(config: &Config, room: usize) -> String {
+    let wanted = config.connections_max;
+    let why = match config.backend {
+        _ if wanted <= room => return String::new(),
+        Backend::Select => "select(2) watches 1,024 descriptors",
+        _ => "it may open so few descriptors (ulimit -Hn)",
+    };
+    format!("  It can hold {room} connections, not {wanted}: {why}, and files need some.\n")
+}
+
 /// Where metrics and health are, if anywhere: a line of its own.
 pub(crate) fn admin(address: Option<&ListenAddr>) -> String {
     match address {
@@ -235,6 +246,28 @@ mod tests {
                   unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/Cargo.toml)
                   with Hello, World! at /hello
             "#]],
+        );
+    }
+
+    #[test]
+    fn it_says_what_it_can_hold_if_that_is_less() {
+        let check = |words: &str, expected: &str| {
+            let words = std::iter::once("httpoll").chain(words.split_whitespace());
+            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            assert_eq!(room(&plan.config, 640), expected);
+        };
+        check("", "");
+        check("-b select", "");
+        check("-b select --max-connections 640", "");
+        check(
+            "-b select --max-connections 5000",
+            "  It can hold 640 connections, not 5000: select(2) watches 1,024 descriptors, and \
+             files need some.\n",
+        );
+        check(
+            "--max-connections 5000",
+            "  It can hold 640 connections, not 5000: it may open so few descriptors (ulimit -Hn), \
+             and files need some.\n",
         );
     }
 

@@ -97,7 +97,7 @@ impl Needs {
             .collect();
         let paths = paths.join(" and ");
         Some(format!(
-            "{served}; the process itself can read all of {paths} ({why})."
+            "{served}; the process can read all of {paths} ({why})."
         ))
     }
 
@@ -204,21 +204,21 @@ mod tests {
             Some(files(|files| files.symlinks = Symlinks::Follow)),
             &["/"],
             Some(
-                "DIR is served and what links in it lead to; the process itself can read all of / (they may lead anywhere).",
+                "DIR is served and what links in it lead to; the process can read all of / (they may lead anywhere).",
             ),
         );
         check(
             Some(files(|files| files.follow_root = true)),
             &["/srv"],
             Some(
-                "Only what the link leads to is served; the process itself can read all of /srv (it may be switched there).",
+                "Only what the link leads to is served; the process can read all of /srv (it may be switched there).",
             ),
         );
         check(
             Some(files(|files| files.single_file = true)),
             &["/srv"],
             Some(
-                "Only the file is served; the process itself can read all of /srv (it may be replaced there).",
+                "Only the file is served; the process can read all of /srv (it may be replaced there).",
             ),
         );
     }

@@ -137,6 +137,14 @@ impl Server {
         self.admin.as_ref()?.addresses.first()
     }
 
+    /// How many connections there is room for at once, whatever [`Config::connections_max`] says.
+    ///
+    /// # Errors
+    /// Never, where limits can be asked for (getrlimit(2)).
+    pub fn room(&self) -> io::Result<usize> {
+        room(self.config.backend)
+    }
+
     /// Whether the addresses were bound by somebody else, whose their files are too.
     pub const fn is_inherited(&self) -> bool {
         self.inherited
@@ -261,8 +269,7 @@ impl Plan {
         limits.report_finished = log.is_some() || config.admin.is_some();
         limits.report_lines = log.is_some();
         limits.close_always |= config.backend == Backend::Blocking;
-        let room = room_for_connections(descriptors()?, config.backend);
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let room = room(config.backend)?;
         let connections = match config.connections_max {
             0 => room,
             stated => stated.min(room),
@@ -337,6 +344,12 @@ fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
             Ok((lines, Some(end)))
         }
     }
+}
+
+/// How many connections this process can hold.
+fn room(backend: Backend) -> io::Result<usize> {
+    let room = room_for_connections(descriptors()?, backend);
+    Ok(usize::try_from(room).unwrap_or(usize::MAX))
 }
 
 /// How many of `descriptors` connections may use, so that a flood of them never leaves a file

@@ -99,6 +99,13 @@ fn wrong_options_are_one_line_of_advice() {
         "#]],
     );
     refused(
+        &["--zzzzz"],
+        2,
+        &expect![[r#"
+            httpoll: unexpected argument '--zzzzz' found (httpoll --help lists the options)
+        "#]],
+    );
+    refused(
         &["--listen", ":80"],
         2,
         &expect![[r#"

@@ -165,6 +165,27 @@ fn one_file_is_told_and_saved_by_its_name() {
 }
 
 #[test]
+fn it_says_how_many_connections_select_can_hold() {
+    let words = [
+        "--hello",
+        "-l",
+        "127.0.0.1:0",
+        "-b",
+        "select",
+        "--max-connections",
+        "5000",
+    ];
+    let (_server, _, _, mut out) = Server::start_and_listen(&words);
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("  It can hold "), "{line}");
+    assert!(
+        line.contains(" connections, not 5000: select(2) watches 1,024"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_line_per_request() {
     let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];
     let (_server, _, address, mut out) = Server::start_and_listen(&words);
