@@ -4,6 +4,7 @@ mod broken;
 mod client;
 mod conversations;
 mod loads;
+mod loops;
 mod texts;
 
 use std::fs;
