@@ -19,6 +19,7 @@ mod floors;
 mod fuzz_corpus;
 mod handover;
 mod harness;
+mod injection;
 mod limits;
 mod matrix;
 mod pitfalls;

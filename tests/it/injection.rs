@@ -1,0 +1,377 @@
+//! System calls that fail: strace(1) puts an error in place of a call of the running server, one
+//! call and one errno after the other, as their man pages list them.
+//!
+//! What must hold whatever fails: no byte is wrong, nobody waits for ever, no more connections
+//! suffer than calls failed, nothing spins, and afterwards all is as before.
+//!
+//! Not in the table: close(2), which strace would not execute and Linux does whatever it returns;
+//! futex(2), mmap(2) and the calls by which a thread begins, which are the C library's; read(2) and
+//! write(2) of an eventfd that does not block, which cannot fail; EFAULT, EBADF and the like, which
+//! only a mistake of our own can cause.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "clients wait, and look at the clock"
+)]
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Server, matrix, request, skip, tool};
+
+/// What may fail, and how, by its man page and section 7 of it (tcp, ip, socket).
+const CALLS: &[(&str, &str)] = &[
+    ("epoll_wait", "EINTR"),
+    ("epoll_pwait", "EINTR"),
+    ("ppoll", "EINTR"),
+    ("pselect6", "EINTR"),
+    (
+        "accept4",
+        "EPERM EAGAIN ECONNABORTED EINTR EMFILE ENFILE ENOBUFS ENOMEM EPROTO ENETDOWN ENOPROTOOPT \
+         EHOSTDOWN ENONET EHOSTUNREACH EOPNOTSUPP ENETUNREACH",
+    ),
+    ("epoll_ctl", "ENOMEM ENOSPC EPERM"),
+    ("fstatfs", "EINTR EIO ENOMEM ENOSYS"),
+    ("setsockopt", "ENOBUFS ENOMEM ENOPROTOOPT EINVAL"),
+    (
+        "recvfrom",
+        "EAGAIN ECONNREFUSED ECONNRESET EINTR ENOMEM ETIMEDOUT EHOSTUNREACH",
+    ),
+    (
+        "sendto",
+        "EAGAIN ECONNRESET EINTR ENOBUFS ENOMEM EPERM EPIPE ETIMEDOUT ENETUNREACH",
+    ),
+    (
+        "sendfile",
+        "EAGAIN ECONNRESET EINTR EINVAL EIO ENOMEM EOVERFLOW EPIPE ESPIPE",
+    ),
+    ("shutdown", "ENOTCONN ENOBUFS"),
+    ("ioctl", "ENOTTY EINVAL"),
+    (
+        "preadv2",
+        "EAGAIN EINTR EIO EISDIR ENOMEM EOPNOTSUPP EINVAL",
+    ),
+    (
+        "openat2",
+        "EACCES EAGAIN EINTR EIO ELOOP EMFILE ENAMETOOLONG ENFILE ENODEV ENOENT ENOMEM ENOTDIR \
+         ENXIO EOPNOTSUPP EOVERFLOW EPERM ETXTBSY EXDEV ESTALE",
+    ),
+    (
+        "statx",
+        "EACCES EIO ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR ESTALE",
+    ),
+    ("getdents64", "EIO EINVAL ENOENT ENOTDIR"),
+    (
+        "newfstatat",
+        "EACCES EIO ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR",
+    ),
+];
+
+/// Waiting differs: of these calls a backend makes those that are its own.
+fn is_made(backend: &str, call: &str) -> bool {
+    let own = match backend {
+        "edge" => ["epoll_wait", "epoll_ctl"],
+        "level" => ["epoll_pwait", "epoll_ctl"],
+        "select" => ["pselect6", ""],
+        _ => ["ppoll", ""],
+    };
+    let waits = [
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_ctl",
+        "ppoll",
+        "pselect6",
+    ];
+    own.contains(&call) || !waits.contains(&call)
+}
+
+/// EAGAIN says that nothing is there, or that there is no room, and that the selector will tell when
+/// this ends. The kernel does not say so of a socket that is ready; who believes it, waits.
+fn is_a_lie(backend: &str, call: &str, errno: &str) -> bool {
+    backend == "edge" && errno == "EAGAIN" && !matches!(call, "openat2" | "preadv2")
+}
+
+/// Which calls of each thread fail: the first one, and every other one. recvfrom(2) of the main
+/// thread is no call on a client's socket, but how it waits for its loops: it is under way already.
+/// A wait is under way when strace(1) leaves, and must not be one that it has put an error into: it
+/// would be left with ENOSYS.
+fn times(call: &str) -> [&'static str; 2] {
+    match call {
+        "recvfrom" => ["2", "2+2"],
+        "epoll_wait" | "epoll_pwait" | "ppoll" | "pselect6" => ["1", "1..9+2"],
+        _ => ["1", "1+2"],
+    }
+}
+
+/// So many calls nobody makes for the few requests of a row.
+const CALLS_MAX: usize = 1500;
+
+const IMPATIENCE: Duration = Duration::from_secs(5);
+
+/// strace(1) on a running server.
+struct Injection {
+    strace: Child,
+    said: BufReader<std::process::ChildStderr>,
+    record: PathBuf,
+}
+
+impl Drop for Injection {
+    fn drop(&mut self) {
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+impl Injection {
+    /// Into each thread's calls, from now on; `None` if we may not.
+    fn of(server: &Server, what: &str, record: PathBuf) -> Option<Self> {
+        let mut strace = Command::new("strace")
+            .args(["-f", "-p", &server.pid().to_string(), "-e"])
+            .arg(format!("inject={what}"))
+            .arg("-o")
+            .arg(&record)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(strace.stderr.take().unwrap());
+        let mut injection = Self {
+            strace,
+            said,
+            record,
+        };
+        let mut line = String::new();
+        injection.said.read_line(&mut line).unwrap();
+        line.contains(" attached").then_some(injection)
+    }
+
+    /// Ends it; how many calls there were, and how many of them failed.
+    fn end(mut self) -> (usize, usize) {
+        let pid = Pid::from_child(&self.strace);
+        kill_process(pid, Signal::TERM).unwrap();
+        // It lets go of each thread, which may have to be stopped for that.
+        self.said.read_to_string(&mut String::new()).unwrap();
+        self.strace.wait().unwrap();
+        let text = fs::read_to_string(&self.record).unwrap();
+        let failed = text.lines().filter(|line| line.ends_with("(INJECTED)"));
+        (text.lines().count(), failed.count())
+    }
+}
+
+/// What became of one request.
+#[derive(PartialEq, Eq, Debug)]
+enum Outcome {
+    Right,
+    /// A status that says so, or an end that shows.
+    Suffered,
+    Wrong(String),
+}
+
+/// One request, its right answer, and how its connection is closed.
+struct Exchange<'a> {
+    target: &'a str,
+    body: Option<&'a [u8]>,
+    last: bool,
+}
+
+impl Exchange<'_> {
+    fn on(&self, stream: &mut TcpStream) -> Outcome {
+        match self.try_on(stream) {
+            Ok(outcome) => outcome,
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => Outcome::Wrong("it hangs".into()),
+                _ => Outcome::Suffered,
+            },
+        }
+    }
+
+    fn try_on(&self, stream: &mut TcpStream) -> io::Result<Outcome> {
+        let fields: &[&str] = if self.last {
+            &["Connection: close"]
+        } else {
+            &[]
+        };
+        stream.write_all(request("GET", self.target, fields).as_bytes())?;
+        let (status, body) = answer(stream)?;
+        Ok(match self.body {
+            Some(right) if status == 200 && body == right => Outcome::Right,
+            None if status == 200 => Outcome::Right,
+            _ if status >= 400 => Outcome::Suffered,
+            _ => Outcome::Wrong(format!("{status}, {} bytes", body.len())),
+        })
+    }
+
+    fn on_a_new_one(&self, server: &Server) -> Outcome {
+        let stream = TcpStream::connect(server.address);
+        stream.map_or(Outcome::Suffered, |mut stream| {
+            stream.set_read_timeout(Some(IMPATIENCE)).unwrap();
+            self.on(&mut stream)
+        })
+    }
+}
+
+/// Status and content; an error if either is not whole.
+fn answer(stream: &mut TcpStream) -> io::Result<(u16, Vec<u8>)> {
+    let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Err(cut());
+        }
+    }
+    let status = head.get(9..12).and_then(|code| code.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.map_or(0, |n| n.parse().unwrap())];
+    reader.read_exact(&mut body)?;
+    Ok((status.unwrap(), body))
+}
+
+/// A server with files, and a client that stays.
+struct Scene {
+    root: tempfile::TempDir,
+    large: Vec<u8>,
+    server: Server,
+    idle: Option<TcpStream>,
+    rows: usize,
+}
+
+impl Scene {
+    fn new(backend: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        fs::write(root.path().join("large"), &large).unwrap();
+        fs::create_dir(root.path().join("dir")).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(root.path().join("dir").join(name), name).unwrap();
+        }
+        let server = Server::of(backend, root.path(), &["--log", "off"]);
+        Self {
+            root,
+            large,
+            server,
+            idle: None,
+            rows: 0,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// What is asked while calls fail; how many suffered.
+    fn converse(&mut self) -> Result<usize, String> {
+        // New to every cache.
+        self.rows += 1;
+        let name = format!("/new{}", self.rows);
+        fs::write(self.path(&name[1..]), &name).unwrap();
+        let new = |last| Exchange {
+            target: &name,
+            body: Some(name.as_bytes()),
+            last,
+        };
+        let large = |last| Exchange {
+            target: "/large",
+            body: Some(&self.large),
+            last,
+        };
+        let listing = Exchange {
+            target: "/dir/",
+            body: None,
+            last: true,
+        };
+        let mut outcomes = Vec::new();
+        for exchange in [new(false), large(false), listing, new(true), large(true)] {
+            outcomes.push(exchange.on_a_new_one(&self.server));
+        }
+        if let Some(mut stays) = self.idle.take() {
+            outcomes.push(new(false).on(&mut stays));
+            if outcomes.last() == Some(&Outcome::Right) {
+                self.idle = Some(stays);
+            }
+        }
+        let wrong = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Wrong(how) => Some(how.clone()),
+            _ => None,
+        });
+        wrong.map_or(Ok(()), Err)?;
+        Ok(outcomes.iter().filter(|o| **o == Outcome::Suffered).count())
+    }
+}
+
+/// One row of the table: what is wrong about it, if anything, and how many calls failed.
+fn row(scene: &mut Scene, backend: &str, what: &str) -> Option<(usize, Vec<String>)> {
+    if scene.idle.is_none() && backend != "blocking" {
+        let mut stays = TcpStream::connect(scene.server.address).unwrap();
+        stays.set_read_timeout(Some(IMPATIENCE)).unwrap();
+        let first = Exchange {
+            target: "/dir/",
+            body: None,
+            last: false,
+        };
+        assert_eq!(first.on(&mut stays), Outcome::Right, "before {what}");
+        scene.idle = Some(stays);
+    }
+    let record = scene.path("record");
+    let injection = Injection::of(&scene.server, what, record)?;
+    let outcome = scene.converse();
+    let (calls, failed) = injection.end();
+    let mut wrong = Vec::new();
+    match outcome {
+        Ok(suffered) if suffered > failed => {
+            wrong.push(format!(
+                "{suffered} connections suffer from {failed} failed calls"
+            ));
+        }
+        Ok(_) => {}
+        Err(how) => wrong.push(how),
+    }
+    if calls > CALLS_MAX {
+        wrong.push(format!("it spins: {calls} calls"));
+    }
+    if let Some(status) = scene.server.child().try_wait().unwrap() {
+        wrong.push(format!("it ended: {status}"));
+    } else if scene.converse() != Ok(0) {
+        wrong.push("it does not recover".into());
+    }
+    Some((failed, wrong))
+}
+
+matrix! {
+    fn a_call_that_fails_costs_its_connection_at_most(backend) {
+        if !tool("strace", "--version") {
+            return;
+        }
+        let mut scene = Scene::new(backend);
+        let mut wrong = Vec::new();
+        for (call, errnos) in CALLS.iter().filter(|(call, _)| is_made(backend, call)) {
+            let mut failures = 0;
+            for errno in errnos.split_whitespace().filter(|e| !is_a_lie(backend, call, e)) {
+                for when in times(call) {
+                    let what = format!("{call}:error={errno}:when={when}");
+                    let Some((failed, how)) = row(&mut scene, backend, &what) else {
+                        return skip("leave to trace other processes");
+                    };
+                    failures += failed;
+                    wrong.extend(how.iter().map(|how| format!("{what}: {how}")));
+                    // A server that suffers from one row would from all that follow.
+                    if !how.is_empty() {
+                        scene = Scene::new(backend);
+                    }
+                }
+            }
+            if failures == 0 {
+                wrong.push(format!("{call} is never made: its row proves nothing"));
+            }
+        }
+        assert!(wrong.is_empty(), "{backend}:\n{}", wrong.join("\n"));
+    }
+}
