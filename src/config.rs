@@ -13,7 +13,9 @@ use std::time::Duration;
 pub use crate::conn::Limits;
 pub use crate::http::TrustedProxies;
 pub use crate::kernel::ListenAddr;
-pub use crate::service::{EtagMode, Field, FilesConfig, HeaderRule, HostName, PathGlob, Symlinks};
+pub use crate::service::{
+    EtagMode, FieldLine, FilesConfig, HeaderRule, HostName, PathGlob, Symlinks,
+};
 
 /// How connections are carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Command, CommandFactory, Parser};
 use httpoll::config::{Backend, ListenAddr, LogMode};
 use httpoll::confine::Sandbox;
-use httpoll::service::{EtagMode, Field, HostName, PathGlob, Symlinks};
+use httpoll::service::{EtagMode, FieldLine, HostName, PathGlob, Symlinks};
 
 use super::listen::{self, Listen};
 use super::values::{self, Proxy, Workers};
@@ -136,8 +136,8 @@ pub(super) struct FileOptions {
           default_missing_value = "index.html")]
     pub(super) spa: Option<String>,
     /// Add a field to every answer: 'Name: value'; repeatable
-    #[arg(long, value_name = "FIELD", value_parser = str::parse::<Field>)]
-    pub(super) header: Vec<Field>,
+    #[arg(long, value_name = "FIELD", value_parser = str::parse::<FieldLine>)]
+    pub(super) header: Vec<FieldLine>,
     /// The same for files that match: '*.wasm' 'Name: value'
     #[arg(long, num_args = 2, value_names = ["GLOB", "FIELD"])]
     pub(super) header_for: Vec<String>,

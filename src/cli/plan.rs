@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use httpoll::config::{Backend, Config, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
-use httpoll::service::{Decoration, Field, FilesConfig, HeaderRule};
+use httpoll::service::{Decoration, FieldLine, FilesConfig, HeaderRule};
 
 use super::listen::{self, Listen};
 use super::options::{CacheOptions, FileOptions, Options};
@@ -185,7 +185,10 @@ fn trusted_proxies(named: &[Proxy]) -> TrustedProxies {
     trusted
 }
 
-fn header_rules(everywhere: Vec<Field>, somewhere: &[String]) -> Result<Vec<HeaderRule>, String> {
+fn header_rules(
+    everywhere: Vec<FieldLine>,
+    somewhere: &[String],
+) -> Result<Vec<HeaderRule>, String> {
     let for_all = everywhere
         .into_iter()
         .map(|field| Ok(HeaderRule { field, glob: None }));

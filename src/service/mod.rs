@@ -28,7 +28,7 @@ pub use decoration::Decoration;
 pub use files::Files;
 pub use hello::{Hello, hello};
 pub use hosts::{HostName, Hosts};
-pub use options::{EtagMode, Field, FilesConfig, HeaderRule, PathGlob, Symlinks};
+pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
 pub use router::Router;
 
 use crate::http::{Request, Response, Tick, Wake};

@@ -44,12 +44,12 @@ pub enum EtagMode {
 /// One field: `Name: value`. Its value cannot end its line, and its name is none of those that
 /// the server decides on: framing and validators.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Field {
+pub struct FieldLine {
     name: String,
     value: String,
 }
 
-impl Field {
+impl FieldLine {
     /// Its name, as it was written.
     pub fn name(&self) -> &str {
         &self.name
@@ -61,7 +61,7 @@ impl Field {
     }
 }
 
-impl FromStr for Field {
+impl FromStr for FieldLine {
     /// One sentence of advice.
     type Err = String;
 
@@ -97,7 +97,7 @@ fn is_token_byte(byte: u8) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeaderRule {
     /// The field.
-    pub field: Field,
+    pub field: FieldLine,
     /// Which paths it is for; `None`: all.
     pub glob: Option<PathGlob>,
 }
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn fields_cannot_split_a_response_or_frame_it() {
         let check = |line: &str, expected: Option<(&str, &str)>| {
-            let got = line.parse::<Field>().ok();
+            let got = line.parse::<FieldLine>().ok();
             let got = got.as_ref().map(|field| (field.name(), field.value()));
             assert_eq!(got, expected, "{line:?}");
         };
