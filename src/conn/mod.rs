@@ -17,6 +17,7 @@ mod answer;
 mod buffers;
 mod close;
 mod deadline;
+mod fetch;
 mod limits;
 mod outbox;
 mod phase;
@@ -30,13 +31,14 @@ pub use answer::Finished;
 pub use buffers::Buffers;
 pub use close::CloseReason;
 pub use deadline::Standing;
+pub use fetch::{Fetch, Fetched};
 pub use limits::Limits;
 pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
 
 use crate::http::request;
 use crate::http::scan::HeadScan;
-use crate::http::{Head, HeadLimits, ProtocolError, Request, Source, Tick, Wake};
+use crate::http::{Head, HeadLimits, ProtocolError, Request, Tick, Wake};
 use buffers::{BodyReader, Content};
 
 /// One HTTP/1.1 connection, server side.
@@ -512,9 +514,26 @@ impl Connection {
         self.cut_short(reason);
     }
 
-    /// The file that is sent next and where, for whoever brings it into memory.
-    pub fn next_source(&self) -> Option<(Arc<dyn Source>, u64)> {
-        self.buffers.as_ref()?.outbox.next_source()
+    /// The next piece of a stream that may wait: to be asked before [`Connection::pull`] by who
+    /// may not. What comes of it is told by [`Connection::on_fetched`].
+    pub fn fetch_chunk(&mut self) -> Option<Fetch> {
+        self.buffers.as_mut()?.outbox.fetch_chunk()
+    }
+
+    /// The next piece of the file being sent, which is not in memory.
+    pub fn fetch_bytes(&mut self) -> Option<Fetch> {
+        self.buffers.as_mut()?.outbox.fetch_bytes()
+    }
+
+    /// A piece that was asked for is here, or never will be: asking again would fail again, as fast
+    /// as the disk can say so.
+    pub fn on_fetched(&mut self, fetched: Fetched, now: &Tick) {
+        self.excuse_reader(now);
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        let ended = buffers.outbox.on_fetched(fetched);
+        self.on_pulled(ended);
     }
 
     /// Whether [`Connection::pull`] has something to do before [`Connection::next_transmit`].
@@ -527,7 +546,16 @@ impl Connection {
         let Some(buffers) = &mut self.buffers else {
             return;
         };
-        match buffers.outbox.pull(wake) {
+        let ended = buffers.outbox.pull(wake);
+        self.on_pulled(ended);
+    }
+
+    /// How the stream being sent ended, if it did.
+    fn on_pulled(&mut self, ended: Option<Result<(), CloseReason>>) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        match ended {
             None => {}
             Some(Ok(())) => {
                 let position = buffers.writes.sent + buffers.outbox.pending_bytes() as u64;
@@ -560,7 +588,9 @@ impl Connection {
                 room && self.buffers.as_ref().is_some_and(|b| b.outbox.is_waiting())
             }
             Phase::Lingering => true,
-            Phase::AwaitReply | Phase::Closed => false,
+            // Only to learn that the client is gone while its answer is made.
+            Phase::AwaitReply => room,
+            Phase::Closed => false,
         }
     }
 

@@ -12,6 +12,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::CloseReason;
+use super::fetch::{Fetch, Fetched};
 use crate::http::{Body, Chunk, Chunks, Part, Source, Wake};
 
 /// What may be handed to the kernel next.
@@ -61,7 +62,8 @@ enum Tail {
     File(Stretch),
     Parts(std::vec::IntoIter<Part>, Option<Stretch>),
     Stream {
-        chunks: Box<dyn Chunks>,
+        /// `None` while its next piece is made elsewhere.
+        chunks: Option<Box<dyn Chunks>>,
         chunked: bool,
         pending: bool,
     },
@@ -87,6 +89,8 @@ struct Stretch {
     source: Arc<dyn Source>,
     offset: u64,
     left: u64,
+    /// Its next bytes are being read elsewhere.
+    fetching: bool,
 }
 
 impl Outbox {
@@ -110,9 +114,18 @@ impl Outbox {
         self.pending_bytes() == 0 && !self.has_tail()
     }
 
-    /// Whether a stream has promised to wake us.
-    pub(super) const fn is_stream_pending(&self) -> bool {
-        matches!(self.tail, Tail::Stream { pending: true, .. })
+    /// Whether the body behind the bytes has nothing now, and whoever makes more will say so.
+    const fn is_tail_pending(&self) -> bool {
+        matches!(self.tail, Tail::Stream { pending: true, .. }) || self.is_fetching()
+    }
+
+    /// Whether a [`Fetch`] has been handed out.
+    pub(super) const fn is_fetching(&self) -> bool {
+        match &self.tail {
+            Tail::File(stretch) | Tail::Parts(_, Some(stretch)) => stretch.fetching,
+            Tail::Stream { chunks, .. } => chunks.is_none(),
+            _ => false,
+        }
     }
 
     /// The stream has something again.
@@ -122,14 +135,14 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing can be sent because a stream has nothing now.
+    /// Whether nothing can be sent because the body has nothing now.
     pub(super) fn is_waiting(&self) -> bool {
-        self.pending_bytes() == 0 && self.is_stream_pending()
+        self.pending_bytes() == 0 && self.is_tail_pending()
     }
 
     /// Whether something could be sent if the socket took it.
     pub(super) fn is_sendable(&self) -> bool {
-        self.pending_bytes() > 0 || (self.has_tail() && !self.is_stream_pending())
+        self.pending_bytes() > 0 || (self.has_tail() && !self.is_tail_pending())
     }
 
     /// Adds a body behind the encoded bytes: copied if it is at most `inline_max`.
@@ -153,13 +166,14 @@ impl Outbox {
                 source,
                 offset,
                 left: len,
+                fetching: false,
             }),
             Body::Parts(parts) => Tail::Parts(parts.into_iter(), None),
             Body::Stream(chunks) => {
                 // One that failed was never asked for its sum.
                 self.streamed = 0;
                 Tail::Stream {
-                    chunks,
+                    chunks: Some(chunks),
                     chunked,
                     pending: false,
                 }
@@ -186,6 +200,7 @@ impl Outbox {
                         source,
                         offset,
                         left: len,
+                        fetching: false,
                     });
                 }
                 None => {
@@ -211,41 +226,121 @@ impl Outbox {
     pub(super) fn pull(&mut self, wake: &Wake) -> Option<Result<(), CloseReason>> {
         while self.pending_bytes() < STREAM_AHEAD_BYTES {
             let Tail::Stream {
-                chunks,
-                chunked,
+                chunks: Some(chunks),
                 pending,
+                ..
             } = &mut self.tail
             else {
                 return None;
             };
             *pending = false;
-            match chunks.next_chunk(wake) {
-                Chunk::Bytes(bytes) if bytes.is_empty() => {}
-                Chunk::Bytes(bytes) => {
-                    self.streamed += bytes.len() as u64;
-                    match *chunked {
-                        true => encode_chunk(&mut self.bytes, &bytes),
-                        false => self.bytes.extend_from_slice(&bytes),
-                    }
-                }
-                Chunk::Pending => {
-                    *pending = true;
-                    return None;
-                }
-                Chunk::End => {
-                    if *chunked {
-                        self.bytes.extend_from_slice(b"0\r\n\r\n");
-                    }
-                    self.tail = Tail::None;
-                    return Some(Ok(()));
-                }
-                Chunk::Failed => {
-                    self.tail = Tail::None;
-                    return Some(Err(CloseReason::StreamFailed));
-                }
+            let chunk = chunks.next_chunk(wake);
+            let is_pending = matches!(chunk, Chunk::Pending);
+            let ended = self.take_chunk(chunk);
+            if is_pending || ended.is_some() {
+                return ended;
             }
         }
         None
+    }
+
+    /// Encodes what a stream had. How it ended, if it did.
+    fn take_chunk(&mut self, chunk: Chunk) -> Option<Result<(), CloseReason>> {
+        let Tail::Stream {
+            chunked, pending, ..
+        } = &mut self.tail
+        else {
+            return None;
+        };
+        match chunk {
+            Chunk::Bytes(bytes) if bytes.is_empty() => {}
+            Chunk::Bytes(bytes) => {
+                self.streamed += bytes.len() as u64;
+                match *chunked {
+                    true => encode_chunk(&mut self.bytes, &bytes),
+                    false => self.bytes.extend_from_slice(&bytes),
+                }
+            }
+            Chunk::Pending => *pending = true,
+            Chunk::End => {
+                if *chunked {
+                    self.bytes.extend_from_slice(b"0\r\n\r\n");
+                }
+                self.tail = Tail::None;
+                return Some(Ok(()));
+            }
+            Chunk::Failed => {
+                self.tail = Tail::None;
+                return Some(Err(CloseReason::StreamFailed));
+            }
+        }
+        None
+    }
+
+    /// The stream's next piece, to be made elsewhere, if it may wait and is wanted now.
+    pub(super) fn fetch_chunk(&mut self) -> Option<Fetch> {
+        let wanted = self.pending_bytes() < STREAM_AHEAD_BYTES;
+        let Tail::Stream { chunks, .. } = &mut self.tail else {
+            return None;
+        };
+        let may_wait = chunks.as_ref().is_some_and(|chunks| chunks.may_wait());
+        let chunks = chunks.take_if(|_| wanted && may_wait)?;
+        Some(Fetch::Chunk(chunks))
+    }
+
+    /// The file's next bytes, to be read elsewhere.
+    pub(super) fn fetch_bytes(&mut self) -> Option<Fetch> {
+        let (Tail::File(stretch) | Tail::Parts(_, Some(stretch))) = &mut self.tail else {
+            return None;
+        };
+        stretch.fetching = true;
+        Some(Fetch::Bytes {
+            source: Arc::clone(&stretch.source),
+            offset: stretch.offset,
+            len: stretch.left,
+        })
+    }
+
+    /// What was fetched is sent as if it had been there. How the body ended, if it did.
+    pub(super) fn on_fetched(&mut self, fetched: Fetched) -> Option<Result<(), CloseReason>> {
+        match (fetched, &mut self.tail) {
+            (Fetched::Chunk(back, chunk), Tail::Stream { chunks, .. }) => {
+                *chunks = Some(back);
+                return self.take_chunk(chunk);
+            }
+            (Fetched::Bytes(bytes), Tail::File(stretch) | Tail::Parts(_, Some(stretch))) => {
+                stretch.fetching = false;
+                self.bytes.extend_from_slice(&bytes);
+                self.advance_file(bytes.len());
+            }
+            (Fetched::Failed(_), Tail::None) => {}
+            (Fetched::Failed(reason), _) => return Some(Err(reason)),
+            // The answer was cut short meanwhile.
+            _ => {}
+        }
+        None
+    }
+
+    /// `n` bytes of the present stretch are given away.
+    fn advance_file(&mut self, n: usize) {
+        match &mut self.tail {
+            Tail::File(stretch) => {
+                stretch.advance(n as u64);
+                if stretch.left == 0 {
+                    self.tail = Tail::None;
+                }
+            }
+            Tail::Parts(_, current @ Some(_)) => {
+                if let Some(stretch) = current {
+                    stretch.advance(n as u64);
+                    if stretch.left == 0 {
+                        *current = None;
+                        self.next_part();
+                    }
+                }
+            }
+            _ => debug_assert!(n == 0, "more sent than there was"),
+        }
     }
 
     /// What may be sent next.
@@ -256,6 +351,7 @@ impl Outbox {
             Tail::File(stretch) | Tail::Parts(_, Some(stretch)) => (b"", Some(stretch)),
             _ => (b"", None),
         };
+        let stretch = stretch.filter(|stretch| !stretch.fetching);
         if !first.is_empty() || !second.is_empty() {
             let more = stretch.is_some();
             let (first, second) = if first.is_empty() {
@@ -273,14 +369,6 @@ impl Outbox {
             offset: s.offset,
             len: s.left,
         })
-    }
-
-    /// The file that is sent next, and where.
-    pub(super) fn next_source(&self) -> Option<(Arc<dyn Source>, u64)> {
-        match &self.tail {
-            Tail::File(s) | Tail::Parts(_, Some(s)) => Some((Arc::clone(&s.source), s.offset)),
-            _ => None,
-        }
     }
 
     /// Counts `n` bytes as sent, in the order in which they were handed out.
@@ -306,22 +394,7 @@ impl Outbox {
                     self.tail = Tail::None;
                 }
             }
-            Tail::File(stretch) => {
-                stretch.advance(n as u64);
-                if stretch.left == 0 {
-                    self.tail = Tail::None;
-                }
-            }
-            Tail::Parts(_, current) => {
-                if let Some(stretch) = current {
-                    stretch.advance(n as u64);
-                    if stretch.left == 0 {
-                        *current = None;
-                        self.next_part();
-                    }
-                }
-            }
-            Tail::None | Tail::Stream { .. } => debug_assert!(n == 0, "more sent than there was"),
+            _ => self.advance_file(n),
         }
     }
 

@@ -86,7 +86,7 @@ fn serve_connection<T: Stream, S: Service>(
         };
         match exchange::advance(&mut conn, &mut sink, service, asker, wake, &mut steps, &now) {
             Advanced::Job(job) => {
-                let made = run_job(job);
+                let made = run_job(job, &|| stream.is_gone());
                 now = stream.now();
                 exchange::finish_job(&mut conn, made, &now);
                 continue;

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::Closed;
+use super::offload::Tally;
 use crate::conn::{CloseReason, Connection, Finished, Phase};
 use crate::http::{Source, Status, Tick};
 use crate::kernel::{Sent, Stream, Waited};
@@ -76,6 +77,9 @@ pub(super) const LAG_BOUNDS: [u64; 13] = [
     1_000_000,
 ];
 
+/// Lanes in which requests wait for a thread.
+pub(super) const LANES: [&str; 2] = ["short", "long"];
+
 // Where each group of numbers begins.
 pub(super) const STATUS: usize = 0;
 pub(super) const CLOSED: usize = STATUS + Status::ALL.len();
@@ -90,7 +94,10 @@ pub(super) const CACHE_HITS: usize = BODY_BYTES + 1;
 pub(super) const CACHE_MISSES: usize = CACHE_HITS + 1;
 pub(super) const CACHE_EVICTIONS: usize = CACHE_MISSES + 1;
 pub(super) const CACHE_BYTES: usize = CACHE_EVICTIONS + 1;
-const CELLS: usize = CACHE_BYTES + 1;
+pub(super) const JOBS_WAITING: usize = CACHE_BYTES + 1;
+pub(super) const JOBS_REFUSED: usize = JOBS_WAITING + LANES.len();
+pub(super) const JOBS_VOID: usize = JOBS_REFUSED + 1;
+const CELLS: usize = JOBS_VOID + 1;
 
 /// The numbers of one loop, or the sum of all.
 pub(super) struct Counts([u64; CELLS]);
@@ -148,6 +155,13 @@ impl Counts {
         self.0[CACHE_MISSES] = cache.misses;
         self.0[CACHE_EVICTIONS] = cache.evictions;
         self.0[CACHE_BYTES] = cache.bytes;
+    }
+
+    /// What the threads of the loop say of their work.
+    pub(super) fn copy_jobs(&mut self, jobs: Tally) {
+        self.0[JOBS_WAITING..JOBS_REFUSED].copy_from_slice(&jobs.waiting);
+        self.0[JOBS_REFUSED] = jobs.refused;
+        self.0[JOBS_VOID] = jobs.voided;
     }
 }
 
@@ -327,6 +341,10 @@ impl<T: Stream> Stream for Counted<T> {
 
     fn closes_cleanly(&self) -> bool {
         self.stream.closes_cleanly()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.stream.is_gone()
     }
 
     fn id(&self) -> i32 {

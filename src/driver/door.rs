@@ -263,7 +263,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             armed: Interest::NONE,
             read_closed: false,
             queued: false,
-            warming: false,
             seen_as: None,
             armed_at: NEVER,
         };

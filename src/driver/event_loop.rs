@@ -26,7 +26,7 @@ use super::deadlines::{Deadlines, NEVER, Step};
 use super::door::Door;
 use super::exchange::{self, Advanced, Asker};
 use super::mailbox::{Handle, Mailbox, Message};
-use super::offload::{Offload, Task};
+use super::offload::{Made, Offload, What};
 use super::settings::{Budget, Settings};
 use super::settle::Bits;
 use super::slots::{RESERVED, Slots};
@@ -50,8 +50,6 @@ pub(super) struct Slot<K: Kernel> {
     pub(super) read_closed: bool,
     /// In the run queue or in this turn's batch.
     pub(super) queued: bool,
-    /// A stretch of its file is being brought into memory.
-    pub(super) warming: bool,
     /// The phase in which it was seen last, for the counters.
     pub(super) seen_as: Option<u8>,
     /// Its entry among the deadlines.
@@ -63,22 +61,13 @@ impl<K: Kernel> Slot<K> {
     pub(super) fn wanted(&self) -> Interest {
         Interest {
             readable: self.conn.wants_read(),
-            writable: self.conn.wants_write() && !self.warming,
+            writable: self.conn.wants_write(),
         }
     }
 
     fn is_due(&self, now: &Tick) -> bool {
         let deadline = self.conn.next_deadline();
         deadline.is_some_and(|at| at <= now.instant)
-    }
-
-    /// The next stretch of its file is in memory, or never will be: asking again would fail again,
-    /// as fast as the disk can say so.
-    fn warmed(&mut self, readable: bool) {
-        self.warming = false;
-        if !readable {
-            self.conn.on_source_end();
-        }
     }
 
     /// Counts it under what it is doing now.
@@ -223,6 +212,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             _ => Waking::Ready,
         });
         self.counts.copy(&self.closed, self.service.cache_tally());
+        self.counts.copy_jobs(self.offload.tally());
         if let Some(shown) = &self.settings.shown {
             shown.show(&self.counts);
         }
@@ -300,8 +290,12 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 Message::Ask => self.mailbox.answer(),
                 Message::Abort => self.stop_at = Some(now.instant),
                 Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
-                Message::Warm(token, readable) => self.deliver(token, |slot| slot.warmed(readable)),
+                Message::Fetched(token, fetched) => {
+                    self.offload.settle(token);
+                    self.deliver(token, |slot| slot.conn.on_fetched(fetched, now));
+                }
                 Message::Answer(token, made) => {
+                    self.offload.settle(token);
                     self.deliver(token, |slot| {
                         exchange::finish_job(&mut slot.conn, made, now);
                     });
@@ -377,7 +371,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                         break;
                     }
                 }
-                Advanced::Job(job) => self.offload.submit(Task::Answer(token, job), mailbox),
+                Advanced::Job(job) => {
+                    if !self.offload.submit(token, What::Answer(job), mailbox) {
+                        exchange::finish_job(&mut slot.conn, Made::Refused, now);
+                    }
+                }
                 Advanced::Waiting | Advanced::Spent => {}
             }
             self.transmit(token, &mut budget, now);
@@ -487,9 +485,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 self.leave(token);
                 continue;
             }
-            if slot.warming {
-                slot.conn.excuse_reader(now);
-            }
             let unacknowledged = self.kernel.unacknowledged(&slot.socket);
             slot.conn.on_deadline(now, unacknowledged);
             self.serve(token, now);
@@ -509,6 +504,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(mut slot) = self.slots.remove(token) else {
             return;
         };
+        self.offload.settle(token);
         slot.conn.on_abort(reason);
         slot.report(&mut self.counts, self.settings.log.as_mut(), &self.now);
         self.counts.moved(slot.seen_as, None);

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::offload::Made;
 use crate::conn::{CloseReason, Connection, Limits, Step};
-use crate::http::{Request, Response, Tick, TrustedProxies, Wake};
+use crate::http::{Request, Response, Status, Tick, TrustedProxies, Wake};
 use crate::kernel::Peer;
 use crate::service::{Flow, Job, Reply, Service, Sink};
 
@@ -145,11 +146,20 @@ fn take_reply(
 }
 
 /// Gives the connection what a job made.
-pub(super) fn finish_job(conn: &mut Connection, made: Option<Box<Response>>, now: &Tick) {
+pub(super) fn finish_job(conn: &mut Connection, made: Made, now: &Tick) {
     match made {
-        Some(response) => conn.respond(*response, now),
-        None => conn.fail(now),
+        Made::Answer(response) => conn.respond(*response, now),
+        Made::Refused => conn.respond(busy(), now),
+        Made::Panicked => conn.fail(now),
+        Made::Nothing => conn.on_abort(CloseReason::SocketFailed),
     }
+}
+
+/// What is said where too much waits already (RFC 9110 §15.6.4).
+fn busy() -> Response {
+    Response::plain(Status::SERVICE_UNAVAILABLE)
+        .field("Retry-After", "1")
+        .field("Cache-Control", "no-store")
 }
 
 /// Takes what a stream has. One that panics ends its connection, visibly incomplete: its answer

@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::http::{Notify, Response};
+use super::offload::Made;
+use crate::conn::Fetched;
+use crate::http::Notify;
 use crate::readiness::Token;
 
 /// One message.
 pub(super) enum Message {
     /// A sink or a stream has something again.
     Wake(Token),
-    /// A job is done; `None` if it panicked.
-    Answer(Token, Option<Box<Response>>),
-    /// The next stretch of a file is in memory; `false` if it cannot be read.
-    Warm(Token, bool),
+    /// A job is done.
+    Answer(Token, Made),
+    /// The next piece of an answer is here.
+    Fetched(Token, Fetched),
     /// Stop accepting after so long, finish what is in flight.
     Shutdown(Duration),
     /// Say that you turn.

@@ -14,7 +14,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::counters::{
     ACCEPTED, BODY_BYTES, CACHE_BYTES, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CALL, CALLS,
-    CLOSED, Counts, LAG, LAG_BOUNDS, LAG_NANOS, PHASE, PHASES, Published, STATUS, WAKING, WAKINGS,
+    CLOSED, Counts, JOBS_REFUSED, JOBS_VOID, JOBS_WAITING, LAG, LAG_BOUNDS, LAG_NANOS, LANES,
+    PHASE, PHASES, Published, STATUS, WAKING, WAKINGS,
 };
 use crate::config::Backend;
 use crate::conn::CloseReason;
@@ -56,6 +57,7 @@ impl Collector for Source {
         page.connections()?;
         page.answers()?;
         page.work(self.backend)?;
+        page.jobs()?;
         page.cache()
     }
 }
@@ -152,6 +154,16 @@ impl Page<'_, '_> {
         let turns = buckets.iter().map(|(_, count)| count).sum();
         let sum = counts.get(LAG_NANOS) as f64 / 1e9;
         metric.encode_histogram::<NoLabelSet>(sum, turns, &buckets, None)
+    }
+
+    fn jobs(&mut self) -> fmt::Result {
+        let help = "Requests that wait for a thread, because their answer may wait for a disk.";
+        let kind = MetricType::Gauge;
+        self.family("jobs_waiting", help, kind, "lane", JOBS_WAITING, &LANES)?;
+        let help = "Requests answered 503, because too many waited for a thread.";
+        self.counter("jobs_refused", help, None, JOBS_REFUSED)?;
+        let help = "Requests whose client was gone before a thread was free.";
+        self.counter("jobs_void", help, None, JOBS_VOID)
     }
 
     fn cache(&mut self) -> fmt::Result {

@@ -2,69 +2,120 @@
 //!
 //! *Floor 4.* Regular files cannot be polled: epoll refuses them and poll calls them always ready.
 //! A loop lives with that by asking the kernel not to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`) and,
-//! where the answer is "I would have to", by handing the work to a thread. The result comes back
-//! through the mailbox with the connection's token; if that connection is gone by then, the
-//! token's generation says so and the result is dropped.
+//! where the answer is "I would have to" or nothing at all, by handing the work to a thread. The
+//! result comes back through the mailbox with the connection's token; if that connection is gone by
+//! then, the token's generation says so and the result is dropped.
+//!
+//! The idea: three lanes, each with its own queue and threads, so that what is cheap never waits
+//! behind what is dear, nor behind a file system that hangs.
+//!
+//! | lane | what | threads |
+//! |---|---|---:|
+//! | short | names resolved, files opened, small ones read | 8 |
+//! | long | directories listed, content hashed | 2 |
+//! | fetch | the next piece of an answer that is being sent | 8 |
+//!
+//! *Read next:* `jobs.rs`, the queue of a lane.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the threads of the loop start here"
 )]
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use foldhash::fast::RandomState;
+
+use super::fetch::fetch;
+use super::jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 use super::mailbox::{Mailbox, Message};
-use crate::http::{Response, Source};
+use crate::conn::Fetch;
+use crate::http::Response;
 use crate::readiness::Token;
-use crate::service::Job;
+use crate::service::{Gone, Job, Outcome, finish};
 
-/// How many pieces of blocking work may run at once for one loop.
-const THREADS_MAX: usize = 4;
-
-/// How much of a file is brought into memory at a time.
-const WARM_BYTES: usize = 1024 * 1024;
+/// How many requests may wait in a lane of one loop; one beyond is answered 503.
+const WAITING_MAX: usize = 1024;
 
 /// One piece of work.
-pub(super) enum Task {
-    Answer(Token, Job),
-    Warm(Token, Arc<dyn Source>, u64),
+pub(super) struct Task {
+    pub(super) token: Token,
+    pub(super) what: What,
+    pub(super) awaited: Awaited,
 }
 
-impl Task {
-    fn run(self, mailbox: &Mailbox) {
-        match self {
-            Self::Answer(token, job) => mailbox.post(Message::Answer(token, run_job(job))),
-            Self::Warm(token, source, offset) => {
-                // The bytes are thrown away: what counts is that they were read.
-                let mut buffer = vec![0; WARM_BYTES];
-                let read = catch_unwind(AssertUnwindSafe(|| source.read_at(&mut buffer, offset)));
-                mailbox.post(Message::Warm(token, matches!(read, Ok(Ok(_)))));
-            }
+pub(super) enum What {
+    Answer(Job),
+    Fetch(Fetch),
+}
+
+impl Queueable for Task {
+    fn key(&self) -> Option<u64> {
+        match &self.what {
+            What::Answer(job) => job.key(),
+            What::Fetch(_) => None,
         }
+    }
+
+    fn is_void(&self) -> bool {
+        self.awaited.is_gone()
     }
 }
 
-/// Runs a job; a panic in it costs its request, not the server.
-pub(super) fn run_job(job: Job) -> Option<Box<Response>> {
-    catch_unwind(AssertUnwindSafe(job)).ok().map(Box::new)
+/// Runs a job to its end on this thread; a panic in it costs its request, not the server.
+pub(super) fn run_job(job: Job, gone: &Gone<'_>) -> Made {
+    match catch_unwind(AssertUnwindSafe(|| finish(job, gone))) {
+        Ok(Some(response)) => Made::Answer(Box::new(response)),
+        Ok(None) => Made::Nothing,
+        Err(_) => Made::Panicked,
+    }
+}
+
+/// What came of a job.
+pub(super) enum Made {
+    Answer(Box<Response>),
+    /// There was no room for it.
+    Refused,
+    Panicked,
+    /// Nobody waited for it any more.
+    Nothing,
+}
+
+/// What a loop has handed over, for who counts it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// Requests that wait for a thread: short ones, long ones.
+    pub(super) waiting: [u64; 2],
+    pub(super) refused: u64,
+    pub(super) voided: u64,
 }
 
 /// Where a loop sends what may block.
 pub struct Offload {
-    shared: Option<Arc<Shared>>,
-    threads: usize,
+    lanes: Option<Arc<Lanes>>,
+    /// Who waits for work that is not back yet: none of it belongs to an idle connection.
+    waiters: HashMap<Token, Waiter, RandomState>,
 }
 
-struct Shared {
+struct Lanes {
+    short: Lane,
+    long: Lane,
+    fetch: Lane,
+}
+
+struct Lane {
+    name: &'static str,
+    threads_max: usize,
     state: Mutex<State>,
     arrived: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    tasks: std::collections::VecDeque<Task>,
+    queue: Queue<Task>,
+    threads: usize,
     idle: usize,
     closed: bool,
 }
@@ -72,104 +123,208 @@ struct State {
 impl Offload {
     /// Threads, started when there is work for them.
     pub fn threads() -> Self {
-        let shared = Shared {
-            state: Mutex::default(),
-            arrived: Condvar::new(),
-        };
-        Self {
-            shared: Some(Arc::new(shared)),
-            threads: 0,
-        }
+        Self::with(Some(Arc::new(Lanes {
+            short: Lane::new("short", 8, WAITING_MAX),
+            long: Lane::new("long", 2, WAITING_MAX),
+            // One for each connection at most: an answer that has begun is not refused.
+            fetch: Lane::new("fetch", 8, usize::MAX),
+        })))
     }
 
     /// No threads: work is done where it is handed over. For the simulator, whose world must
     /// depend on nothing but its seed.
-    pub const fn inline() -> Self {
-        Self {
-            shared: None,
-            threads: 0,
+    pub fn inline() -> Self {
+        Self::with(None)
+    }
+
+    fn with(lanes: Option<Arc<Lanes>>) -> Self {
+        let waiters = HashMap::default();
+        Self { lanes, waiters }
+    }
+
+    /// Hands work over for a connection; its result arrives in `mailbox`. `false` if too much waits
+    /// already.
+    pub(super) fn submit(&mut self, token: Token, what: What, mailbox: &Arc<Mailbox>) -> bool {
+        let (waiter, awaited) = Waiter::new();
+        let task = Task {
+            token,
+            what,
+            awaited,
+        };
+        let Some(lanes) = &self.lanes else {
+            task.run(None, mailbox);
+            return true;
+        };
+        self.waiters.insert(token, waiter);
+        let lane = match &task.what {
+            What::Answer(_) => &lanes.short,
+            What::Fetch(_) => &lanes.fetch,
+        };
+        let has_room = lane.submit(task, lanes, mailbox).is_ok();
+        if !has_room {
+            self.settle(token);
+        }
+        has_room
+    }
+
+    /// The connection has what it waited for, or waits for nothing any more.
+    pub(super) fn settle(&mut self, token: Token) {
+        if !self.waiters.is_empty() {
+            self.waiters.remove(&token);
         }
     }
 
-    /// Hands work over; its result arrives in `mailbox`.
-    pub(super) fn submit(&mut self, task: Task, mailbox: &Arc<Mailbox>) {
-        let Some(shared) = &self.shared else {
-            return task.run(mailbox);
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        let Some(lanes) = &self.lanes else {
+            return tally;
         };
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.tasks.push_back(task);
-        let starved = state.tasks.len() > state.idle;
-        drop(state);
-        shared.arrived.notify_one();
-        if starved && self.threads < THREADS_MAX {
-            self.start(mailbox);
+        for (waiting, lane) in tally.waiting.iter_mut().zip([&lanes.short, &lanes.long]) {
+            let queue = &lane.state().queue;
+            *waiting = queue.len() as u64;
+            tally.refused += queue.refused;
+            tally.voided += queue.voided;
         }
-    }
-
-    fn start(&mut self, mailbox: &Arc<Mailbox>) {
-        let Some(shared) = self.shared.clone() else {
-            return;
-        };
-        let worker_mailbox = Arc::clone(mailbox);
-        let name = "offload".to_owned();
-        match thread::Builder::new()
-            .name(name)
-            .spawn(move || work(&shared, &worker_mailbox))
-        {
-            Ok(_) => self.threads += 1,
-            Err(_) if self.threads > 0 => {}
-            // Not one thread can be had: slow is better than never.
-            Err(_) => {
-                if let Some(shared) = &self.shared {
-                    while let Some(task) = next_task(shared) {
-                        task.run(mailbox);
-                    }
-                }
-            }
-        }
+        tally
     }
 }
 
 impl Drop for Offload {
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .closed = true;
-            shared.arrived.notify_all();
+        for lane in self.lanes.iter().flat_map(|lanes| lanes.all()) {
+            lane.state().closed = true;
+            lane.arrived.notify_all();
         }
     }
 }
 
-fn next_task(shared: &Shared) -> Option<Task> {
-    shared
-        .state
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .tasks
-        .pop_front()
+impl Lanes {
+    fn all(&self) -> [&Lane; 3] {
+        [&self.short, &self.long, &self.fetch]
+    }
 }
 
-fn work(shared: &Shared, mailbox: &Mailbox) {
-    loop {
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let task = loop {
-            if let Some(task) = state.tasks.pop_front() {
-                break task;
-            }
-            if state.closed {
-                return;
-            }
-            state.idle += 1;
-            state = shared
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
-        };
+impl Lane {
+    fn new(name: &'static str, threads_max: usize, waiting_max: usize) -> Self {
+        Self {
+            name,
+            threads_max,
+            state: Mutex::new(State {
+                queue: Queue::new(waiting_max),
+                threads: 0,
+                idle: 0,
+                closed: false,
+            }),
+            arrived: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds work, and a thread for it if all are busy.
+    fn submit(&self, task: Task, lanes: &Arc<Lanes>, mailbox: &Arc<Mailbox>) -> Result<(), Task> {
+        let mut state = self.state();
+        state.queue.push(task)?;
+        let starved = state.queue.len() > state.idle && state.threads < self.threads_max;
+        state.threads += usize::from(starved);
         drop(state);
-        task.run(mailbox);
+        self.arrived.notify_one();
+        if starved {
+            self.start(lanes, mailbox);
+        }
+        Ok(())
+    }
+
+    /// Starts a thread that was counted already.
+    fn start(&self, lanes: &Arc<Lanes>, mailbox: &Arc<Mailbox>) {
+        let (all, post) = (Arc::clone(lanes), Arc::clone(mailbox));
+        let which = lanes
+            .all()
+            .iter()
+            .position(|lane| std::ptr::eq(*lane, self));
+        let work = move || {
+            if let Some(lane) = which.and_then(|at| all.all().get(at).copied()) {
+                lane.work(&all, &post);
+            }
+        };
+        let thread = thread::Builder::new().name(self.name.to_owned());
+        if thread.spawn(work).is_ok() {
+            return;
+        }
+        let mut state = self.state();
+        state.threads -= 1;
+        // Not one thread can be had: slow is better than never.
+        while state.threads == 0
+            && let Some(task) = state.queue.pop()
+        {
+            drop(state);
+            self.carry_out(task, lanes, mailbox);
+            state = self.state();
+        }
+    }
+
+    fn work(&self, lanes: &Arc<Lanes>, mailbox: &Arc<Mailbox>) {
+        let mut state = self.state();
+        loop {
+            if let Some(task) = state.queue.pop() {
+                drop(state);
+                self.carry_out(task, lanes, mailbox);
+                state = self.state();
+            } else if state.closed {
+                return;
+            } else {
+                state.idle += 1;
+                state = (self.arrived.wait(state)).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+        }
+    }
+
+    fn carry_out(&self, task: Popped<Task>, lanes: &Arc<Lanes>, mailbox: &Arc<Mailbox>) {
+        let Popped::Work(task) = task else { return };
+        let key = task.key();
+        task.run(Some(lanes), mailbox);
+        if key.is_some() {
+            self.state().queue.done(key);
+        }
+    }
+}
+
+impl Task {
+    /// Does it, or hands what is long to its lane.
+    fn run(self, lanes: Option<&Arc<Lanes>>, mailbox: &Arc<Mailbox>) {
+        let Self {
+            token,
+            what,
+            awaited,
+        } = self;
+        let job = match what {
+            What::Fetch(what) => return mailbox.post(Message::Fetched(token, fetch(what))),
+            What::Answer(job) => job,
+        };
+        let gone = || awaited.is_gone();
+        let Some(lanes) = lanes else {
+            return mailbox.post(Message::Answer(token, run_job(job, &gone)));
+        };
+        let made = match catch_unwind(AssertUnwindSafe(|| job.run(&gone))) {
+            Ok(Outcome::Answer(response)) => Made::Answer(Box::new(response)),
+            Ok(Outcome::Abandoned) => return,
+            Ok(Outcome::Long(rest)) => {
+                let what = What::Answer(rest);
+                let task = Self {
+                    token,
+                    what,
+                    awaited,
+                };
+                if lanes.long.submit(task, lanes, mailbox).is_ok() {
+                    return;
+                }
+                Made::Refused
+            }
+            Err(_) => Made::Panicked,
+        };
+        mailbox.post(Message::Answer(token, made));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::counters::{Call, Counts};
 use super::event_loop::{EventLoop, Slot};
 use super::exchange;
-use super::offload::Task;
+use super::offload::What;
 use super::settings::Budget;
 use crate::conn::{CloseReason, Transmit};
 use crate::http::{Notify, Tick, Wake};
@@ -25,18 +25,18 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        while !slot.warming {
-            if slot.conn.wants_pull() {
+        loop {
+            if let Some(what) = slot.conn.fetch_chunk() {
+                self.offload.submit(token, What::Fetch(what), &self.mailbox);
+            } else if slot.conn.wants_pull() {
                 let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
                 exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
             }
             match send_some(&mut self.kernel, &mut self.counts, slot, budget, now) {
                 Sending::More => {}
                 Sending::Cold => {
-                    if let Some((source, offset)) = slot.conn.next_source() {
-                        slot.warming = true;
-                        self.offload
-                            .submit(Task::Warm(token, source, offset), &self.mailbox);
+                    if let Some(what) = slot.conn.fetch_bytes() {
+                        self.offload.submit(token, What::Fetch(what), &self.mailbox);
                     }
                     return;
                 }

@@ -34,9 +34,16 @@ pub trait Source: Send + Sync {
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 
     /// Whether `len` bytes at `offset` are likely to be in memory, so that reading them now would
-    /// not wait for a disk. Where the file system cannot say, `true`.
+    /// not wait for a disk. Where nothing is known, `false`.
     fn is_resident(&self, offset: u64, len: usize) -> bool {
         let _ = (offset, len);
+        true
+    }
+
+    /// Whether [`Source::is_resident`] can become true by reading: then bytes are read ahead into
+    /// the page cache. Elsewhere (a file system of another process or machine, one without
+    /// `RWF_NOWAIT`) no more is read than is handed over.
+    fn can_tell(&self) -> bool {
         true
     }
 }
@@ -133,6 +140,12 @@ pub trait Chunks: Send {
     /// The next piece. A producer that must wait returns [`Chunk::Pending`] and keeps a clone of
     /// `wake`, to be used once when there is more.
     fn next_chunk(&mut self, wake: &Wake) -> Chunk;
+
+    /// Whether making a piece may wait for a disk. A loop then has it made on another thread, one
+    /// piece at a time.
+    fn may_wait(&self) -> bool {
+        false
+    }
 }
 
 /// What a producer has now.

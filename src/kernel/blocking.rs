@@ -166,6 +166,10 @@ impl Stream for BlockingStream {
         self.socket.closes_cleanly()
     }
 
+    fn is_gone(&self) -> bool {
+        self.socket.is_gone()
+    }
+
     fn id(&self) -> i32 {
         self.socket.id()
     }

@@ -263,6 +263,11 @@ pub trait Stream {
     fn unacknowledged(&self) -> usize;
     /// As [`Kernel::closes_cleanly`].
     fn closes_cleanly(&self) -> bool;
+    /// Whether no answer can reach the peer any more: the connection is broken, or closed in both
+    /// directions. A peer that has only closed its sending half still waits for its answer.
+    fn is_gone(&self) -> bool {
+        false
+    }
     /// As [`Kernel::id`].
     fn id(&self) -> i32 {
         -1

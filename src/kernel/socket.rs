@@ -9,12 +9,15 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 
 use super::{Sent, gaps};
 use crate::http::Source;
+use crate::readiness::timespec;
 
 /// The most one call of sendfile(2) is asked to move, whatever budget the caller has.
 const SEND_FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -155,6 +158,14 @@ impl Socket {
     pub(super) fn is_quiet(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         rustix::net::recv(&self.fd, &mut [0; 1], flags).is_err_and(|errno| errno == Errno::AGAIN)
+    }
+
+    /// Whether the connection is broken or closed in both directions: `POLLHUP` and `POLLERR` come
+    /// without being asked for (poll(2)), and a half that the peer has closed is `POLLRDHUP`.
+    pub(super) fn is_gone(&self) -> bool {
+        let mut only = [PollFd::new(&self.fd, PollFlags::empty())];
+        let at_once = timespec(Some(Duration::ZERO));
+        matches!(rustix::event::poll(&mut only, at_once.as_ref()), Ok(1..))
     }
 
     /// SIOCOUTQ.

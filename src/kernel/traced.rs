@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Not shown are close(2), which is a drop, and what only looks: the ioctl(2) behind
-//! [`Kernel::unacknowledged`], and the recv(2) of nothing behind [`Kernel::closes_cleanly`].
+//! [`Kernel::unacknowledged`], the recv(2) of nothing behind [`Kernel::closes_cleanly`], and the
+//! poll(2) behind [`Stream::is_gone`].
 //!
 //! *Read next:* the transcripts in `tests/it/`.
 
@@ -366,6 +367,10 @@ impl<T: Stream> Stream for Traced<T> {
 
     fn closes_cleanly(&self) -> bool {
         self.inner.closes_cleanly()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.inner.is_gone()
     }
 
     fn id(&self) -> i32 {

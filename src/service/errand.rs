@@ -17,14 +17,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::Reply;
-use super::files::{Lookup, needs_slash, serve};
-use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing, listing_unchanged};
-use super::open::{Refusal, Root, Wait};
+use super::files::{Lookup, WouldBlock, needs_slash, serve};
+use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing_unchanged, listing_while};
+use super::open::{Patience, Refusal, Root, Wait};
 use super::options::Symlinks;
 use super::pages;
 use super::policy::Policy;
 use super::resolve::{Media, Named, Resolver, Resource};
 use super::variant::Role;
+use super::work::{Gone, Outcome, Work};
 use crate::http::head::Known;
 use crate::http::validator::{self, Validators, Verdict};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
@@ -46,54 +47,89 @@ pub(super) struct Means {
     pub(super) root: Arc<Root>,
     pub(super) policy: Arc<Policy>,
     pub(super) ticket: Ticket,
+    /// Short at first: what takes long says so.
+    pub(super) wait: Wait,
+}
+
+/// One run of an errand.
+struct Attempt<'a> {
+    means: &'a mut Means,
+    patience: Patience<'a>,
 }
 
 impl Errand {
     pub(super) fn into_reply(self) -> Reply {
-        Reply::Later(Box::new(move || self.run()))
-    }
-
-    fn run(self) -> Response {
-        let Self {
-            request,
-            key,
-            refused,
-            now,
-            mut means,
-        } = self;
-        let (request, policy) = (request.borrow(), Arc::clone(&means.policy));
-        serve(&mut means, &policy, &key, refused, &request, &now).unwrap_or_else(|_| {
-            // A name that is being renamed faster than it can be resolved.
-            let busy = pages::error_page(Status::SERVICE_UNAVAILABLE, &request);
-            policy.decorate(busy, b"")
-        })
+        Reply::Later(Box::new(self))
     }
 }
 
-impl Means {
+impl Work for Errand {
+    fn run(mut self: Box<Self>, gone: &Gone<'_>) -> Outcome {
+        let policy = Arc::clone(&self.means.policy);
+        let request = self.request.borrow();
+        let wait = self.means.wait;
+        let patience = Patience { wait, gone };
+        let means = &mut self.means;
+        let mut lookup = Attempt { means, patience };
+        match serve(
+            &mut lookup,
+            &policy,
+            &self.key,
+            self.refused,
+            &request,
+            &self.now,
+        ) {
+            Ok(response) => Outcome::Answer(response),
+            Err(WouldBlock) if gone() => Outcome::Abandoned,
+            Err(WouldBlock) if wait == Wait::Briefly => {
+                self.means.wait = Wait::Allowed;
+                Outcome::Long(self)
+            }
+            // A name that is being renamed faster than it can be resolved.
+            Err(WouldBlock) => {
+                let busy = pages::error_page(Status::SERVICE_UNAVAILABLE, &request);
+                Outcome::Answer(policy.decorate(busy, b""))
+            }
+        }
+    }
+}
+
+impl Attempt<'_> {
     /// A listing has no validator, but it exists: `*` is true of it, and every tag is another one
     /// (RFC 9110 §13.1.1, §13.1.2).
-    fn list(&self, directory: OwnedFd, key: &[u8], request: &Request<'_>, now: &Tick) -> Response {
+    fn list(
+        &self,
+        directory: OwnedFd,
+        key: &[u8],
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Result<Response, Refusal> {
         let response = match validator::evaluate(request, &Validators::default(), now.wall) {
-            Verdict::Proceed => self.listing(directory, key, request),
+            Verdict::Proceed => self.listing(directory, key, request)?,
             Verdict::NotModified => listing_unchanged(),
             Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
         };
-        self.policy.decorate(response, key)
+        Ok(self.means.policy.decorate(response, key))
     }
 
-    fn listing(&self, directory: OwnedFd, key: &[u8], request: &Request<'_>) -> Response {
+    fn listing(
+        &self,
+        directory: OwnedFd,
+        key: &[u8],
+        request: &Request<'_>,
+    ) -> Result<Response, Refusal> {
         let options = ListingOptions {
-            hidden: self.policy.hidden,
+            hidden: self.means.policy.hidden,
             at_root: key == b"/",
             format: ListingFormat::of(request),
-            link_target: link_target(&self.root, key),
+            link_target: link_target(&self.means.root, key),
         };
-        listing(directory, &String::from_utf8_lossy(key), options)
+        let path = String::from_utf8_lossy(key);
+        listing_while(directory, &path, options, self.patience.gone).ok_or(Refusal::WouldBlock)
     }
 }
 
-impl Lookup for Means {
+impl Lookup for Attempt<'_> {
     fn answer(
         &mut self,
         key: &[u8],
@@ -102,27 +138,28 @@ impl Lookup for Means {
         now: &Tick,
     ) -> Result<Response, Refusal> {
         let mut resolver = Resolver {
-            root: &self.root,
-            policy: &self.policy,
+            root: &self.means.root,
+            policy: &self.means.policy,
             media: &mut Media::default(),
-            wait: Wait::Allowed,
+            patience: self.patience,
             now: now.wall,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         match resolver.resolve(key)? {
             Named::File(resource) => {
-                let response = resource.answer(role, request, now.wall, &self.policy);
+                let response = resource.answer(role, request, now.wall, &self.means.policy);
                 let found = FoundElsewhere {
                     key: key.into(),
                     resource,
                     asked: now.instant,
                 };
-                self.ticket.found.push(found);
+                self.means.ticket.found.push(found);
                 Ok(response)
             }
-            Named::NeedsSlash => needs_slash(&self.policy, key, role, request),
+            Named::NeedsSlash => needs_slash(&self.means.policy, key, role, request),
+            Named::Listing(_) if self.patience.wait != Wait::Allowed => Err(Refusal::WouldBlock),
             Named::Listing(directory) if role == Role::Itself => {
-                Ok(self.list(directory, key, request, now))
+                self.list(directory, key, request, now)
             }
             Named::Listing(_) => Err(Refusal::Status(Status::NOT_FOUND)),
         }

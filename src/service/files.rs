@@ -30,7 +30,7 @@ use rustix::process::{Resource as Limit, getrlimit};
 
 use super::cache::{Cache, Cost, Slot};
 use super::errand::{Errand, Means, Returns};
-use super::open::{Refusal, Root, Wait};
+use super::open::{Patience, Refusal, Root, Wait};
 use super::options::{FilesConfig, Symlinks};
 use super::pages;
 use super::policy::Policy;
@@ -223,6 +223,7 @@ impl Files {
                 root: Arc::clone(&self.root),
                 policy: Arc::clone(&self.policy),
                 ticket: self.returns.ticket(),
+                wait: Wait::Briefly,
             },
         }
     }
@@ -292,7 +293,7 @@ impl Lookup for Files {
             root: &self.root,
             policy: &self.policy,
             media: &mut self.media,
-            wait: Wait::Never,
+            patience: Patience::NONE,
             now: now.wall,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };

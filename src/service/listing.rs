@@ -18,9 +18,9 @@
 //! pages of 6 MB would be the server's end. To keep one page for all clients was rejected: sizes
 //! and times have no version that would be cheaper to ask for than the page.
 //!
-//! Chunks are made on the loop's own thread, so the last form leaves out sizes and times: they
-//! would cost one stat(2) per name, each of which may wait. A thread per big listing was rejected:
-//! clients would then decide how many threads there are.
+//! Chunks of names are made on the loop's own thread, those of a directory where waiting is allowed,
+//! one at a time. The last form leaves out sizes and times: they would cost one stat(2) per name. A
+//! thread per big listing was rejected: clients would then decide how many threads there are.
 //!
 //! Not listed is what would be answered 404: names with a leading dot, FIFOs, sockets, devices, and
 //! links that lead nowhere or outside.
@@ -34,6 +34,7 @@ mod names;
 mod pieces;
 mod render;
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
@@ -42,6 +43,7 @@ use rustix::io::Errno;
 
 use super::Job;
 use super::pages::error_response;
+use super::work::Gone;
 use crate::http::negotiate::media_ranges;
 use crate::http::{Body, HeaderBlock, Request, Response, Status};
 use directory::Directory;
@@ -121,17 +123,39 @@ pub fn listing_job(directory: OwnedFd, path: String, options: ListingOptions) ->
 /// relative to where the root is mounted, with a slash at both ends. Links are relative, so a
 /// prefix in front does not matter.
 pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Response {
-    list(directory, path, options, SORTED_ENTRIES_MAX)
+    list(directory, path, options, SORTED_ENTRIES_MAX, &|| true)
 }
 
-fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
+/// [`listing`], given up between two looks when `gone` says so.
+pub(super) fn listing_while(
+    directory: OwnedFd,
+    path: &str,
+    options: ListingOptions,
+    gone: &Gone<'_>,
+) -> Option<Response> {
+    let stopped = Cell::new(false);
+    let keep_on = || {
+        stopped.set(stopped.get() || gone());
+        !stopped.get()
+    };
+    let response = list(directory, path, options, SORTED_ENTRIES_MAX, &keep_on);
+    (!stopped.get()).then_some(response)
+}
+
+fn list(
+    directory: OwnedFd,
+    path: &str,
+    options: ListingOptions,
+    sorted_max: usize,
+    keep_on: &dyn Fn() -> bool,
+) -> Response {
     let format = options.format;
     let page = Page::new(format, path, options.at_root);
     let directory = Directory {
         fd: directory,
         options,
     };
-    let body = match gather(&directory, sorted_max) {
+    let body = match gather(&directory, sorted_max, keep_on) {
         Ok(Some(names)) => Pieces::sorted(page, names).into_body(),
         Ok(None) => Body::Stream(Box::new(Pieces::unsorted(page, directory))),
         Err(error) => return refusal(error, format),
@@ -153,15 +177,27 @@ pub(super) fn listing_unchanged() -> Response {
 }
 
 /// All entries, sorted; `None` if they are too many or too long, and then nothing of them is kept.
-fn gather(directory: &Directory, sorted_max: usize) -> Result<Option<Names>, Errno> {
+///
+/// A look at a file may cost a wait, one at `keep_on` a system call: it is asked at every 64th.
+fn gather(
+    directory: &Directory,
+    sorted_max: usize,
+    keep_on: &dyn Fn() -> bool,
+) -> Result<Option<Names>, Errno> {
     let mut names = Names::default();
-    while directory.read(&mut names)? {
+    while keep_on() && directory.read(&mut names)? {
         if names.len() > sorted_max || names.bytes() > SORTED_BYTES_MAX {
             directory.rewind()?;
             return Ok(None);
         }
     }
-    names.complete(|name, kind| directory.whole_entry(name, kind));
+    let (mut looked, mut goes_on) = (0_u32, true);
+    names.complete(|name, kind| {
+        goes_on &= !looked.is_multiple_of(64) || keep_on();
+        looked += 1;
+        let entry = goes_on.then(|| directory.whole_entry(name, kind));
+        entry.flatten()
+    });
     names.sort();
     Ok(Some(names))
 }
@@ -280,7 +316,9 @@ mod tests {
                 link_target: Some(Box::new(resolve)),
                 ..plain()
             };
-            let listed = text(list(opened(root.path()), "/", options, sorted_max));
+            let listed = text(list(opened(root.path()), "/", options, sorted_max, &|| {
+                true
+            }));
             let mut lines: Vec<&str> = listed.lines().collect();
             lines.sort_unstable();
             assert_eq!(
@@ -337,10 +375,10 @@ mod tests {
             fs::write(root.path().join(name), "").unwrap();
         }
         // At the limit still sorted, beyond it not: the names are the same.
-        let sorted = list(opened(root.path()), "/", plain(), 1_000);
+        let sorted = list(opened(root.path()), "/", plain(), 1_000, &|| true);
         assert!(matches!(sorted.body, Body::Owned(_)));
         assert!(text(sorted).lines().eq(expected.iter()));
-        let streamed = list(opened(root.path()), "/", plain(), 999);
+        let streamed = list(opened(root.path()), "/", plain(), 999, &|| true);
         assert!(matches!(streamed.body, Body::Stream(_)));
         let streamed = text(streamed);
         let mut lines: Vec<&str> = streamed.lines().collect();
@@ -353,6 +391,7 @@ mod tests {
             "/",
             ListingOptions::default(),
             10,
+            &|| true,
         ));
         assert_eq!(page.matches("<tr><td>").count(), 1_000);
         assert!(page.ends_with("</html>\n") && !page.contains("<time"));
@@ -360,7 +399,7 @@ mod tests {
             format: ListingFormat::Json,
             ..ListingOptions::default()
         };
-        let json = text(list(opened(root.path()), "/", json, 10));
+        let json = text(list(opened(root.path()), "/", json, 10, &|| true));
         assert_eq!(json.matches("},\n{").count(), 999);
         assert!(json.starts_with("[\n{") && json.ends_with("}\n]\n"));
     }
@@ -371,7 +410,8 @@ mod tests {
         for n in 0..1_000 {
             fs::write(root.path().join(format!("{n}")), "").unwrap();
         }
-        let Body::Stream(mut chunks) = list(opened(root.path()), "/", plain(), 1).body else {
+        let Body::Stream(mut chunks) = list(opened(root.path()), "/", plain(), 1, &|| true).body
+        else {
             panic!("not a stream");
         };
         // 24 bytes is the smallest record getdents64 makes.

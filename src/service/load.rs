@@ -19,8 +19,9 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use sha2::{Digest, Sha256};
 
 use super::meta::{Identity, Medium};
-use super::open::{Refusal, Wait};
+use super::open::{Patience, Refusal, Wait};
 use super::options::EtagMode;
+use super::work::Gone;
 use crate::http::{Source, Status};
 
 /// Up to so many bytes a file is kept in memory and leaves with its head in one write; beyond,
@@ -49,8 +50,7 @@ impl Content {
 pub(super) struct FileSource {
     fd: OwnedFd,
     len: u64,
-    /// Whether the file system can say that a read would wait.
-    can_ask: bool,
+    medium: Medium,
 }
 
 impl Source for FileSource {
@@ -69,9 +69,18 @@ impl Source for FileSource {
     /// Asks for one byte. It tells of the first page only, but the kernel reads ahead in stretches
     /// far longer than that, and the next call asks again.
     fn is_resident(&self, offset: u64, _: usize) -> bool {
-        !self.can_ask
-            || offset >= self.len
-            || read_some(&self.fd, &mut [0], offset, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
+        match self.medium {
+            Medium::Memory => true,
+            Medium::Disk => {
+                offset >= self.len
+                    || read_some(&self.fd, &mut [0], offset, ReadWriteFlags::NOWAIT).is_ok()
+            }
+            Medium::Mute | Medium::Remote => false,
+        }
+    }
+
+    fn can_tell(&self) -> bool {
+        self.medium == Medium::Disk
     }
 }
 
@@ -94,15 +103,18 @@ pub(super) fn load(
     identity: Identity,
     medium: Medium,
     etag: EtagMode,
-    wait: Wait,
+    patience: Patience<'_>,
 ) -> Result<Loaded, Refusal> {
     debug_assert_eq!(identity.kind, FileType::RegularFile);
-    let can_ask = medium == Medium::Disk;
+    let wait = patience.wait;
     if wait == Wait::Never && medium == Medium::Remote {
         return Err(Refusal::WouldBlock);
     }
     if identity.size > SMALL_BYTES_MAX {
-        return keep_open(fd, identity, can_ask, etag, wait);
+        return keep_open(fd, identity, medium, etag, patience);
+    }
+    if wait == Wait::Never && medium == Medium::Mute {
+        return Err(Refusal::WouldBlock);
     }
     let flags = match (wait, medium) {
         (Wait::Never, Medium::Disk) => ReadWriteFlags::NOWAIT,
@@ -129,20 +141,20 @@ pub(super) fn load(
 fn keep_open(
     fd: OwnedFd,
     identity: Identity,
-    can_ask: bool,
+    medium: Medium,
     etag: EtagMode,
-    wait: Wait,
+    patience: Patience<'_>,
 ) -> Result<Loaded, Refusal> {
-    let digest = match (etag, wait) {
+    let digest = match (etag, patience.wait) {
         (EtagMode::Stat, _) => None,
-        (EtagMode::Content, Wait::Never) => return Err(Refusal::WouldBlock),
-        (EtagMode::Content, Wait::Allowed) => Some(digest(&fd, identity.size)?),
+        (EtagMode::Content, Wait::Allowed) => Some(digest(&fd, identity.size, patience.gone)?),
+        (EtagMode::Content, _) => return Err(Refusal::WouldBlock),
     };
     let whole = digest.is_none() || Identity::of(fd.as_fd())? == identity;
     let source = FileSource {
         fd,
         len: identity.size,
-        can_ask,
+        medium,
     };
     Ok(Loaded {
         identity,
@@ -163,9 +175,6 @@ fn read_whole(fd: &OwnedFd, size: u64, flags: ReadWriteFlags) -> Result<Arc<[u8]
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(Errno::INTR) => {}
-                // PITFALL: overlayfs and others cannot say whether a read would wait. Reading
-                // anyway would stop every connection of the loop for a disk's latency.
-                Err(Errno::OPNOTSUPP) => return Err(Refusal::WouldBlock),
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -188,11 +197,15 @@ fn read_some(
     preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-fn digest(fd: &OwnedFd, size: u64) -> Result<[u8; 32], Refusal> {
+/// Given up between two pieces if nobody waits for it any more.
+fn digest(fd: &OwnedFd, size: u64, gone: &Gone<'_>) -> Result<[u8; 32], Refusal> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     let mut offset = 0;
     while offset < size {
+        if gone() {
+            return Err(Refusal::WouldBlock);
+        }
         match pread(fd, &mut buffer[..], offset) {
             Ok(0) => break,
             Ok(n) => {

@@ -15,12 +15,13 @@
 //!
 //! *Read next:* `variant.rs`, where the fields are encoded.
 
+use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
 use rustix::ffi::CStr;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
-use rustix::io;
+use rustix::io::{self, Errno, ReadWriteFlags, preadv2};
 use sha2::{Digest, Sha256};
 
 /// A moment as the file system keeps it.
@@ -153,12 +154,30 @@ pub(super) enum Medium {
     Memory,
     /// A disk: data may wait, and `RWF_NOWAIT` says so; metadata of an open file does not.
     Disk,
+    /// A disk, but `RWF_NOWAIT` is not supported (overlayfs, what is encrypted): any read of data
+    /// may wait.
+    ///
+    /// PITFALL: EOPNOTSUPP does not mean that the data are at hand. Reading them on the loop would
+    /// stop every connection for a disk's latency (`a_file_system_that_cannot_say_stops_nobody`).
+    Mute,
     /// Another machine or process: even a statx(2) may wait.
     Remote,
 }
 
 impl Medium {
-    /// By the magic number of fstatfs(2).
+    /// Of the file system that holds this regular file, open for reading: by its magic number
+    /// (fstatfs(2)) and by whether it understands `RWF_NOWAIT` (preadv2(2)).
+    pub(super) fn of_file(fd: BorrowedFd<'_>) -> Self {
+        let mut byte = [0];
+        let mut one = [IoSliceMut::new(&mut byte)];
+        let mut ask = || preadv2(fd, &mut one, 0, ReadWriteFlags::NOWAIT);
+        match Self::of(fd) {
+            Self::Disk if ask() == Err(Errno::OPNOTSUPP) => Self::Mute,
+            medium => medium,
+        }
+    }
+
+    /// By the magic number of fstatfs(2) alone, which an `O_PATH` descriptor is enough for.
     pub(super) fn of(fd: BorrowedFd<'_>) -> Self {
         let Ok(stat) = rustix::fs::fstatfs(fd) else {
             return Self::Remote;

@@ -23,6 +23,7 @@ mod precompressed;
 mod resolve;
 mod router;
 mod variant;
+mod work;
 
 pub use decoration::Decoration;
 pub use files::Files;
@@ -30,6 +31,7 @@ pub use hello::{Hello, hello};
 pub use hosts::{HostName, Hosts};
 pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
 pub use router::Router;
+pub use work::{Gone, Job, Outcome, Work, finish};
 
 use crate::http::{Request, Response, Tick, Wake};
 
@@ -108,9 +110,6 @@ impl From<Response> for Reply {
         Self::Now(response)
     }
 }
-
-/// Work that may block.
-pub type Job = Box<dyn FnOnce() -> Response + Send>;
 
 /// How much of a chunk a sink took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::meta::Identity;
+use super::meta::{Identity, Medium};
 use super::options::Symlinks;
+use super::work::Gone;
 use crate::http::Status;
 
 /// Whether the caller's thread may wait for a disk.
@@ -33,8 +34,26 @@ use crate::http::Status;
 pub(super) enum Wait {
     /// No: it carries other connections.
     Never,
-    /// Yes: it is a job's.
+    /// Yes, but others wait for theirs: directories are not listed, large files not hashed.
+    Briefly,
+    /// Yes: it is there for what takes long.
     Allowed,
+}
+
+/// How long the caller may wait, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'g> {
+    pub(super) wait: Wait,
+    /// Long work ends where nobody waits for it any more.
+    pub(super) gone: &'g Gone<'g>,
+}
+
+impl Patience<'_> {
+    /// A loop's: none.
+    pub(super) const NONE: Self = Self {
+        wait: Wait::Never,
+        gone: &|| false,
+    };
 }
 
 /// Why there is no descriptor.
@@ -74,6 +93,8 @@ pub(super) struct Root {
     identity: Identity,
     symlinks: Symlinks,
     kernel: Support,
+    /// Whether any call on its file system may wait for another process or machine.
+    remote: bool,
 }
 
 /// What this kernel, as it is filtered, can do for us. Found out once, at the start.
@@ -97,6 +118,7 @@ impl Root {
             // for anything in a directory does, and who may not will only ever answer 403.
             identity: Identity::at(fd.as_fd(), c".")?,
             kernel: Support::probe(fd.as_fd()),
+            remote: Medium::of(fd.as_fd()) == Medium::Remote,
             fd,
             path: path.to_owned(),
             symlinks,
@@ -162,9 +184,14 @@ impl Root {
     }
 
     fn resolve(&self, path: &CStr, flags: OFlags, wait: Wait) -> Result<OwnedFd, Refusal> {
+        // PITFALL: a cached name is not enough. FUSE and NFS ask their server when a file is opened
+        // (`at_the_bound_requests_are_refused`), so that nothing of theirs is opened here, and
+        // nothing of a file system that is mounted below the root: it may be one of them.
         let cached = match (wait, self.kernel) {
-            (Wait::Allowed, _) => ResolveFlags::empty(),
-            (Wait::Never, Support::Cached) => ResolveFlags::CACHED,
+            (Wait::Briefly | Wait::Allowed, _) => ResolveFlags::empty(),
+            (Wait::Never, Support::Cached) if !self.remote => {
+                ResolveFlags::CACHED.union(ResolveFlags::NO_XDEV)
+            }
             (Wait::Never, _) => return Err(Refusal::WouldBlock),
         };
         for _ in 0..RACES_MAX {
@@ -180,8 +207,9 @@ impl Root {
             };
             match opened {
                 // Without RESOLVE_CACHED this is a rename that raced with a `..` in a link.
-                Err(Errno::AGAIN) if wait == Wait::Allowed => {}
+                Err(Errno::AGAIN) if wait != Wait::Never => {}
                 Err(Errno::INTR | Errno::STALE) => {}
+                Err(Errno::XDEV) if wait == Wait::Never => return Err(Refusal::WouldBlock),
                 other => return other.map_err(Refusal::from),
             }
         }
@@ -189,7 +217,7 @@ impl Root {
             Wait::Never => Err(Refusal::WouldBlock),
             // Something is always being renamed on this machine, anywhere. By hand, only what
             // changes on the way itself can be in the way.
-            Wait::Allowed => Ok(walk(self.fd.as_fd(), path, flags, self.symlinks)?),
+            Wait::Briefly | Wait::Allowed => Ok(walk(self.fd.as_fd(), path, flags, self.symlinks)?),
         }
     }
 }

@@ -15,7 +15,7 @@ use rustix::fs::FileType;
 use super::load::{Loaded, load};
 use super::meta::{Identity, Medium};
 use super::mime;
-use super::open::{Refusal, Root, Wait};
+use super::open::{Patience, Refusal, Root};
 use super::policy::Policy;
 use super::precompressed::{Found, Siblings};
 use super::variant::{About, Role, Variant};
@@ -133,7 +133,7 @@ pub(super) struct Resolver<'a> {
     pub(super) root: &'a Root,
     pub(super) policy: &'a Policy,
     pub(super) media: &'a mut Media,
-    pub(super) wait: Wait,
+    pub(super) patience: Patience<'a>,
     pub(super) now: SystemTime,
     /// Whether whoever asks could be sent an encoded sibling.
     pub(super) takes_encodings: bool,
@@ -159,10 +159,10 @@ impl Resolver<'_> {
     }
 
     fn file_or_slash(&mut self, path: &CStr) -> Result<Named, Refusal> {
-        let fd = match self.root.read(path, self.wait) {
+        let fd = match self.root.read(path, self.patience.wait) {
             // A directory that may be entered but not read has names in it all the same.
             Err(Refusal::Status(Status::FORBIDDEN)) => {
-                let looked = self.root.look(path, self.wait)?;
+                let looked = self.root.look(path, self.patience.wait)?;
                 return match Identity::of(looked.as_fd())?.kind {
                     FileType::Directory => Ok(Named::NeedsSlash),
                     FileType::RegularFile => Err(Refusal::Status(Status::FORBIDDEN)),
@@ -199,13 +199,14 @@ impl Resolver<'_> {
             return Err(Refusal::Status(Status::NOT_FOUND));
         }
         Ok(Named::Listing(
-            self.root.directory(&path_of(relative)?, self.wait)?,
+            self.root
+                .directory(&path_of(relative)?, self.patience.wait)?,
         ))
     }
 
     /// Opens `path` if it is a regular file; `None` if it is something else.
     pub(super) fn open_file(&mut self, path: &CStr) -> Result<Option<Opened>, Refusal> {
-        let fd = self.root.read(path, self.wait)?;
+        let fd = self.root.read(path, self.patience.wait)?;
         let identity = Identity::of(fd.as_fd())?;
         let regular = identity.kind == FileType::RegularFile;
         Ok(regular.then(|| self.opened(fd, identity)))
@@ -217,7 +218,7 @@ impl Resolver<'_> {
             opened.identity,
             opened.medium,
             self.policy.etag,
-            self.wait,
+            self.patience,
         )
     }
 
@@ -285,7 +286,7 @@ impl Media {
         if let Some(&(_, known)) = self.0.iter().find(|(known, _)| *known == dev) {
             return known;
         }
-        let medium = Medium::of(fd.as_fd());
+        let medium = Medium::of_file(fd.as_fd());
         // Bounded, should something mount and unmount below the root all day.
         if self.0.len() == 64 {
             self.0.clear();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use httpoll::http::{Body, Chunk, Part, Request, Response, Tick, Wake, date};
-use httpoll::service::{Files, FilesConfig, Reply, Service};
+use httpoll::service::{Files, FilesConfig, Reply, Service, finish};
 use tempfile::TempDir;
 
 use crate::allocations::counted;
@@ -93,7 +93,7 @@ impl Site {
         let head = head(method, target, fields);
         match self.call(&head).1 {
             Reply::Now(response) => Answer::of(response, false),
-            Reply::Later(job) => Answer::of(job(), true),
+            Reply::Later(job) => Answer::of(finish(job, &|| false).unwrap(), true),
             Reply::Receive(_) => panic!("files take no content"),
         }
     }

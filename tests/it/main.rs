@@ -30,4 +30,5 @@ mod sim;
 mod soak;
 mod startup;
 mod transcripts;
+mod waits;
 mod wire;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use httpoll::conn::{CloseReason, Connection, Limits, Step, Transmit};
 use httpoll::http::{Body, Chunk, Chunks, Method, Request, Response, Status, Tick, Wake};
-use httpoll::service::{Flow, Reply, Sink};
+use httpoll::service::{Flow, Reply, Sink, finish};
 
 /// How a request is cut up.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +216,8 @@ impl Peer {
             Reply::Now(response) => self.conn.respond(response, &self.now),
             Reply::Later(job) => {
                 self.conn.respond_later();
-                self.conn.respond(job(), &self.now);
+                self.conn
+                    .respond(finish(job, &|| false).unwrap(), &self.now);
             }
             Reply::Receive(sink) => {
                 self.sink = Some(sink);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use httpoll::conn::{Buffers, CloseReason, Connection, Finished, Limits, Phase, Step, Transmit};
 use httpoll::http::framing::BodyLength;
 use httpoll::http::{Method, Request, Response, Tick, Wake};
-use httpoll::service::{Flow, Job, Reply, Sink};
+use httpoll::service::{Flow, Job, Reply, Sink, finish};
 
 use super::super::{count, naive};
 use super::service;
@@ -195,7 +195,7 @@ impl<'a> Peer<'a> {
     /// stall: nobody would come back to it.
     fn relieve(&mut self) {
         if let Some(job) = self.job.take() {
-            let response = job();
+            let response = finish(job, &|| false).expect("it is not given up");
             self.respond(response);
         } else if self.conn.waits_for_wake() {
             self.conn.on_wake(&self.now);
@@ -298,7 +298,9 @@ impl<'a> Peer<'a> {
             self.room == 0 || !conn.wants_write(),
             "spin: nothing to send, yet it wants to"
         );
-        let waits_for_client = conn.wants_write() || (conn.wants_read() && !conn.waits_for_wake());
+        // While its answer is made elsewhere, it reads only to learn that the client is gone.
+        let waits_for_other = conn.waits_for_wake() || self.job.is_some();
+        let waits_for_client = conn.wants_write() || (conn.wants_read() && !waits_for_other);
         assert!(
             !waits_for_client || conn.next_deadline().is_some(),
             "it would wait for ever in {:?}",
@@ -383,7 +385,9 @@ impl<'a> Peer<'a> {
                 self.sink = Some(sink);
                 self.conn.receive(&self.now);
             }
-            Some(Reply::Later(job)) if self.run == Run::Plain => self.respond(job()),
+            Some(Reply::Later(job)) if self.run == Run::Plain => {
+                self.respond(finish(job, &|| false).expect("it is not given up"));
+            }
             Some(Reply::Later(job)) => {
                 self.conn.respond_later();
                 self.job = Some(job);

@@ -129,4 +129,10 @@ impl Chunks for Pieces {
             Err(_) => Chunk::Failed,
         }
     }
+
+    /// PITFALL: getdents64(2) may wait for a disk, and so may each symbolic link that is resolved
+    /// (`a_huge_listing_full_of_links_stops_nobody`).
+    fn may_wait(&self) -> bool {
+        matches!(self.origin, Origin::Directory(_))
+    }
 }

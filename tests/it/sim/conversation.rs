@@ -6,7 +6,7 @@ use httpoll::conn::{Connection, Limits, Step, Transmit};
 use httpoll::http::{Tick, Wake};
 use httpoll::kernel::Kernel;
 use httpoll::kernel::sim::{Act, Schedule, Sim};
-use httpoll::service::{Flow, Reply, Service, Sink};
+use httpoll::service::{Flow, Reply, Service, Sink, finish};
 
 use super::scenery::{KINDS, Scenery, pattern};
 
@@ -197,7 +197,9 @@ impl Reference {
             };
             match reply {
                 Reply::Now(response) => self.conn.respond(response, &self.now),
-                Reply::Later(job) => self.conn.respond(job(), &self.now),
+                Reply::Later(job) => self
+                    .conn
+                    .respond(finish(job, &|| false).unwrap(), &self.now),
                 Reply::Receive(sink) => {
                     self.sink = Some(sink);
                     self.conn.receive(&self.now);

@@ -1,0 +1,220 @@
+//! What may wait stops nobody else: slow file systems, dear work, clients that are gone.
+
+#![expect(clippy::disallowed_methods, reason = "somebody must look at the clock")]
+
+mod slow_fs;
+
+use std::fs::{self, File};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::harness::{BACKENDS, Client, Server, request};
+use crate::process::{MANY, each, processor, wait_until, zeros};
+use slow_fs::{Gate, LARGE_BYTES, SlowFs, content};
+
+/// Takes `target` whole while another client is served, before the gate opens. The content.
+fn taken_while_others_are_served(server: &Server, gate: &Gate, target: &str) -> String {
+    let mut slow = server.connect();
+    slow.send(request("GET", target, &["Connection: close"]).as_bytes());
+    gate.is_reached();
+    for _ in 0..3 {
+        assert_eq!(server.get("/fast").text(), "fast");
+    }
+    assert!(gate.open(), "{target}: others waited for it");
+    let whole = slow.rest();
+    assert!(whole.starts_with("HTTP/1.1 200"), "{target}: {whole:.99}");
+    whole.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// A root with a file on a disk, `fast`, and the slow file system at `slow`.
+fn root_with(mount: impl Fn(&Path) -> Option<SlowFs>) -> Option<(SlowFs, tempfile::TempDir)> {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("fast"), "fast").unwrap();
+    fs::create_dir(root.path().join("slow")).unwrap();
+    Some((mount(&root.path().join("slow"))?, root))
+}
+
+/// FUSE, and so NFS: each read waits for another process.
+#[test]
+fn files_on_a_slow_file_system_stop_nobody() {
+    each(&MANY, |backend| {
+        for (name, len) in [("large", LARGE_BYTES), ("small", 1_000)] {
+            let Some((mount, root)) = root_with(SlowFs::mount) else {
+                return;
+            };
+            let server = Server::of(backend, root.path(), &[]);
+            let target = format!("/slow/{name}");
+            let got = taken_while_others_are_served(&server, &mount.gate, &target);
+            assert!(got.as_bytes() == content(0..len), "{backend}: {name}");
+            let range = ["Range: bytes=7-270000,300000-400000"];
+            let both = server.ask("GET", &target, &range);
+            assert_eq!(both.status, 206);
+            let last = content(300_000.min(len)..400_001.min(len));
+            assert!(both.body.windows(last.len().max(1)).any(|w| w == last) || last.is_empty());
+            drop(server);
+        }
+    });
+}
+
+/// overlayfs (containers) answers EOPNOTSUPP where it is asked not to wait.
+#[test]
+fn a_file_system_that_cannot_say_stops_nobody() {
+    each(&MANY, |backend| {
+        let lower = tempfile::tempdir().unwrap();
+        let Some(mount) = SlowFs::mount(lower.path()) else {
+            return;
+        };
+        let root = tempfile::tempdir().unwrap();
+        let [own, top] = ["own", "top"].map(|name| root.path().join(name));
+        fs::create_dir(&own).unwrap();
+        fs::create_dir(&top).unwrap();
+        fs::write(own.join("fast"), "fast").unwrap();
+        let layers = format!("lowerdir={}:{}", own.display(), lower.path().display());
+        let Some(_overlay) = mount.covered_by(&layers, &top) else {
+            return;
+        };
+        let server = Server::of(backend, &top, &[]);
+        let got = taken_while_others_are_served(&server, &mount.gate, "/large");
+        assert!(got.as_bytes() == content(0..LARGE_BYTES), "{backend}");
+        drop(server);
+    });
+}
+
+/// More names than are sorted, and links among them whose targets take their time.
+#[test]
+fn a_huge_listing_full_of_links_stops_nobody() {
+    each(&MANY, |backend| {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let huge = root.path().join("huge");
+        fs::create_dir(&huge).unwrap();
+        for n in 0..10_050 {
+            File::create(huge.join(format!("{n}"))).unwrap();
+        }
+        for n in 0..4 {
+            symlink(format!("../slow/link-{n}"), huge.join(format!("link-{n}"))).unwrap();
+        }
+        let server = Server::of(backend, root.path(), &[]);
+        let page = taken_while_others_are_served(&server, &mount.gate, "/huge/");
+        for n in 0..4 {
+            assert!(page.contains(&format!("link-{n}")), "{backend}: link {n}");
+        }
+        drop(server);
+    });
+}
+
+/// So long that hashing it takes minutes; only its length is on the disk.
+const ENDLESS: u64 = 64 << 30;
+
+/// Closes with a reset instead of an end.
+fn reset(client: Client<TcpStream>) {
+    let at_once = Some(Duration::ZERO);
+    rustix::net::sockopt::set_socket_linger(client.0.get_ref(), at_once).unwrap();
+}
+
+/// Waits until a process does something, or nothing.
+fn wait_until_busy(pid: u32, busy: bool) {
+    wait_until("the work begins or ends", || {
+        let before = processor(pid);
+        std::thread::sleep(Duration::from_millis(150));
+        (processor(pid) > before) == busy
+    });
+}
+
+/// Nobody waits any more for what a client asked that is gone.
+#[test]
+fn work_for_a_client_that_is_gone_stops() {
+    let root = zeros(ENDLESS);
+    for backend in BACKENDS {
+        let server = Server::of(backend, root.path(), &["--etag", "content"]);
+        let mut client = server.connect();
+        client.send(request("HEAD", "/zeros", &[]).as_bytes());
+        wait_until_busy(server.pid(), true);
+        reset(client);
+        wait_until_busy(server.pid(), false);
+        assert_eq!(server.get("/none").status, 404, "{backend}");
+    }
+}
+
+/// A client that has only closed its sending half still waits for its answer.
+#[test]
+fn work_for_a_client_that_is_half_closed_goes_on() {
+    each(&BACKENDS, |backend| {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let server = Server::of(backend, root.path(), &[]);
+        let mut client = server.connect();
+        client.send(request("GET", "/slow/small", &[]).as_bytes());
+        mount.gate.is_reached();
+        client
+            .0
+            .get_ref()
+            .shutdown(std::net::Shutdown::Write)
+            .unwrap();
+        assert!(mount.gate.open());
+        assert_eq!(client.answer("GET").body, content(0..1_000), "{backend}");
+        drop(server);
+    });
+}
+
+const LOOPS: [&str; 4] = ["edge", "level", "poll", "select"];
+
+/// Hashing gigabytes for some keeps nobody from what is read in a moment.
+#[test]
+fn what_is_short_does_not_wait_behind_what_is_long() {
+    for backend in LOOPS {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let endless = File::create(root.path().join("endless")).unwrap();
+        endless.set_len(ENDLESS).unwrap();
+        mount.gate.open();
+        let server = Server::of(backend, root.path(), &["--etag", "content"]);
+        let mut others: Vec<_> = (0..9).map(|_| server.connect()).collect();
+        for other in &mut others {
+            other.send(request("HEAD", "/endless", &[]).as_bytes());
+        }
+        wait_until_busy(server.pid(), true);
+        assert_eq!(
+            server.get("/slow/small").body,
+            content(0..1_000),
+            "{backend}"
+        );
+        drop(server);
+    }
+}
+
+/// More requests than may wait are told to come back, and an answer is an answer.
+#[test]
+fn at_the_bound_requests_are_refused() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    for backend in ["edge", "level", "poll"] {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let server = Server::of(backend, root.path(), &[]);
+        let mut clients: Vec<_> = (0..1_100).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send(request("GET", "/slow/small", &[]).as_bytes());
+        }
+        mount.gate.is_reached();
+        // The last one came when all places were taken.
+        let refused = clients.pop().unwrap().answer("GET");
+        assert_eq!(refused.status, 503, "{backend}");
+        assert_eq!(refused.field("Retry-After"), Some("1"));
+        assert!(mount.gate.open());
+        let codes = clients.iter_mut().map(|client| client.answer("GET").status);
+        let answered = codes.filter(|code| *code == 200).count();
+        assert!((1_024..1_099).contains(&answered), "{backend}: {answered}");
+        drop(server);
+    }
+}
