@@ -20,6 +20,7 @@ use super::exchange::{self, Advanced, Asker};
 use super::in_flight::InFlight;
 use super::lines::Lines;
 use super::offload::run_job;
+use super::pulse::Pulse;
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
@@ -113,7 +114,7 @@ fn serve_connection<T: Stream, S: Service>(
         }
         let wish = Wish::of(&conn, stop_at);
         drop(conn);
-        let waited = wish.wait(stream, &bell);
+        let waited = terms.asleep(|| wish.wait(stream, &bell));
         now = stream.now();
         conn = guest.conn();
         has_waited = true;
@@ -175,6 +176,21 @@ pub(super) struct Terms {
     pub(super) shown: Option<Arc<Published>>,
     /// How many connections are being served.
     pub(super) in_flight: InFlight,
+    /// Told of each wait, where one that does not come means that nobody is served.
+    pub(super) pulse: Option<Arc<Pulse>>,
+}
+
+impl Terms {
+    /// Waits for a client, which may take as long as its deadlines let it.
+    fn asleep<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let Some(pulse) = &self.pulse else {
+            return wait();
+        };
+        pulse.end();
+        let waited = wait();
+        pulse.begin();
+        waited
+    }
 }
 
 /// Bytes read at a time.
@@ -376,12 +392,16 @@ pub(super) struct Blocking<S: Service> {
     pub(super) terms: Terms,
     pub(super) threads_max: usize,
     pub(super) log: Option<LogBuffer>,
+    /// Where it is seen that it moves.
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl<S: Service> Blocking<S> {
     /// The `blocking` backend: one client after the other. When the server stops, new ones are
     /// refused while the present one is still being served.
     pub(super) fn run_one_at_a_time(mut self) -> io::Result<()> {
+        // There is only one thread: all that it does between two waits must end.
+        self.terms.pulse = Some(Arc::clone(&self.pulse));
         let mut door = Some(self.acceptor);
         while let Some(acceptor) = &mut door {
             match next_client(acceptor)? {
@@ -389,7 +409,9 @@ impl<S: Service> Blocking<S> {
                     let guest = Guest::new(peer, &self.terms.limits, &stream.now());
                     let (service, log) = (&mut self.service, self.log.as_mut());
                     let mut on_stop = || door = None;
-                    serve(stream, &guest, service, &self.terms, log, &mut on_stop);
+                    self.pulse.during(|| {
+                        serve(stream, &guest, service, &self.terms, log, &mut on_stop);
+                    });
                 }
                 Arrival::TimedOut => {}
                 Arrival::Stopping => door = None,
@@ -490,6 +512,7 @@ mod tests {
             per_address: None,
             shown: None,
             in_flight: InFlight::default(),
+            pulse: None,
         };
         let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
         serve_connection(&mut script, &guest, &mut hello, &terms, None, &mut || {});

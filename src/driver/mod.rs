@@ -23,6 +23,7 @@ mod lines;
 mod mailbox;
 mod metrics;
 mod offload;
+mod pulse;
 mod server;
 mod settings;
 mod settle;

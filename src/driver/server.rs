@@ -32,11 +32,11 @@ use super::door::PerAddress;
 use super::event_loop::EventLoop;
 use super::in_flight::InFlight;
 use super::lines::{Lines, LogEnd, Standard};
-use super::mailbox::Handle;
 use super::metrics::Source;
 use super::offload::Offload;
+use super::pulse::Pulse;
 use super::settings::Settings;
-use super::supervisor::{Supervisor, Watchdog};
+use super::supervisor::{Supervisor, Watchdog, Watched};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
 use crate::http::TrustedProxies;
@@ -395,7 +395,7 @@ struct Crew {
     news: UnixStream,
     tell: Arc<UnixStream>,
     signals: Vec<signal_hook::SigId>,
-    loops: Vec<Handle>,
+    watched: Watched,
     stop: Stop,
     admin: Option<Admin>,
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
@@ -443,13 +443,13 @@ impl Crew {
             signals.push(heard);
         }
         let stop = Stop::new()?;
-        let (loops, threads) = (Vec::new(), Vec::new());
+        let threads = Vec::new();
         Ok(Self {
             plan,
             news,
             tell,
             signals,
-            loops,
+            watched: Watched::default(),
             stop,
             admin: None,
             threads,
@@ -499,7 +499,7 @@ impl Crew {
         let handle = stands
             .recv()
             .map_err(|_| io::Error::other("a loop did not start"))??;
-        self.loops.push(handle);
+        self.watched.loops.push(handle);
         Ok(())
     }
 
@@ -512,6 +512,8 @@ impl Crew {
         let shown = self.plan.show();
         let in_flight = self.plan.in_flight();
         let plan = &self.plan;
+        let pulse = Arc::new(Pulse::default());
+        self.watched.pulses.push(Arc::clone(&pulse));
         let driver = Blocking {
             acceptor: Acceptor::new(listeners, self.stop.clone()),
             service,
@@ -523,8 +525,10 @@ impl Crew {
                 per_address: plan.per_address.clone(),
                 shown,
                 in_flight,
+                pulse: None,
             },
             threads_max: plan.threads_max,
+            pulse,
             log: plan.log.clone().map(LogBuffer::new),
         };
         self.spawn("acceptor", move || run(driver))
@@ -565,7 +569,7 @@ impl Crew {
     fn stop(&self, steering: Option<Steering>) {
         let steered = steering.is_some_and(Steering::steer);
         let drain = if steered { HANDOVER } else { Duration::ZERO };
-        for one in &self.loops {
+        for one in &self.watched.loops {
             one.shutdown_after(drain);
         }
         self.stop.stop(drain);
@@ -591,7 +595,7 @@ impl Crew {
     fn wait(mut self, supervisor: &Supervisor, mut steering: Option<Steering>) -> io::Result<()> {
         self.plan.log = None;
         let trace_end = self.plan.trace.take().and_then(|(_, end)| end);
-        let mut watchdog = Watchdog::new(supervisor, &self.loops);
+        let mut watchdog = Watchdog::new(supervisor, &self.watched);
         self.news.set_read_timeout(watchdog.period)?;
         supervisor.ready();
         let mut running = self.threads.len();
@@ -601,7 +605,7 @@ impl Crew {
             match self.news.read(&mut byte) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    watchdog.look(supervisor, &self.loops);
+                    watchdog.look(supervisor, &self.watched);
                     if stopping && !told {
                         told = true;
                         self.tell_why_it_waits();

@@ -5,7 +5,7 @@
 //!
 //! The watchdog asks each loop, every time, whether it still turns, and the manager hears from us
 //! only when all have answered. A loop that spins, sleeps or waits in a service does not, and the
-//! manager restarts us.
+//! manager restarts us. The drivers that wait are not asked but looked at (`pulse.rs`).
 //!
 //! *References:* sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
 //! *Read next:* `server.rs`.
@@ -15,9 +15,11 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::mailbox::Handle;
+use super::pulse::{Beat, Pulse};
 
 /// The way to a service manager, if there is one.
 #[derive(Debug, Default)]
@@ -85,13 +87,24 @@ pub(super) struct Watchdog {
     pub(super) period: Option<Duration>,
     /// What each loop had answered when it was last asked.
     answers: Vec<u64>,
+    /// What was seen of each pulse at the last look.
+    beats: Vec<Beat>,
+}
+
+/// Whom it watches.
+#[derive(Default)]
+pub(super) struct Watched {
+    pub(super) loops: Vec<Handle>,
+    pub(super) pulses: Vec<Arc<Pulse>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(supervisor: &Supervisor, loops: &[Handle]) -> Self {
+    pub(super) fn new(supervisor: &Supervisor, watched: &Watched) -> Self {
+        let loops = &watched.loops;
         let watchdog = Self {
             period: supervisor.watchdog.map(|every| every / 2),
             answers: loops.iter().map(Handle::answers).collect(),
+            beats: watched.beats(),
         };
         if watchdog.period.is_some() {
             loops.iter().for_each(Handle::ask);
@@ -100,17 +113,27 @@ impl Watchdog {
     }
 
     /// A period is over.
-    pub(super) fn look(&mut self, supervisor: &Supervisor, loops: &[Handle]) {
+    pub(super) fn look(&mut self, supervisor: &Supervisor, watched: &Watched) {
+        let loops = &watched.loops;
         let answers: Vec<_> = loops.iter().map(Handle::answers).collect();
         let all = answers
             .iter()
             .zip(&self.answers)
             .all(|(now, then)| now > then);
-        if all {
+        let mut beats = watched.pulses.iter().zip(&self.beats);
+        let moved = beats.all(|(pulse, then)| pulse.has_moved_since(*then));
+        self.beats = watched.beats();
+        if all && moved {
             supervisor.tell("WATCHDOG=1");
             self.answers = answers;
             loops.iter().for_each(Handle::ask);
         }
+    }
+}
+
+impl Watched {
+    fn beats(&self) -> Vec<Beat> {
+        self.pulses.iter().map(|pulse| pulse.beat()).collect()
     }
 }
 
@@ -119,7 +142,6 @@ mod tests {
     use super::*;
     use crate::driver::mailbox::{Mailbox, Message};
     use crate::http::Notify;
-    use std::sync::Arc;
 
     struct Nobody;
     impl Notify for Nobody {
@@ -135,7 +157,10 @@ mod tests {
             watchdog: Some(Duration::from_secs(1)),
         };
         let boxes = [(); 2].map(|()| Mailbox::new(Arc::new(Nobody)));
-        let loops = boxes.clone().map(Handle::to);
+        let loops = boxes.clone().map(Handle::to).into();
+        let pulse = Arc::new(Pulse::default());
+        let pulses = vec![Arc::clone(&pulse)];
+        let loops = Watched { loops, pulses };
         let turn = |one: &Mailbox| {
             let asked = one.take();
             assert!(asked.iter().all(|message| matches!(message, Message::Ask)));
@@ -154,6 +179,15 @@ mod tests {
             assert!(!heard());
         }
         turn(&boxes[1]);
+        watchdog.look(&supervisor, &loops);
+        assert!(heard());
+        pulse.begin(); // and does not end
+        for expected in [true, false, false] {
+            boxes.iter().for_each(|one| turn(one));
+            watchdog.look(&supervisor, &loops);
+            assert_eq!(heard(), expected);
+        }
+        pulse.end();
         watchdog.look(&supervisor, &loops);
         assert!(heard());
     }

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use super::access_log::LogBuffer;
 use super::blocking::{Blocking, Guest, REST, Terms, serve};
 use super::door::{Share, is_out_of_room};
+use super::pulse::Pulse;
 use crate::conn::{CloseReason, Standing};
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Hold, Peer, Stream, Waited};
@@ -37,7 +38,10 @@ impl<S: Service> Blocking<S> {
     pub(super) fn run_threads(self) -> io::Result<()> {
         let mut acceptor = self.acceptor;
         let crew = Arc::new(Crew::default());
-        let service = Arc::new(Mutex::new(self.service));
+        let service = Shared {
+            service: Arc::new(Mutex::new(self.service)),
+            pulse: self.pulse,
+        };
         while let Some((mut stream, peer)) = next_client(&mut acceptor, &crew)? {
             let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
                 if let Some(shown) = &self.terms.shown {
@@ -54,7 +58,7 @@ impl<S: Service> Blocking<S> {
                 place: crew.enter(Arc::clone(&guest), stream.hold(), share),
                 guest,
                 stream,
-                service: Shared(Arc::clone(&service)),
+                service: service.clone(),
                 terms: self.terms.clone(),
                 log: self.log.as_ref().map(LogBuffer::fork),
             };
@@ -122,18 +126,33 @@ impl<S: Service> Task<S> {
 }
 
 /// One service for all threads: locked while it decides, not while it works.
-struct Shared<S>(Arc<Mutex<S>>);
+struct Shared<S> {
+    service: Arc<Mutex<S>>,
+    /// Whoever has the lock must give it back, or nobody is served.
+    pulse: Arc<Pulse>,
+}
+
+impl<S> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: Arc::clone(&self.service),
+            pulse: Arc::clone(&self.pulse),
+        }
+    }
+}
 
 impl<S: Service> Service for Shared<S> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .call(request, now)
+        self.pulse.during(|| {
+            let service = self.service.lock();
+            service
+                .unwrap_or_else(PoisonError::into_inner)
+                .call(request, now)
+        })
     }
 
     fn cache_tally(&self) -> CacheTally {
-        let service = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         service.cache_tally()
     }
 }
