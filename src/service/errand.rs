@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::Reply;
+use super::alike::{Member, Turn};
 use super::files::{Lookup, WouldBlock, needs_slash, serve};
 use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing_unchanged, listing_while};
 use super::open::{Patience, Refusal, Root, Wait};
@@ -47,14 +48,19 @@ pub(super) struct Means {
     pub(super) root: Arc<Root>,
     pub(super) policy: Arc<Policy>,
     pub(super) ticket: Ticket,
+    /// Its place among the requests for the same path.
+    pub(super) member: Member,
     /// Short at first: what takes long says so.
     pub(super) wait: Wait,
 }
 
 /// One run of an errand.
 struct Attempt<'a> {
-    means: &'a mut Means,
+    root: &'a Arc<Root>,
+    policy: &'a Policy,
+    ticket: &'a mut Ticket,
     patience: Patience<'a>,
+    turn: Turn<'a>,
 }
 
 impl Errand {
@@ -64,21 +70,30 @@ impl Errand {
 }
 
 impl Work for Errand {
+    fn key(&self) -> Option<u64> {
+        Some(self.means.member.key())
+    }
+
     fn run(mut self: Box<Self>, gone: &Gone<'_>) -> Outcome {
         let policy = Arc::clone(&self.means.policy);
         let request = self.request.borrow();
         let wait = self.means.wait;
         let patience = Patience { wait, gone };
         let means = &mut self.means;
-        let mut lookup = Attempt { means, patience };
-        match serve(
-            &mut lookup,
-            &policy,
-            &self.key,
-            self.refused,
-            &request,
-            &self.now,
-        ) {
+        let Some(turn) = means.member.turn(gone) else {
+            return Outcome::Abandoned;
+        };
+        let mut lookup = Attempt {
+            root: &means.root,
+            policy: &means.policy,
+            ticket: &mut means.ticket,
+            patience,
+            turn,
+        };
+        let (key, refused) = (&self.key, self.refused);
+        let served = serve(&mut lookup, &policy, key, refused, &request, &self.now);
+        drop(lookup);
+        match served {
             Ok(response) => Outcome::Answer(response),
             Err(WouldBlock) if gone() => Outcome::Abandoned,
             Err(WouldBlock) if wait == Wait::Briefly => {
@@ -109,7 +124,7 @@ impl Attempt<'_> {
             Verdict::NotModified => listing_unchanged(),
             Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
         };
-        Ok(self.means.policy.decorate(response, key))
+        Ok(self.policy.decorate(response, key))
     }
 
     fn listing(
@@ -119,13 +134,20 @@ impl Attempt<'_> {
         request: &Request<'_>,
     ) -> Result<Response, Refusal> {
         let options = ListingOptions {
-            hidden: self.means.policy.hidden,
+            hidden: self.policy.hidden,
             at_root: key == b"/",
             format: ListingFormat::of(request),
-            link_target: link_target(&self.means.root, key),
+            link_target: link_target(self.root, key),
         };
         let path = String::from_utf8_lossy(key);
-        listing_while(directory, &path, options, self.patience.gone).ok_or(Refusal::WouldBlock)
+        let known = self.turn.listing();
+        let (mut names, is_known) = (known.clone(), known.is_some());
+        let gone = self.patience.gone;
+        let response = listing_while(directory, &path, options, gone, &mut names);
+        if let Some(names) = names.filter(|_| response.is_some() && !is_known) {
+            self.turn.keep_listing(names);
+        }
+        response.ok_or(Refusal::WouldBlock)
     }
 }
 
@@ -138,25 +160,26 @@ impl Lookup for Attempt<'_> {
         now: &Tick,
     ) -> Result<Response, Refusal> {
         let mut resolver = Resolver {
-            root: &self.means.root,
-            policy: &self.means.policy,
+            root: self.root,
+            policy: self.policy,
             media: &mut Media::default(),
             patience: self.patience,
+            turn: Some(&self.turn),
             now: now.wall,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         match resolver.resolve(key)? {
             Named::File(resource) => {
-                let response = resource.answer(role, request, now.wall, &self.means.policy);
+                let response = resource.answer(role, request, now.wall, self.policy);
                 let found = FoundElsewhere {
                     key: key.into(),
                     resource,
                     asked: now.instant,
                 };
-                self.means.ticket.found.push(found);
+                self.ticket.found.push(found);
                 Ok(response)
             }
-            Named::NeedsSlash => needs_slash(&self.means.policy, key, role, request),
+            Named::NeedsSlash => needs_slash(self.policy, key, role, request),
             Named::Listing(_) if self.patience.wait != Wait::Allowed => Err(Refusal::WouldBlock),
             Named::Listing(directory) if role == Role::Itself => {
                 self.list(directory, key, request, now)

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FileType;
 use rustix::process::{Resource as Limit, getrlimit};
 
+use super::alike::Groups;
 use super::cache::{Cache, Cost, Slot};
 use super::errand::{Errand, Means, Returns};
 use super::open::{Patience, Refusal, Root, Wait};
@@ -61,6 +62,7 @@ pub struct Files {
     misses: u64,
     media: Media,
     returns: Returns,
+    groups: Groups,
     /// Where paths are decoded into: lent to each request in turn.
     key: Vec<u8>,
     turn: Option<u64>,
@@ -112,6 +114,7 @@ impl Files {
             misses: 0,
             media: Media::default(),
             returns: Returns::new(),
+            groups: Groups::default(),
             key: Vec::new(),
             turn: None,
             tidied: None,
@@ -223,6 +226,7 @@ impl Files {
                 root: Arc::clone(&self.root),
                 policy: Arc::clone(&self.policy),
                 ticket: self.returns.ticket(),
+                member: self.groups.join(key),
                 wait: Wait::Briefly,
             },
         }
@@ -294,6 +298,7 @@ impl Lookup for Files {
             policy: &self.policy,
             media: &mut self.media,
             patience: Patience::NONE,
+            turn: None,
             now: now.wall,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };

@@ -37,6 +37,7 @@ mod render;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -123,42 +124,65 @@ pub fn listing_job(directory: OwnedFd, path: String, options: ListingOptions) ->
 /// relative to where the root is mounted, with a slash at both ends. Links are relative, so a
 /// prefix in front does not matter.
 pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Response {
-    list(directory, path, options, SORTED_ENTRIES_MAX, &|| true)
+    list(directory, path, options, SORTED_ENTRIES_MAX)
 }
 
-/// [`listing`], given up between two looks when `gone` says so.
+/// The names of a directory, read and in order; cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Sorted(Arc<Names>);
+
+/// [`listing`], given up between two looks when `gone` says so. With `known` names nothing is read;
+/// without, those that were read are left there, unless they are too many to be kept.
 pub(super) fn listing_while(
     directory: OwnedFd,
     path: &str,
     options: ListingOptions,
     gone: &Gone<'_>,
+    known: &mut Option<Sorted>,
 ) -> Option<Response> {
     let stopped = Cell::new(false);
     let keep_on = || {
         stopped.set(stopped.get() || gone());
         !stopped.get()
     };
-    let response = list(directory, path, options, SORTED_ENTRIES_MAX, &keep_on);
+    let page = Page::new(options.format, path, options.at_root);
+    let format = options.format;
+    let directory = Directory {
+        fd: directory,
+        options,
+    };
+    if known.is_none() {
+        match gather(&directory, SORTED_ENTRIES_MAX, &keep_on) {
+            Ok(names) => *known = names.map(|names| Sorted(Arc::new(names))),
+            Err(error) => return Some(refusal(error, format)),
+        }
+    }
+    let response = page_of(page, known.clone(), directory);
     (!stopped.get()).then_some(response)
 }
 
-fn list(
-    directory: OwnedFd,
-    path: &str,
-    options: ListingOptions,
-    sorted_max: usize,
-    keep_on: &dyn Fn() -> bool,
-) -> Response {
+fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
     let format = options.format;
     let page = Page::new(format, path, options.at_root);
     let directory = Directory {
         fd: directory,
         options,
     };
-    let body = match gather(&directory, sorted_max, keep_on) {
-        Ok(Some(names)) => Pieces::sorted(page, names).into_body(),
-        Ok(None) => Body::Stream(Box::new(Pieces::unsorted(page, directory))),
-        Err(error) => return refusal(error, format),
+    match gather(&directory, sorted_max, &|| true) {
+        Ok(names) => {
+            let names = names.map(|names| Sorted(Arc::new(names)));
+            page_of(page, names, directory)
+        }
+        Err(error) => refusal(error, format),
+    }
+}
+
+/// The page of these names, or without any a stream of the directory.
+fn page_of(page: Page, names: Option<Sorted>, directory: Directory) -> Response {
+    let format = directory.options.format;
+    let body = match names {
+        Some(Sorted(names)) => Pieces::sorted(page, names).into_body(),
+        None => Body::Stream(Box::new(Pieces::unsorted(page, directory))),
     };
     Response {
         fields: HeaderBlock::Static(render::fields(format)),
@@ -316,9 +340,7 @@ mod tests {
                 link_target: Some(Box::new(resolve)),
                 ..plain()
             };
-            let listed = text(list(opened(root.path()), "/", options, sorted_max, &|| {
-                true
-            }));
+            let listed = text(list(opened(root.path()), "/", options, sorted_max));
             let mut lines: Vec<&str> = listed.lines().collect();
             lines.sort_unstable();
             assert_eq!(
@@ -375,10 +397,10 @@ mod tests {
             fs::write(root.path().join(name), "").unwrap();
         }
         // At the limit still sorted, beyond it not: the names are the same.
-        let sorted = list(opened(root.path()), "/", plain(), 1_000, &|| true);
+        let sorted = list(opened(root.path()), "/", plain(), 1_000);
         assert!(matches!(sorted.body, Body::Owned(_)));
         assert!(text(sorted).lines().eq(expected.iter()));
-        let streamed = list(opened(root.path()), "/", plain(), 999, &|| true);
+        let streamed = list(opened(root.path()), "/", plain(), 999);
         assert!(matches!(streamed.body, Body::Stream(_)));
         let streamed = text(streamed);
         let mut lines: Vec<&str> = streamed.lines().collect();
@@ -391,7 +413,6 @@ mod tests {
             "/",
             ListingOptions::default(),
             10,
-            &|| true,
         ));
         assert_eq!(page.matches("<tr><td>").count(), 1_000);
         assert!(page.ends_with("</html>\n") && !page.contains("<time"));
@@ -399,7 +420,7 @@ mod tests {
             format: ListingFormat::Json,
             ..ListingOptions::default()
         };
-        let json = text(list(opened(root.path()), "/", json, 10, &|| true));
+        let json = text(list(opened(root.path()), "/", json, 10));
         assert_eq!(json.matches("},\n{").count(), 999);
         assert!(json.starts_with("[\n{") && json.ends_with("}\n]\n"));
     }
@@ -410,8 +431,7 @@ mod tests {
         for n in 0..1_000 {
             fs::write(root.path().join(format!("{n}")), "").unwrap();
         }
-        let Body::Stream(mut chunks) = list(opened(root.path()), "/", plain(), 1, &|| true).body
-        else {
+        let Body::Stream(mut chunks) = list(opened(root.path()), "/", plain(), 1).body else {
             panic!("not a stream");
         };
         // 24 bytes is the smallest record getdents64 makes.

@@ -85,6 +85,7 @@ impl Source for FileSource {
 }
 
 /// One version of a file.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) identity: Identity,
     pub(super) content: Content,

@@ -5,6 +5,7 @@
 //!
 //! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
 
+mod alike;
 mod cache;
 mod decoration;
 mod errand;

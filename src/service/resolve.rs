@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use rustix::fs::FileType;
 
+use super::alike::Turn;
 use super::load::{Loaded, load};
 use super::meta::{Identity, Medium};
 use super::mime;
@@ -134,6 +135,8 @@ pub(super) struct Resolver<'a> {
     pub(super) policy: &'a Policy,
     pub(super) media: &'a mut Media,
     pub(super) patience: Patience<'a>,
+    /// What others have made of the same path.
+    pub(super) turn: Option<&'a Turn<'a>>,
     pub(super) now: SystemTime,
     /// Whether whoever asks could be sent an encoded sibling.
     pub(super) takes_encodings: bool,
@@ -213,13 +216,20 @@ impl Resolver<'_> {
     }
 
     pub(super) fn load(&self, opened: Opened) -> Result<Loaded, Refusal> {
-        load(
+        if let Some(loaded) = self.turn.and_then(|turn| turn.loaded(&opened.identity)) {
+            return Ok(loaded);
+        }
+        let loaded = load(
             opened.fd,
             opened.identity,
             opened.medium,
             self.policy.etag,
             self.patience,
-        )
+        )?;
+        if let Some(turn) = self.turn.filter(|_| loaded.whole) {
+            turn.keep_loaded(&loaded);
+        }
+        Ok(loaded)
     }
 
     fn opened(&mut self, fd: OwnedFd, identity: Identity) -> Opened {

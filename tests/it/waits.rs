@@ -7,10 +7,12 @@ mod slow_fs;
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::{BACKENDS, Client, Server, request};
+use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
 use crate::process::{MANY, each, processor, wait_until, zeros};
 use slow_fs::{Gate, LARGE_BYTES, SlowFs, content};
 
@@ -217,4 +219,69 @@ fn at_the_bound_requests_are_refused() {
         assert!((1_024..1_099).contains(&answered), "{backend}: {answered}");
         drop(server);
     }
+}
+
+/// What many ask for at once is made once, and once more for those who asked while it was made: an
+/// answer is never older than its request.
+#[test]
+fn what_is_alike_is_made_once() {
+    for (method, target, words) in [
+        ("GET", "/slow/", &[][..]),
+        ("HEAD", "/slow/large", &["--etag", "content"]),
+    ] {
+        each(&LOOPS, |backend| {
+            let Some((mount, root)) = root_with(SlowFs::mount) else {
+                return;
+            };
+            let server = Server::of(backend, root.path(), words);
+            let mut clients: Vec<_> = (0..50).map(|_| server.connect()).collect();
+            for (at, client) in clients.iter_mut().enumerate() {
+                client.send(request(method, target, &[]).as_bytes());
+                if at == 0 {
+                    mount.gate.is_reached();
+                }
+            }
+            // A turn reads all that was sent before this one.
+            assert_eq!(server.get("/fast").text(), "fast");
+            assert!(mount.gate.open());
+            for client in &mut clients {
+                assert_eq!(client.answer(method).status, 200, "{backend}: {target}");
+            }
+            let begun = mount.gate.begun();
+            assert!(begun <= 2, "{backend}: {target} was read {begun} times");
+            drop(server);
+        });
+    }
+}
+
+/// A manager hears from `blocking` while it moves, and not while its one thread hangs in a service.
+#[test]
+fn a_manager_hears_nothing_from_a_thread_that_hangs() {
+    let Some((mount, root)) = root_with(SlowFs::mount) else {
+        return;
+    };
+    let path = root.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+    command
+        .arg(root.path())
+        .args(["--backend", "blocking", "--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "100000");
+    let server = Server::run(command);
+    let beats_within = |time| {
+        manager.set_read_timeout(Some(time)).unwrap();
+        manager.recv(&mut [0; 64]).is_ok()
+    };
+    assert!(beats_within(PATIENCE) && beats_within(PATIENCE));
+    let mut client = server.connect();
+    client.send(request("GET", "/slow/small", &[]).as_bytes());
+    mount.gate.is_reached();
+    // What was under way, and then nothing for six periods.
+    let falls_silent = (0..20).any(|_| !beats_within(Duration::from_millis(300)));
+    assert!(falls_silent, "it hangs, and says that it moves");
+    assert!(mount.gate.open());
+    assert_eq!(client.answer("GET").body, content(0..1_000));
+    assert!(beats_within(PATIENCE));
+    drop(server);
 }

@@ -42,7 +42,7 @@ pub(super) struct Totals {
 }
 
 /// Names, and what is known of each.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Names {
     /// All names, each with its NUL.
     text: Vec<u8>,

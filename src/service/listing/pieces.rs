@@ -4,6 +4,8 @@
 //!
 //! *Read next:* `render.rs`, how it looks.
 
+use std::sync::Arc;
+
 use rustix::io::Errno;
 
 use super::directory::Directory;
@@ -21,7 +23,8 @@ const WHOLE_BYTES_MAX: usize = 128 * 1024;
 
 pub(super) struct Pieces {
     page: Page,
-    names: Names,
+    /// Shared with other clients of the same listing, if they are all that there are.
+    names: Arc<Names>,
     /// The name that comes next.
     next: usize,
     origin: Origin,
@@ -38,16 +41,16 @@ enum Origin {
 }
 
 impl Pieces {
-    pub(super) fn sorted(page: Page, names: Names) -> Self {
+    pub(super) fn sorted(page: Page, names: Arc<Names>) -> Self {
         let totals = names.totals();
         Self::new(page, names, Origin::Names(totals))
     }
 
     pub(super) fn unsorted(page: Page, directory: Directory) -> Self {
-        Self::new(page, Names::default(), Origin::Directory(directory))
+        Self::new(page, Arc::default(), Origin::Directory(directory))
     }
 
-    fn new(page: Page, names: Names, origin: Origin) -> Self {
+    fn new(page: Page, names: Arc<Names>, origin: Origin) -> Self {
         Self {
             page,
             names,
@@ -89,9 +92,11 @@ impl Pieces {
         if let Origin::Directory(directory) = &self.origin
             && self.next == self.names.len()
         {
-            self.names.clear();
+            // Nobody else has the names of a batch.
+            let names = Arc::make_mut(&mut self.names);
+            names.clear();
             self.next = 0;
-            self.ended = !directory.read(&mut self.names)?;
+            self.ended = !directory.read(names)?;
         }
         while self.next < self.names.len() && out.len() < PIECE_BYTES {
             self.row(&mut out);

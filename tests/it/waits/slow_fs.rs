@@ -41,6 +41,8 @@ struct GateState {
     open: bool,
     waiting: bool,
     gave_up: bool,
+    /// How often a file or directory was read from its beginning.
+    begun: usize,
 }
 
 impl Gate {
@@ -53,6 +55,17 @@ impl Gate {
             .wait_timeout_while(state, PATIENCE, |state| !state.open)
             .unwrap();
         state.gave_up |= waited.timed_out();
+    }
+
+    /// The same, at the beginning of a file or directory.
+    fn begin(&self) {
+        self.state.lock().unwrap().begun += 1;
+        self.pass();
+    }
+
+    /// How often something was read from its beginning.
+    pub(super) fn begun(&self) -> usize {
+        self.state.lock().unwrap().begun
     }
 
     /// Waits until somebody waits here.
@@ -183,8 +196,11 @@ impl Filesystem for Files {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        self.0.pass();
         let len = usize::try_from(attributes(ino.into()).size).unwrap();
+        match offset {
+            0 => self.0.begin(),
+            _ => self.0.pass(),
+        }
         let from = usize::try_from(offset).unwrap().min(len);
         let to = (from + size as usize).min(len);
         reply.data(&content(from..to));
@@ -198,6 +214,9 @@ impl Filesystem for Files {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        if offset == 0 {
+            self.0.begin();
+        }
         for (at, name) in (1..)
             .zip(["large", "small"])
             .skip(usize::try_from(offset).unwrap())
