@@ -5,10 +5,10 @@
 //! With `SO_REUSEPORT`, old and new process listen on the same port, and the kernel gives each
 //! new connection to one of all their sockets by a hash. A connection that waits in the queue of a
 //! socket when that is closed is reset. Accepting until EAGAIN and then closing is not enough:
-//! whoever arrives between the two is lost (2 of 4,752 requests, measured). So first the kernel
-//! must stop choosing us. It lets a program choose, even an unprivileged one's: a classic BPF
-//! program attached to any socket of the group returns the index of the one to take, and an index
-//! that does not exist means "by the hash".
+//! whoever arrives between the two is lost. So first the kernel must stop choosing us. It lets a
+//! program choose, even an unprivileged one's: a classic BPF program attached to any socket of the
+//! group returns the index of the one to take, and an index that does not exist means "by the
+//! hash".
 //!
 //! ```text
 //! group              our last socket gone     program: "index 2"
