@@ -9,12 +9,12 @@
 //!
 //! *Needs:* `cargo add rustix --features net`
 //!
-//! *Shows:* that what arrives is not what was sent in one call: the same message comes in pieces, two
-//! come at once, an end comes from one side only, or a reset instead of an end. A server is right if
-//! its answers are the same in all these cases, and if the next client does not notice.
+//! *Shows:* that what arrives is not what was sent in one call: the same message comes in pieces,
+//! two come at once, an end comes from one side only, or a reset instead of an end. A server is
+//! right if its answers are the same in all these cases, and if the next client does not notice.
 //!
-//! *Cannot:* pull a plug. A machine that has vanished sends nothing at all, no end and no reset: to the
-//! server that is a silent client, and only a time-out finds it.
+//! *Cannot:* pull a plug. A machine that has vanished sends nothing at all, no end and no reset: to
+//! the server that is a silent client, and only a time-out finds it.
 //!
 //! *The tutorial* had only clients that send a short message in one piece and wait for the answer:
 //! with those, all its servers work.

@@ -11,17 +11,17 @@
 //! *Shows:* where a request's head ends (an empty line, RFC 9112 §2.1) and why an answer says how
 //! long it is.
 //!
-//! *Cannot:* do anything but one short request per connection, one connection at a time; it reads no
-//! body. `20_http_blocking` serves files, and what follows it serves many at once.
+//! *Cannot:* do anything but one short request per connection, one connection at a time; it reads
+//! no body. `20_http_blocking` serves files, and what follows it serves many at once.
 //!
 //! *The tutorial* (`seed`) read once, up to 1,024 bytes, and sent `HTTP/1.1 200 OK`, an empty line
 //! and the text. With a browser on the same machine that works, and yet:
 //! * the first byte of a request that comes in pieces is answered, and then the connection closed;
 //! * what was not read makes close(2) a reset, which destroys the answer on its way:
-//!   `head -c 1000000 /dev/zero | curl --data-binary @- http://127.0.0.1:8080/` prints
-//!   "Recv failure: Connection reset by peer" or "Send failure: Broken pipe" as often as an answer;
-//! * without a length, an answer cut short looks complete: curl cannot tell, and says so
-//!   (`curl -v`: "no chunk, no close, no size. Assume close to signal end");
+//!   `head -c 1000000 /dev/zero | curl --data-binary @- http://127.0.0.1:8080/`
+//!   says "Recv failure: Connection reset by peer" about as often as it prints an answer;
+//! * without a length, an answer cut short looks complete; curl cannot tell, and `curl -v` says so:
+//!   "no chunk, no close, no size. Assume close to signal end";
 //! * HEAD gets a body: `curl -I` would wait for none, and the rest is noise;
 //! * nonsense gets 200.
 

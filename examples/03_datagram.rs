@@ -8,14 +8,15 @@
 //!
 //! *Needs:* nothing but std.
 //!
-//! *Shows:* the other half of the socket calls. There is no connection: no listen, no accept, and no
-//! end that the receiver could see. Messages keep their edges, which a stream does not have.
+//! *Shows:* the other half of the socket calls. There is no connection: no listen, no accept, and
+//! no end that the receiver could see. Messages keep their edges, which a stream does not have.
 //!
-//! *Cannot:* promise that a message arrives, or in which order, or that anybody listens. A protocol on
-//! top has to number, repeat and wait; TCP is one that did. `04_menu_chat` goes on with it.
+//! *Cannot:* promise that a message arrives, or in which order, or that anybody listens. A protocol
+//! on top has to number, repeat and wait; TCP is one that did. `04_menu_chat` goes on with it.
 //!
 //! *The tutorial* received with `recv(1024)`: the rest of a longer message is thrown away, silently
-//! (type a line of 2,000 characters). Nothing in it said that messages are lost; `limits` counts them.
+//! (type a line of 2,000 characters). Nothing in it said that messages are lost; `limits` counts
+//! them.
 
 use std::env;
 use std::error::Error;

@@ -12,13 +12,13 @@
 //! and nothing wrong with TCP: it is a reader that took what recv returned for a message. The
 //! `BufReader` keeps what came behind the newline for the next time.
 //!
-//! *Cannot:* talk to a second caller while one is on the line, however silent. Start two clients: the
-//! second one gives up after five seconds. `08_thread_chat` and `06_select_chat` cure that.
+//! *Cannot:* talk to a second caller while one is on the line, however silent. Start two clients:
+//! the second one gives up after five seconds. `08_thread_chat` and `06_select_chat` cure that.
 //!
-//! *The tutorial* compared what one `recv(1024)` returned with `'exit'`: typed into a fast line, `0`
-//! and `exit` come as `0exit` and are neither. When a caller left, recv returned nothing, for ever, and
-//! the loop answered nothing at full speed until the answer failed, which ended the server. And its
-//! client called another port.
+//! *The tutorial* compared what one `recv(1024)` returned with `'exit'`: sent in quick succession,
+//! `0` and `exit` may arrive as `0exit`, which is neither. After a caller had left, recv returned
+//! an empty string, which is the end of the stream and not a choice: it was answered at full speed,
+//! until the answer failed and ended the server. And its client called another port.
 
 use std::env;
 use std::error::Error;

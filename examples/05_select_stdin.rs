@@ -6,16 +6,17 @@
 //!
 //! *Needs:* `cargo add rustix --features event,stdio`
 //!
-//! *Shows:* the question that all that follows is about. `read` waits for one descriptor and nothing
-//! else; `select` waits until one of a set has something, or until a time has passed. The loop goes
-//! on in either case, and `read` afterwards does not wait.
+//! *Shows:* the question that all that follows is about. A descriptor is the small number by which
+//! a process knows an open file, terminal or socket; 0 is its input. `read` waits for one
+//! descriptor and nothing else; `select` waits until one of a set has something, or until a time
+//! has passed. The loop goes on in either case, and `read` afterwards does not wait.
 //!
 //! *Cannot:* know more than one source of events. `06_select_chat` puts many sockets into the set.
 //!
-//! *The tutorial* read with `sys.stdin.readline()`, which fills a buffer that select cannot see: paste
-//! two lines, and the second is printed only when a third one comes. At the end of input, select
-//! says "readable" for ever, because an end can be read without waiting, and the loop printed empty
-//! lines at full speed.
+//! *The tutorial* read with `sys.stdin.readline()`, which fills a buffer that select cannot see:
+//! paste two lines, and the second is printed only when a third one comes. At the end of input,
+//! select says "readable" for ever, because an end can be read without waiting, and the loop
+//! printed empty lines at full speed.
 
 use std::error::Error;
 use std::io::{self, Write};

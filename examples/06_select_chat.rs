@@ -12,12 +12,13 @@
 //! Its client waits for two things as well: what is typed and what the others say.
 //!
 //! *Cannot:* watch descriptor 1,024 (`FD_SETSIZE`): the row of bits ends there, and newcomers are
-//! turned away. And each wait looks at every bit, however few are set: the price of a wake grows with
-//! the number of idle clients. `23_http_poll` has no such end, `24_http_epoll_level` no such price.
+//! turned away. And each wait looks at every bit, however few are set: the price of a wake grows
+//! with the number of idle clients. `23_http_poll` has no such end, `24_http_epoll_level` no such
+//! price.
 //!
-//! *The tutorial* kept the socket of a client that had left by a reset (recv raises, and the server
-//! ends), never closed one that it took from its list, and sent nothing: so it had no trouble with a
-//! client that does not read, which is where most of this file comes from.
+//! *The tutorial* ended when a client was reset (recv raises an exception), and never closed the
+//! socket of one that had left. It only printed what it got. A server that also sends meets clients
+//! that do not read, and that is what most of this file is about.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -96,8 +97,8 @@ fn server(address: &str) -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        // To everybody, not only to those that select found writable: most sockets have room at once,
-        // and it was asked before anything was said. A full one says so and loses nothing.
+        // To everybody, not only to those that select found writable: most sockets have room at
+        // once, and select was asked before anything was said. A full one says so and loses nothing.
         for (fd, client) in clients.iter_mut().filter(|(_, it)| !it.output.is_empty()) {
             if let Err(why) = client.send() {
                 gone.push((*fd, why));
@@ -129,6 +130,7 @@ fn accept(listener: &TcpListener, clients: &mut BTreeMap<RawFd, Client>) -> io::
                 return Ok(clients.is_empty());
             }
         };
+        // From here on, a call that would have to wait fails with WouldBlock instead.
         stream.set_nonblocking(true)?;
         let fd = stream.as_raw_fd();
         if fd >= FD_SETSIZE {

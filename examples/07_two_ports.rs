@@ -7,14 +7,16 @@
 //!
 //! *Needs:* `cargo add rustix --features event`
 //!
-//! *Shows:* why accept(2) alone is not enough: it waits for one listener. select waits for both, and
-//! says at which one somebody is. `PORT PORT` chooses others; if only one is given, the second is any.
+//! *Shows:* why accept(2) alone is not enough: it waits for one listener. select waits for both,
+//! and says at which one somebody is. `PORT PORT` chooses others; if only one is given, the second
+//! is any.
 //!
 //! *Cannot:* refuse anybody: a thousand callers are a thousand threads, until the system gives no
 //! more. `08_thread_chat` bounds them, `06_select_chat` needs none.
 //!
-//! *The tutorial* let the listeners wait in accept: a caller who left between select and accept stopped
-//! both ports. Its threads never ended: after a caller had left, each went on answering nobody.
+//! *The tutorial* called accept on listeners that wait: a caller who left between select and accept
+//! stopped both ports until the next one called. A thread whose caller had left without `exit` went
+//! on answering the end of the stream, until that failed.
 
 use std::env;
 use std::error::Error;

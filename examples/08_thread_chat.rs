@@ -7,16 +7,16 @@
 //!
 //! *Needs:* nothing but std.
 //!
-//! *Shows:* that the code of a dialogue stays as simple as in `04_menu_chat`, because each thread may
-//! wait; and what is new: a bound, and a lock around what all callers count together (`1xxx`).
+//! *Shows:* that the code of a dialogue stays as simple as in `04_menu_chat`, because each thread
+//! may wait; and what is new: a bound, and a lock around what all callers count together (`1xxx`).
 //!
 //! *Cannot:* hold a thousand idle callers. Each costs a thread: a stack (2 MiB of addresses, a few
-//! pages of them used), a place in the kernel's tables, a switch per message. Number 101 hears that the
-//! line is busy. `13_pool` bounds the threads but not who waits; `22_http_select` and the programs
-//! after it need one thread for all.
+//! pages of them used), a place in the kernel's tables, a switch per message. Number 101 hears that
+//! the line is busy. `13_pool` bounds the threads but not who waits; `22_http_select` and the
+//! programs after it need one thread for all.
 //!
-//! *The tutorial* (`ThreadingTCPServer`) started as many threads as there were callers, and none of
-//! them ended when its caller left: recv then returns nothing, which it answered, for ever.
+//! *The tutorial* (`ThreadingTCPServer`) started as many threads as there were callers, without a
+//! bound. It offered `1xxx` and answered all of them with `请重新输入.`.
 
 use std::env;
 use std::error::Error;

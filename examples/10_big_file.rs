@@ -10,16 +10,16 @@
 //! *Needs:* `cargo add rustix --features event,fs`
 //!
 //! *Shows:* that `send` takes what the socket's buffer has room for and returns how much that was;
-//! that the rest is to be sent from there, once the socket is writable again; and that the kernel can
-//! move a file to a socket without our memory in between. The server prints calls, partial ones,
-//! waits, time and its peak memory, which does not grow with the file.
+//! that the rest is to be sent from there, once the socket is writable again; and that the kernel
+//! can move a file to a socket without our memory in between. The server prints calls, partial
+//! ones, waits, time and its peak memory, which does not grow with the file.
 //!
 //! *Cannot:* serve two readers at once: while one is slow, the next one waits. The loop of
 //! `24_http_epoll_level` has this same code, with what is left kept per client.
 //!
-//! *The tutorial* says rightly that `send` may send less ("1023M = send(1g数据)"), and then its upload
-//! client ignores what `send` returns. A blocking socket hides it: there `send` nearly always waits
-//! until it has taken everything.
+//! *The tutorial* says rightly that `send` may send less ("1023M = send(1g数据)"), and then its
+//! upload client ignores what `send` returns. A blocking socket hides it: there `send` nearly
+//! always waits until it has taken everything.
 
 use std::env;
 use std::error::Error;

@@ -7,16 +7,17 @@
 //! *Needs:* nothing but std.
 //!
 //! *Shows:* a count that four threads increase: wrong without a lock, right with a `Mutex`, with an
-//! atomic addition, and with a count for each thread, added up when they are joined; what each costs.
-//! How long a lock is held. What `join` is for, and what becomes of a thread that is not joined.
+//! atomic addition, and with a count for each thread, added up when they are joined; what each
+//! costs. How long a lock is held. What `join` is for, and what becomes of a thread that is not
+//! joined.
 //!
 //! *Cannot:* share anything with another process: `12_processes`. Nor bound how many threads there
 //! are: `13_pool`.
 //!
-//! *The tutorial* shows under "without a lock" (未使用线程锁) a program with a lock. It sleeps a second with
-//! the lock in hand, so that ten threads take ten seconds, one after the other. Its lock (`RLock`) may
-//! be taken twice by one thread; Rust's may not, which shows here. In Python the process waits for
-//! its threads; in Rust it ends with `main`.
+//! *The tutorial* shows under "without a lock" (未使用线程锁) a program with a lock. It sleeps a second
+//! with the lock in hand, so that ten threads take ten seconds, one after the other. Its lock
+//! (`RLock`) may be taken twice by one thread; Rust's may not, which shows here. In Python the
+//! process waits for its threads; in Rust it ends with `main`.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -51,9 +52,10 @@ fn race(name: &str, work: impl Fn() + Sync, total: impl Fn() -> u64) -> io::Resu
 }
 
 fn counting() -> io::Result<()> {
-    // `gl_num += 1` is three steps: read, add, write. Between the first and the last, another thread
-    // does the same with the same old value, and one of the two is lost. In safe Rust two threads
-    // cannot write to a plain `u64` at all: that would not compile. So the steps are written out.
+    // `gl_num += 1` is three steps: read, add, write. Between the first and the last, another
+    // thread does the same with the same old value, and one of the two is lost. In safe Rust two
+    // threads cannot write to a plain `u64` at all: that would not compile. So the steps are
+    // written out.
     let number = AtomicU64::new(0);
     let read_add_write = || {
         let old = number.load(Ordering::Relaxed);
@@ -113,7 +115,7 @@ fn holding() -> io::Result<()> {
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                *number.lock().unwrap_or_else(PoisonError::into_inner) += 1; // held in this line only
+                *number.lock().unwrap_or_else(PoisonError::into_inner) += 1; // this line only
                 thread::sleep(NAP);
             });
         }

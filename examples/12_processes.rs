@@ -6,17 +6,19 @@
 //!
 //! *Needs:* `cargo add rustix --features fs,mm,process`
 //!
-//! *Shows:* that what a child changes, its parent does not see; a pipe (both write and read); shared
-//! memory (a memfd that both map); a process that owns a map and answers over a Unix socket; and what
-//! a process costs against a thread. The program starts itself, with a word that says what to be.
+//! *Shows:* that what a child changes, its parent does not see; a pipe (both write and read);
+//! shared memory (a memfd that both map); a process that owns a map and answers over a Unix socket;
+//! and what a process costs against a thread. The program starts itself, with a word that says what
+//! to be.
 //!
-//! *Cannot:* bound how much runs at once: `13_pool`. And shared memory has no edges and no turns: here
-//! each number is an atomic, and more than one number would need a lock that processes can share.
+//! *Cannot:* bound how much runs at once: `13_pool`. And shared memory has no edges and no turns:
+//! here each number is an atomic, and more than one number would need a lock that processes can
+//! share.
 //!
-//! *The tutorial* says that a process is expensive because its data is copied. It is not: fork shares
-//! the pages until one side writes, and the numbers at the end are mostly those of starting a program
-//! anew. Its `Manager` is the third way in disguise: `dic[i] = …` sends a message to another process,
-//! and so `dic[i] += 1` is two, between which anybody may come.
+//! *The tutorial* says that a process is expensive because its data is copied. It is not: fork
+//! shares the pages until one side writes, and the numbers at the end are mostly those of starting
+//! a program anew. Its `Manager` is the third way in disguise: `dic[i] = …` sends a message to
+//! another process, and so `dic[i] += 1` is two, between which anybody may come.
 
 use std::collections::BTreeMap;
 use std::env;

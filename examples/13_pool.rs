@@ -7,17 +7,17 @@
 //!
 //! *Needs:* nothing but std.
 //!
-//! *Shows:* what bounds `08_thread_chat` bounds here by construction: five threads, and jobs that wait
-//! in a queue of bounded length; who hands in more waits. `apply` returns something to wait on,
-//! `apply_async` calls back; `join` lets the queue run empty and the workers end.
+//! *Shows:* what bounds `08_thread_chat` bounds here by construction: five threads, and jobs that
+//! wait in a queue of bounded length; who hands in more waits. `apply` returns something to wait
+//! on, `apply_async` calls back; `join` lets the queue run empty and the workers end.
 //!
 //! *Cannot:* help where jobs wait instead of working: five silent clients are five workers that do
-//! nothing, and the sixth job waits. Waiting is what `22_http_select` to `25_http_epoll_edge` do in one
-//! thread; a pool is for what needs a processor, or a disk, beside them.
+//! nothing, and the sixth job waits. Waiting is what `22_http_select` to `25_http_epoll_edge` do in
+//! one thread; a pool is for what needs a processor, or a disk, beside them.
 //!
-//! *The tutorial* wrote `apply_async(…).get()`, which waits at once and so runs one job at a time. Its
-//! pool swallowed the exception of a job that has a callback, and never called back. Here a panic ends
-//! its job, not its worker, and the callback is told.
+//! *The tutorial* wrote `apply_async(…).get()`, which waits at once and so runs one job at a time.
+//! Its pool swallowed the exception of a job that has a callback, and never called back. Here a
+//! panic ends its job, not its worker, and the callback is told.
 
 use std::env;
 use std::error::Error;
@@ -50,7 +50,8 @@ impl Pool {
         Ok(Self { jobs, workers })
     }
 
-    /// Hands in `job`, and calls `callback` with its result, in the worker's thread. None: it panicked.
+    /// Hands in `job`, and calls `callback` with its result, in the worker's thread. None: it
+    /// panicked.
     fn apply_async<T>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,

@@ -169,6 +169,16 @@ fn every_header_says_what_it_shows_and_what_it_cannot() {
         for part in [&run, "*Needs:*", "*Shows:*", "*Cannot:*", "*The tutorial*"] {
             assert!(header.contains(part), "{name} lacks {part}");
         }
+        for (line, needs) in [
+            ("rustix::", "cargo add rustix"),
+            ("sha2::", "cargo add sha2"),
+        ] {
+            assert_eq!(
+                text.contains(line),
+                header.contains(needs),
+                "{name}: {needs}"
+            );
+        }
         let code = text.lines().map(str::trim);
         let code = code
             .filter(|line| !line.is_empty() && !line.starts_with("//"))
