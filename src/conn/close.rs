@@ -16,7 +16,7 @@ pub enum CloseReason {
     /// The client closed in the middle of a request.
     Truncated,
     /// A proxy was to say for whom it speaks, and did not, or not so that it could be understood.
-    BadPreface,
+    BadProxyHeader,
     /// No whole head within `--header-timeout`, and not even a first byte.
     HeaderTimeout,
     /// No request for `--idle-timeout`.
@@ -39,73 +39,85 @@ pub enum CloseReason {
     Panicked,
 }
 
+/// One of each, in the order in which they are counted.
+const ALL: [CloseReason; 15] = [
+    CloseReason::ClientClosed,
+    CloseReason::Answered,
+    CloseReason::Refused(ProtocolError::RequestLine),
+    CloseReason::Truncated,
+    CloseReason::BadProxyHeader,
+    CloseReason::HeaderTimeout,
+    CloseReason::IdleTimeout,
+    CloseReason::WriteTimeout,
+    CloseReason::SourceEnded,
+    CloseReason::StreamFailed,
+    CloseReason::SocketFailed,
+    CloseReason::Shutdown,
+    CloseReason::Evicted,
+    CloseReason::AddressLimit,
+    CloseReason::Panicked,
+];
+
 impl CloseReason {
+    /// All words, in the order of [`CloseReason::index`].
+    pub const NAMES: [&'static str; ALL.len()] = {
+        let mut names = [""; ALL.len()];
+        let mut at = 0;
+        while at < ALL.len() {
+            names[at] = ALL[at].name();
+            at += 1;
+        }
+        names
+    };
+
     /// A word for logs and metric labels.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::Answered => "answered",
-            Self::Refused(_) => "refused",
-            Self::Truncated => "truncated",
-            Self::BadPreface => "bad_preface",
-            Self::HeaderTimeout => "header_timeout",
-            Self::IdleTimeout => "idle_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::SourceEnded => "source_ended",
-            Self::StreamFailed => "stream_failed",
-            Self::SocketFailed => "socket_failed",
-            Self::Shutdown => "shutdown",
-            Self::Evicted => "evicted",
-            Self::AddressLimit => "address_limit",
-            Self::Panicked => "panicked",
-        }
-    }
-
-    /// All words, in the order of [`CloseReason::index`].
-    pub const NAMES: [&'static str; 15] = [
-        "client_closed",
-        "answered",
-        "refused",
-        "truncated",
-        "bad_preface",
-        "header_timeout",
-        "idle_timeout",
-        "write_timeout",
-        "source_ended",
-        "stream_failed",
-        "socket_failed",
-        "shutdown",
-        "evicted",
-        "address_limit",
-        "panicked",
-    ];
-
-    /// Position in [`CloseReason::NAMES`].
-    pub fn index(self) -> usize {
-        Self::NAMES
-            .iter()
-            .position(|name| *name == self.name())
-            .unwrap_or(0)
+        self.words().0
     }
 
     /// One sentence for a person.
     pub const fn explain(self) -> &'static str {
+        self.words().1
+    }
+
+    /// Position in [`CloseReason::NAMES`].
+    pub fn index(self) -> usize {
+        let is_same = |name: &&str| *name == self.name();
+        Self::NAMES.iter().position(is_same).unwrap_or(0)
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::ClientClosed => "the client closed between two requests",
-            Self::Answered => "the answer was the last on this connection",
-            Self::Refused(error) => error.explain(),
-            Self::Truncated => "the client closed in the middle of a request",
-            Self::BadPreface => "no valid PROXY header came first",
-            Self::HeaderTimeout => "no request head came in time",
-            Self::IdleTimeout => "no further request came in time",
-            Self::WriteTimeout => "the client stopped taking the answer",
-            Self::SourceEnded => "the file became shorter while it was sent",
-            Self::StreamFailed => "the content could not be completed",
-            Self::SocketFailed => "the connection broke",
-            Self::Shutdown => "the server is stopping",
-            Self::Evicted => "room was needed for another client",
-            Self::AddressLimit => "its address holds its share of connections already",
-            Self::Panicked => "the handler failed",
+            Self::ClientClosed => ("client_closed", "the client closed between two requests"),
+            Self::Answered => ("answered", "the answer was the last on this connection"),
+            Self::Refused(error) => ("refused", error.explain()),
+            Self::Truncated => ("truncated", "the client closed in the middle of a request"),
+            Self::BadProxyHeader => ("bad_preface", "no valid PROXY header came first"),
+            Self::HeaderTimeout => ("header_timeout", "no request head came in time"),
+            Self::IdleTimeout => ("idle_timeout", "no further request came in time"),
+            Self::WriteTimeout => ("write_timeout", "the client stopped taking the answer"),
+            Self::SourceEnded => ("source_ended", "the file became shorter while it was sent"),
+            Self::StreamFailed => ("stream_failed", "the content could not be completed"),
+            Self::SocketFailed => ("socket_failed", "the connection broke"),
+            Self::Shutdown => ("shutdown", "the server is stopping"),
+            Self::Evicted => ("evicted", "room was needed for another client"),
+            Self::AddressLimit => (
+                "address_limit",
+                "its address holds its share of connections already",
+            ),
+            Self::Panicked => ("panicked", "the handler failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_counted_at_a_place_of_its_own() {
+        for (at, reason) in ALL.iter().enumerate() {
+            assert_eq!(reason.index(), at, "{}", reason.name());
         }
     }
 }

@@ -39,7 +39,7 @@ impl Connection {
     pub fn next_deadline(&self) -> Option<Instant> {
         let limits = &self.limits;
         let reading = match self.phase {
-            Phase::AwaitPreface | Phase::AwaitHead if self.waits_for_head() => {
+            Phase::AwaitProxyHeader | Phase::AwaitHead if self.waits_for_head() => {
                 Some(self.since + self.head_timeout())
             }
             Phase::AwaitBody | Phase::Draining if self.wants_content() => {
@@ -65,7 +65,7 @@ impl Connection {
         }
         let waited = now.instant.saturating_duration_since(self.since);
         match self.phase {
-            Phase::AwaitPreface if waited >= self.head_timeout() => {
+            Phase::AwaitProxyHeader if waited >= self.head_timeout() => {
                 self.over(CloseReason::HeaderTimeout);
             }
             Phase::AwaitHead if self.waits_for_head() && waited >= self.head_timeout() => {
@@ -101,7 +101,7 @@ impl Connection {
             _ if self.wants_write() => {
                 (self.is_slow_reader(now, unacknowledged())).then_some(Standing::Slow)
             }
-            Phase::AwaitPreface => Some(Standing::Newcomer),
+            Phase::AwaitProxyHeader => Some(Standing::Newcomer),
             Phase::AwaitHead if !self.served => Some(Standing::Newcomer),
             Phase::AwaitHead if self.is_idle() => Some(Standing::Idle),
             Phase::AwaitBody | Phase::Draining if stalled && self.wants_content() => {

@@ -10,7 +10,8 @@
 //! answer and unread content are never in flight together on a connection that lives on.
 //!
 //! *References:* RFC 9112 §6, §9; RFC 9110 §10.1.1.
-//! *Read next:* [`Phase`] for the states, `outbox.rs` for the way out, then `driver/blocking.rs`,
+//! *Read next:* [`Phase`] for the states, `receive.rs` for the way in, `answer.rs` and `outbox.rs`
+//! for the way out, then `driver/blocking.rs`,
 //! the shortest program around it.
 
 mod answer;
@@ -21,7 +22,8 @@ mod fetch;
 mod limits;
 mod outbox;
 mod phase;
-mod preface;
+mod proxy_header;
+mod receive;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,10 +38,7 @@ pub use limits::Limits;
 pub use outbox::Transmit;
 pub use phase::{Cause, Phase, TRANSITIONS};
 
-use crate::http::request;
-use crate::http::scan::HeadScan;
-use crate::http::{Head, HeadLimits, ProtocolError, Request, Tick, Wake};
-use buffers::{BodyReader, Content};
+use crate::http::{Request, Tick, Wake};
 
 /// One HTTP/1.1 connection, server side.
 ///
@@ -149,7 +148,7 @@ impl Connection {
     /// A new connection from a proxy that begins with a PROXY header.
     pub fn behind_proxy(limits: Arc<Limits>, now: &Tick) -> Self {
         Self {
-            phase: Phase::AwaitPreface,
+            phase: Phase::AwaitProxyHeader,
             ..Self::new(limits, now)
         }
     }
@@ -248,7 +247,7 @@ impl Connection {
     /// One change, or what must happen outside first.
     fn advance(&mut self, now: &Tick) -> Option<Next> {
         match self.phase {
-            Phase::AwaitPreface => self.await_preface(now),
+            Phase::AwaitProxyHeader => self.await_proxy_header(now),
             Phase::AwaitHead => self.await_head(now),
             Phase::AwaitReply => Some(Next::Paused),
             Phase::AwaitBody => self.await_body(now),
@@ -264,169 +263,6 @@ impl Connection {
                 self.closed.unwrap_or(CloseReason::ClientClosed),
             )),
         }
-    }
-
-    /// Before the first request: who is it for?
-    fn await_preface(&mut self, now: &Tick) -> Option<Next> {
-        let unread = self.buffers.as_ref().map_or(&[][..], |b| b.inbox.unread());
-        let reason = match preface::parse(unread) {
-            Ok(Some(preface)) => {
-                if let Some(buffers) = &mut self.buffers {
-                    buffers.inbox.take(preface.len);
-                }
-                self.phase.change(Cause::Preface, Phase::AwaitHead);
-                self.since = now.instant;
-                return Some(Next::Client(preface.client));
-            }
-            Ok(None) if self.eof && unread.is_empty() => CloseReason::ClientClosed,
-            Ok(None) if self.stopping => CloseReason::Shutdown,
-            Ok(None) if !self.eof => return Some(Next::NeedBytes),
-            Ok(None) | Err(preface::Malformed) => CloseReason::BadPreface,
-        };
-        self.over(reason);
-        None
-    }
-
-    fn await_head(&mut self, now: &Tick) -> Option<Next> {
-        let Some(buffers) = self.buffers.as_mut().filter(|b| !b.inbox.is_empty()) else {
-            return self.await_first_byte();
-        };
-        if buffers.outbox.pending_bytes() > self.limits.outbox_bytes_max {
-            return Some(Next::Paused);
-        }
-        let limits = HeadLimits {
-            bytes_max: self.limits.head_bytes_max,
-            fields_max: self.limits.fields_max,
-            target_bytes_max: self.limits.target_bytes_max,
-        };
-        let unread = buffers.inbox.unread();
-        if buffers.scan.is_fresh()
-            && let Some((head, len)) = request::parse_at_once(unread, &limits)
-        {
-            buffers.inbox.take(len);
-            return self.on_head(head, len, now);
-        }
-        let had_begun = buffers.scan.has_begun();
-        let found = buffers.scan.find(unread, &limits);
-        if !had_begun && buffers.scan.has_begun() {
-            // Its time begins with its first byte. Empty lines before it are no head: they neither
-            // take of its time nor add to that between two requests.
-            self.since = now.instant;
-        }
-        match found {
-            Ok(Some((start, end))) => {
-                buffers.inbox.take(end);
-                buffers.scan = HeadScan::default();
-                let len = end - start;
-                match request::parse(buffers.inbox.taken_last(len), &limits) {
-                    Ok(head) => return self.on_head(head, len, now),
-                    Err(error) => {
-                        buffers.refusable = len;
-                        self.refuse(error, now);
-                    }
-                }
-            }
-            Err(error) => self.refuse(error, now),
-            Ok(None) if self.eof && buffers.scan.has_begun() => {
-                self.refuse_truncated(ProtocolError::RequestLine, now);
-            }
-            // Empty lines are not the begin of anything (RFC 9112 §2.2).
-            Ok(None) if (self.eof || self.stopping) && !buffers.scan.has_begun() => {
-                buffers.inbox.clear();
-                buffers.scan = HeadScan::default();
-            }
-            Ok(None) => return Some(Next::NeedBytes),
-        }
-        None
-    }
-
-    /// Between two requests.
-    fn await_first_byte(&mut self) -> Option<Next> {
-        let ends = self.stopping && self.served;
-        if !self.eof && !ends {
-            return Some(Next::NeedBytes);
-        }
-        if self.buffers.as_ref().is_some_and(|b| !b.outbox.is_empty()) {
-            return Some(Next::Paused);
-        }
-        self.over(if self.eof {
-            CloseReason::ClientClosed
-        } else {
-            CloseReason::Shutdown
-        });
-        None
-    }
-
-    /// A valid head of `len` bytes has just been taken from the inbox.
-    fn on_head(&mut self, head: Head, len: usize, now: &Tick) -> Option<Next> {
-        let buffers = self.buffers.as_mut()?;
-        buffers.refusable = len;
-        let extra = self.limits.chunk_extra_bytes_max;
-        buffers.body = BodyReader::new(head.body, extra, head.expects_continue);
-        buffers.head = head;
-        if self.limits.report_finished {
-            let request = Request::new(buffers.inbox.taken_last(len), head);
-            let line = match self.limits.report_lines {
-                true => buffers.answers.loggable(&request),
-                false => b"",
-            };
-            buffers.answers.current = Some(Finished::new(line, now));
-        }
-        if buffers.body.announced() > self.limits.body_bytes_max {
-            self.refuse(ProtocolError::ContentTooLong, now);
-            return None;
-        }
-        buffers.refusable = 0;
-        self.phase.change(Cause::Head, Phase::AwaitReply);
-        Some(Next::Request { len })
-    }
-
-    fn await_body(&mut self, now: &Tick) -> Option<Next> {
-        if self.buffers.as_ref()?.body.blocked {
-            return Some(Next::Paused);
-        }
-        match self.next_content(now)? {
-            Content::NeedBytes => Some(Next::NeedBytes),
-            Content::Data(len) => Some(Next::Body { len }),
-            Content::End => {
-                self.phase.change(Cause::BodyEnd, Phase::AwaitReply);
-                Some(Next::BodyEnd)
-            }
-        }
-    }
-
-    /// Content that is dropped, so that the answer which is held may go.
-    fn draining(&mut self, now: &Tick) -> Option<Next> {
-        match self.next_content(now)? {
-            Content::NeedBytes => return Some(Next::NeedBytes),
-            Content::Data(n) => {
-                let buffers = self.buffers.as_mut()?;
-                buffers.body.take(n);
-                buffers.inbox.take(n);
-                buffers.body.drained += n as u64;
-                if buffers.body.drained > self.limits.drain_bytes_max {
-                    self.answer_held(now);
-                }
-            }
-            Content::End => self.answer_held(now),
-        }
-        None
-    }
-
-    /// What stands at the front of the inbox; `None` if it was refused.
-    fn next_content(&mut self, now: &Tick) -> Option<Content> {
-        let buffers = self.buffers.as_mut()?;
-        let next = buffers.body.next(&mut buffers.inbox);
-        let too_long = buffers.body.announced() > self.limits.body_bytes_max;
-        match next {
-            Err(error) => self.refuse(error, now),
-            Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
-            Ok(Content::NeedBytes) if self.eof => {
-                self.refuse_truncated(ProtocolError::LengthSyntax, now);
-            }
-            Ok(content) => return Some(content),
-        }
-        None
     }
 
     /// An answer is on its way out.
@@ -579,7 +415,7 @@ impl Connection {
         };
         let room = inbox < self.limits.inbox_bytes_max;
         match self.phase {
-            Phase::AwaitPreface | Phase::AwaitHead => {
+            Phase::AwaitProxyHeader | Phase::AwaitHead => {
                 (self.starved || inbox == 0) && room && pending <= self.limits.outbox_bytes_max
             }
             Phase::AwaitBody | Phase::Draining => room,
@@ -616,7 +452,7 @@ impl Connection {
             return self.eof || self.stopping;
         };
         match self.phase {
-            Phase::AwaitPreface | Phase::Draining => true,
+            Phase::AwaitProxyHeader | Phase::Draining => true,
             Phase::AwaitHead if buffers.inbox.is_empty() => {
                 (self.eof || self.stopping) && buffers.outbox.is_empty()
             }

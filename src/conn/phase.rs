@@ -9,7 +9,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
     /// Before anything else, where a proxy must first say for whom it speaks.
-    AwaitPreface,
+    AwaitProxyHeader,
     /// Between two requests, or collecting a head.
     AwaitHead,
     /// A service has the request; its answer has not been made yet.
@@ -34,7 +34,7 @@ pub enum Phase {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
     /// The proxy has said for whom it speaks.
-    Preface,
+    ProxyHeader,
     /// A whole, valid head was read.
     Head,
     /// The service wants the content.
@@ -68,8 +68,8 @@ use Phase as P;
 
 /// Every change there is.
 pub const TRANSITIONS: &[(Phase, Cause, Phase)] = &[
-    (P::AwaitPreface, C::Preface, P::AwaitHead),
-    (P::AwaitPreface, C::Over, P::Closed),
+    (P::AwaitProxyHeader, C::ProxyHeader, P::AwaitHead),
+    (P::AwaitProxyHeader, C::Over, P::Closed),
     (P::AwaitHead, C::Head, P::AwaitReply),
     (P::AwaitHead, C::Refused, P::Ending),
     (P::AwaitHead, C::Over, P::Closed),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_diagram_in_the_documents_is_drawn_from_the_table() {
-        let begin = "    [*] --> AwaitHead\n    [*] --> AwaitPreface: --proxy-protocol\n";
+        let begin = "    [*] --> AwaitHead\n    [*] --> AwaitProxyHeader: --proxy-protocol\n";
         let mut diagram = format!("```mermaid\nstateDiagram-v2\n{begin}");
         for (from, cause, to) in TRANSITIONS {
             let to = if *to == Phase::Closed {
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn every_phase_can_end() {
         for phase in [
-            P::AwaitPreface,
+            P::AwaitProxyHeader,
             P::AwaitHead,
             P::AwaitReply,
             P::AwaitBody,

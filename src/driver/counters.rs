@@ -168,7 +168,7 @@ impl Counts {
 /// Which of [`PHASES`] a connection is in; `None` when it is over.
 pub(super) fn seen_as(conn: &Connection) -> Option<u8> {
     Some(match conn.phase() {
-        Phase::AwaitPreface => 0,
+        Phase::AwaitProxyHeader => 0,
         Phase::AwaitHead if conn.is_idle() => 1,
         Phase::AwaitHead => 2,
         Phase::AwaitBody | Phase::Draining => 3,

@@ -14,14 +14,14 @@
 //! behind its first port malformed instead of incomplete, and takes `+80` for a port.
 //!
 //! *References:* <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>, §2.
-//! *Read next:* `mod.rs`, phase `AwaitPreface`.
+//! *Read next:* `mod.rs`, phase `AwaitProxyHeader`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A whole header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Preface {
+pub(super) struct ProxyHeader {
     /// Its bytes; the first request stands behind them.
     pub(super) len: usize,
     /// The client. `None` if the proxy speaks for itself (a health check), or for somebody without
@@ -45,7 +45,7 @@ const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEAD: usize = 16;
 
 /// Reads the header at the front of `bytes`; `None` as long as it is incomplete.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     match bytes {
         [] => Ok(None),
         [b'P', ..] => text(bytes),
@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
 }
 
 /// Version 1.
-fn text(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
+fn text(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     begins(bytes, V1_START)?;
     let line = &bytes[..bytes.len().min(V1_BYTES_MAX)];
     let Some(lf) = line.iter().position(|byte| *byte == b'\n') else {
@@ -82,7 +82,7 @@ fn text(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
         _ => return Err(Malformed),
     };
     let len = lf + 1;
-    Ok(Some(Preface { len, client }))
+    Ok(Some(ProxyHeader { len, client }))
 }
 
 /// What we do not use must be well-formed too, or the line is not what it claims to be.
@@ -105,7 +105,7 @@ fn value<V: FromStr>(word: &[u8]) -> Result<V, Malformed> {
 }
 
 /// Version 2.
-fn binary(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
+fn binary(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     begins(bytes, V2_SIGNATURE)?;
     let Some((head, rest)) = bytes.split_at_checked(V2_HEAD) else {
         return Ok(None);
@@ -139,7 +139,7 @@ fn binary(bytes: &[u8]) -> Result<Option<Preface>, Malformed> {
         _ => None,
     };
     let len = V2_HEAD + len;
-    Ok(Some(Preface { len, client }))
+    Ok(Some(ProxyHeader { len, client }))
 }
 
 /// As far as there are bytes, they are those of `start`.
@@ -183,7 +183,11 @@ mod tests {
         let shown = header.escape_ascii();
         for behind in ["", "GET / HTTP/1.1\r\n", "PROXY TCP4"] {
             let all = [header, behind.as_bytes()].concat();
-            assert_eq!(parse(&all), Ok(Some(Preface { len, client })), "{shown}");
+            assert_eq!(
+                parse(&all),
+                Ok(Some(ProxyHeader { len, client })),
+                "{shown}"
+            );
         }
         for cut in 0..len {
             assert_eq!(parse(&header[..cut]), Ok(None), "{shown} cut at {cut}");
