@@ -155,8 +155,9 @@ impl Connection {
     fn refill(&mut self) -> io::Result<()> {
         if self.output.is_empty() && self.file.is_none() {
             if self.last {
-                // close(2) with bytes of the client unread is a reset, and a reset destroys what
-                // it has not read yet. So only this direction ends; what comes is dropped.
+                // close(2) with bytes of the client unread is a reset, and that may destroy what it
+                // has not read yet (RFC 9112 §9.6). So only this direction ends; what comes is
+                // dropped.
                 self.input.clear();
                 return self.socket.shutdown(Shutdown::Write);
             }

@@ -16,11 +16,14 @@
 //! mio asks the kernel for edges only, so under `--trigger level` a connection is registered anew
 //! after each event: epoll_ctl(2) then tells at once what still holds.
 //!
-//! *Cannot:* end a client that is silent or slow: there are no deadlines (`src/driver/deadlines.rs`).
-//! It waits for the disk (`src/driver/offload.rs`), opens each file anew (`src/service/files.rs`),
-//! copies it through memory (sendfile(2): `src/kernel/linux.rs`), and checks links before it opens
-//! a file, not while (openat2(2)). No content, dates, ranges, conditions, logs. `27_http_loops`
-//! shows how to use more processors.
+//! *Cannot:* end a client that is silent or slow. What the server of this package adds:
+//!
+//! * deadlines, work that may wait kept off the loop, who goes when it is full: `src/driver/`
+//! * files kept open, sendfile(2), links refused while they are opened: `src/service/`
+//! * content, pipelining without a copy, an end that loses nothing: `src/conn/`
+//! * dates, ranges, conditions, a parser that names each refusal: `src/http/`
+//!
+//! `27_http_loops` shows how to use more processors.
 
 #![allow(clippy::disallowed_methods, reason = "the library's rules are not the examples'")]
 
@@ -197,8 +200,9 @@ impl Connection {
     fn refill(&mut self) -> io::Result<()> {
         if self.output.is_empty() && self.body.is_none() {
             if self.last {
-                // close(2) with bytes of the client unread is a reset, and a reset destroys what
-                // it has not read yet. So only this direction ends; what comes is dropped.
+                // close(2) with bytes of the client unread is a reset, and that may destroy what it
+                // has not read yet (RFC 9112 §9.6). So only this direction ends; what comes is
+                // dropped.
                 self.input.clear();
                 return self.socket.shutdown(Shutdown::Write);
             }

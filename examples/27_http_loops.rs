@@ -7,7 +7,8 @@
 //! for i in $(seq 100); do curl -s http://127.0.0.1:8080/; done | tail -4
 //! ```
 //!
-//! *Usage:* `27_http_loops [reuseport|exclusive|shared] [PORT|ADDRESS:PORT]`; port 0 is any free one.
+//! *Usage:* `27_http_loops [reuseport|exclusive|shared] [PORT|ADDRESS:PORT]`; port 0 is any free
+//! one.
 //!
 //! *Needs:* `cargo add rustix --features event,net`.
 //!
@@ -18,8 +19,8 @@
 //! but one find nothing ("in vain"), unless EPOLLEXCLUSIVE says that one is enough. That one is
 //! often the same one.
 //!
-//! *Cannot:* serve more than this one page, once per connection. For files see `25_http_epoll_edge`;
-//! `httpoll --workers auto` is both.
+//! *Cannot:* serve more than this one page, once per connection. For files see
+//! `25_http_epoll_edge`; `httpoll --workers auto` is both.
 
 #![allow(clippy::disallowed_methods, reason = "the library's rules are not the examples'")]
 

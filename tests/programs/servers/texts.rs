@@ -52,6 +52,10 @@ fn every_header_says_what_it_shows_and_what_it_cannot() {
         ] {
             assert!(header.contains(part), "{name} lacks {part}");
         }
+        for cited in header.split('`').filter(|word| word.starts_with("src/")) {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(cited);
+            assert!(path.exists(), "{name} cites {cited}");
+        }
     }
 }
 
