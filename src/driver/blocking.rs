@@ -15,20 +15,18 @@ use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
 use super::counters::{Counted, Published, Sighting};
-use super::door::{PerAddress, Share, is_out_of_room};
 use super::exchange::{self, Advanced, Asker};
 use super::in_flight::InFlight;
 use super::lines::Lines;
 use super::offload::run_job;
+use super::per_address::{PerAddress, Share};
 use super::pulse::Pulse;
+use super::room::{RETRY, is_missing};
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
 use crate::readiness::Interest;
 use crate::service::Service;
-
-/// How long accepting rests when the process is out of descriptors.
-pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// How long a thread sleeps at most when only other work can wake it.
 const DOZE: Duration = Duration::from_millis(500);
@@ -425,8 +423,8 @@ impl<S: Service> Blocking<S> {
 fn next_client(acceptor: &mut Acceptor) -> io::Result<Arrival> {
     loop {
         match acceptor.accept(None) {
-            Err(error) if is_out_of_room(&error) => {
-                if acceptor.rest(REST)? == Waited::Stopping {
+            Err(error) if is_missing(&error) => {
+                if acceptor.rest(RETRY)? == Waited::Stopping {
                     return Ok(Arrival::Stopping);
                 }
             }

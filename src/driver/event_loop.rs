@@ -12,7 +12,7 @@
 //!  events   ready bits  accept     read      answer, send      see settle.rs
 //! ```
 //!
-//! *References:* epoll(7). *Read next:* `settle.rs`, then `door.rs`, `transmit.rs`.
+//! *References:* epoll(7). *Read next:* `settle.rs`, then `listeners.rs`, `transmit.rs`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,10 +23,11 @@ use super::access_log::LogBuffer;
 use super::buffers::Pool;
 use super::counters::{Call, Counts, Waking, seen_as};
 use super::deadlines::{Deadlines, NEVER, Step};
-use super::door::Door;
 use super::exchange::{self, Advanced, Asker};
+use super::listeners::Listeners;
 use super::mailbox::{Handle, Mailbox, Message};
 use super::offload::{Made, Offload, What};
+use super::room::Room;
 use super::settings::{Budget, Settings};
 use super::settle::Bits;
 use super::slots::{RESERVED, Slots};
@@ -93,7 +94,8 @@ pub struct EventLoop<K: Kernel, S: Service> {
     pub(super) kernel: K,
     pub(super) service: S,
     pub(super) settings: Settings,
-    pub(super) door: Door<K>,
+    pub(super) listeners: Listeners<K>,
+    pub(super) room: Room,
     pub(super) slots: Slots<Slot<K>>,
     /// Connections that nobody will announce: they go on in the next turn.
     pub(super) run_queue: VecDeque<Token>,
@@ -131,12 +133,13 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         offload: Offload,
     ) -> io::Result<Self> {
         let mailbox = Mailbox::new(kernel.notifier(MAILBOX)?);
-        let door = Door::open(&mut kernel, listeners)?;
+        let listeners = Listeners::open(&mut kernel, listeners)?;
         let now = kernel.now();
         Ok(Self {
             kernel,
             service,
-            door,
+            listeners,
+            room: Room::default(),
             slots: Slots::new(),
             run_queue: VecDeque::new(),
             deadlines: Deadlines::new(now.instant),
@@ -224,8 +227,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let timeout = match self.run_queue.is_empty() {
             false => Some(Duration::ZERO),
             true => {
-                let door = self.door.next_try(now, K::TRIGGER);
-                let ours = [self.deadlines.next(), door, self.stop_at];
+                let accept = self.listeners.next_try(now, K::TRIGGER);
+                let ours = [self.deadlines.next(), accept, self.stop_at];
                 let first = ours.into_iter().flatten().min();
                 first.map(|at| at.saturating_duration_since(now))
             }
@@ -248,7 +251,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         for event in &events {
             match event.token {
                 MAILBOX => self.read_mail(now),
-                token if token.slot() >= RESERVED => self.door.on_event(token),
+                token if token.slot() >= RESERVED => self.listeners.on_event(token),
                 token => self.mark(token, event),
             }
         }
@@ -519,7 +522,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let armed_at = |token| slots.get_mut(token).map_or(NEVER, |slot| slot.armed_at);
         self.deadlines.sweep(armed_at);
         self.closed.count(reason);
-        self.door_closed(slot.peer);
+        self.on_left(slot.peer);
     }
 
     /// How many connections there are.

@@ -33,15 +33,15 @@ pub(super) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// How often the loop answered [`Message::Ask`].
     answers: AtomicU64,
-    door: Arc<dyn Notify>,
+    notifier: Arc<dyn Notify>,
 }
 
 impl Mailbox {
-    pub(super) fn new(door: Arc<dyn Notify>) -> Arc<Self> {
+    pub(super) fn new(notifier: Arc<dyn Notify>) -> Arc<Self> {
         Arc::new(Self {
             messages: Mutex::default(),
             answers: AtomicU64::new(0),
-            door,
+            notifier,
         })
     }
 
@@ -50,7 +50,7 @@ impl Mailbox {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push(message);
         if messages.len() == 1 {
-            self.door.notify(0);
+            self.notifier.notify(0);
         }
     }
 

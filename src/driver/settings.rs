@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::access_log::LogBuffer;
 use super::counters::Published;
-use super::door::PerAddress;
 use super::in_flight::InFlight;
+use super::per_address::PerAddress;
 use super::settle::{Rule, settle};
 use crate::conn::Limits;
 use crate::http::TrustedProxies;

@@ -22,9 +22,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
-use super::blocking::{Blocking, Guest, REST, Terms, serve};
-use super::door::{Share, is_out_of_room};
+use super::blocking::{Blocking, Guest, Terms, serve};
+use super::per_address::Share;
 use super::pulse::Pulse;
+use super::room::{RETRY, is_missing};
 use crate::conn::{CloseReason, Standing};
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Hold, Peer, Stream, Waited};
@@ -65,7 +66,7 @@ impl<S: Service> Blocking<S> {
             let thread = thread::Builder::new().name("connection".into());
             let started = thread.stack_size(STACK_BYTES).spawn(move || task.run());
             if started.is_err() {
-                acceptor.rest(REST)?;
+                acceptor.rest(RETRY)?;
             }
         }
         drop(acceptor);
@@ -83,12 +84,12 @@ fn next_client(acceptor: &mut Acceptor, crew: &Crew) -> io::Result<Option<(Block
             Ok(Arrival::Client(stream, peer)) => return Ok(Some((stream, peer))),
             Ok(Arrival::Stopping) => return Ok(None),
             Ok(Arrival::TimedOut) => {}
-            Err(error) if is_out_of_room(&error) => {
+            Err(error) if is_missing(&error) => {
                 let there = crew.count();
                 made_room = !made_room && crew.evict(&acceptor.now());
                 if made_room {
-                    crew.wait_below(there, REST);
-                } else if acceptor.rest(REST)? == Waited::Stopping {
+                    crew.wait_below(there, RETRY);
+                } else if acceptor.rest(RETRY)? == Waited::Stopping {
                     return Ok(None);
                 }
             }
@@ -202,7 +203,7 @@ impl Crew {
     fn make_room(&self, max: usize, acceptor: &mut Acceptor) -> io::Result<bool> {
         while self.count() >= max {
             self.evict(&acceptor.now());
-            if !self.wait_below(max, REST) && acceptor.rest(Duration::ZERO)? == Waited::Stopping {
+            if !self.wait_below(max, RETRY) && acceptor.rest(Duration::ZERO)? == Waited::Stopping {
                 return Ok(false);
             }
         }

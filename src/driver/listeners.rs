@@ -1,0 +1,323 @@
+//! The listeners of a loop: who comes in, and when nobody does any more.
+//!
+//! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or
+//! somebody to make room", *ready* is "accept has not said EAGAIN since the kernel last spoke".
+//! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
+//! under edge the kernel will never repeat itself, so somebody must try again. Descriptors that
+//! others free raise no event at all, so a paused listener tries again by the clock, and so does one
+//! that the kernel will not watch again.
+//!
+//! *References:* accept(2). *Read next:* `room.rs`, then `settle.rs`.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::counters::Call;
+use super::deadlines::NEVER;
+use super::event_loop::{EventLoop, Slot};
+use super::exchange;
+use super::per_address::counts_in;
+use super::room::{RETRY, VICTIMS_MAX, is_missing};
+use super::slots::RESERVED;
+use crate::conn::CloseReason;
+use crate::http::Tick;
+use crate::kernel::{Kernel, Peer};
+use crate::readiness::{Interest, Token, Trigger};
+use crate::service::Service;
+
+/// Connections accepted from one listener in one turn.
+const ACCEPTS_MAX: usize = VICTIMS_MAX;
+
+/// The listeners of a loop.
+pub(super) struct Listeners<K: Kernel> {
+    each: Vec<Listening<K>>,
+    /// Whether one may have to be looked at: in most turns none has.
+    stirs: bool,
+    /// The loop stops: from this moment on they close behind the last one who waits.
+    closing_at: Option<Instant>,
+}
+
+struct Listening<K: Kernel> {
+    listener: K::Listener,
+    ready: bool,
+    /// In the interest set.
+    watched: bool,
+    /// Full, or out of the interest set against our will: not before this moment.
+    paused_until: Option<Instant>,
+}
+
+impl<K: Kernel> Listeners<K> {
+    pub(super) fn open(kernel: &mut K, listeners: Vec<K::Listener>) -> io::Result<Self> {
+        let mut each = Vec::new();
+        for (at, listener) in listeners.into_iter().enumerate() {
+            kernel.watch(&listener, token_of(at), true)?;
+            each.push(Listening {
+                listener,
+                ready: false,
+                watched: true,
+                paused_until: None,
+            });
+        }
+        Ok(Self {
+            each,
+            stirs: false,
+            closing_at: None,
+        })
+    }
+
+    pub(super) fn on_event(&mut self, token: Token) {
+        if let Some(one) = self.each.get_mut((token.slot() - RESERVED) as usize) {
+            one.ready = true;
+            self.stirs = true;
+        }
+    }
+
+    /// When a listener must be tried, or closed, without the kernel asking for it.
+    pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Instant> {
+        if !self.stirs {
+            return None;
+        }
+        let closing = self.closing_at.filter(|at| *at > now);
+        let tries = self.each.iter().filter_map(|one| match one.paused_until {
+            Some(at) => Some(at),
+            // Left early: under edge the kernel will not repeat itself, and about what it does
+            // not watch it says nothing at all.
+            None if one.ready && (trigger == Trigger::Edge || !one.watched) => Some(now),
+            None => None,
+        });
+        tries.chain(closing).min()
+    }
+
+    /// Lets paused listeners try at once: there is room again.
+    fn resume(&mut self, kernel: &mut K) {
+        self.stirs = true;
+        for (at, one) in self.each.iter_mut().enumerate() {
+            if one.paused_until.take().is_some() {
+                one.ready = true;
+                if !one.watched {
+                    let watched = kernel.watch(&one.listener, token_of(at), true);
+                    one.watched = watched.is_ok();
+                }
+            }
+        }
+    }
+
+    /// Closes all listeners, if it is time and nobody waits. To be called after all were tried.
+    ///
+    /// PITFALL: a connection in the backlog is reset when its listener closes. So first it must be
+    /// empty; and first of all, nobody new must come, see `kernel/handover.rs`.
+    fn shut_when_empty(&mut self, kernel: &mut K, now: Instant) {
+        let empty = self.each.iter().all(|one| !one.ready);
+        if empty && self.closing_at.is_some_and(|at| at <= now) {
+            self.shut(kernel);
+        }
+    }
+
+    /// Closes all listeners.
+    ///
+    /// PITFALL: out of the selector first. A closed descriptor that poll(2) or select(2) is still
+    /// asked about is an error at every wait, while answers in flight have to be finished
+    /// (`a_stop_finishes_what_is_in_flight`).
+    fn shut(&mut self, kernel: &mut K) {
+        for (at, one) in self.each.drain(..).enumerate() {
+            if one.watched {
+                // Nothing is left to be done about one that cannot be taken out.
+                let _ = kernel.watch(&one.listener, token_of(at), false);
+            }
+        }
+    }
+
+    fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) {
+        let Some(one) = self.each.get_mut(at) else {
+            return;
+        };
+        one.paused_until = Some(now.instant + RETRY);
+        if K::TRIGGER == Trigger::Level && one.watched {
+            let unwatched = kernel.watch(&one.listener, token_of(at), false);
+            one.watched = unwatched.is_err();
+        }
+    }
+
+    /// Whether one must be looked at again without the kernel saying anything about it.
+    fn has_business(&self) -> bool {
+        let at_rest = |one: &Listening<K>| !one.ready && one.watched && one.paused_until.is_none();
+        self.closing_at.is_some() || !self.each.iter().all(at_rest)
+    }
+
+    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
+    /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
+    fn come_back_to_unwatched(&mut self, now: &Tick) {
+        for one in self.each.iter_mut().filter(|one| !one.watched) {
+            one.paused_until.get_or_insert(now.instant + RETRY);
+        }
+    }
+}
+
+fn token_of(at: usize) -> Token {
+    Token::new(RESERVED + u32::try_from(at).unwrap_or(0), 0)
+}
+
+/// How an accept went.
+enum Accepted {
+    One,
+    Nobody,
+    NoRoom,
+}
+
+impl<K: Kernel, S: Service> EventLoop<K, S> {
+    /// Accepts who is waiting.
+    pub(super) fn admit(&mut self, now: &Tick) {
+        if !self.listeners.stirs {
+            return;
+        }
+        let due = |one: &Listening<K>| one.paused_until.is_some_and(|at| at <= now.instant);
+        if self.listeners.each.iter().any(due) {
+            self.listeners.resume(&mut self.kernel);
+        }
+        for at in 0..self.listeners.each.len() {
+            for _ in 0..ACCEPTS_MAX {
+                let one = &self.listeners.each[at];
+                if !one.ready || one.paused_until.is_some() {
+                    break;
+                }
+                match self.accept_one(at, now) {
+                    Accepted::One => {}
+                    Accepted::Nobody => self.listeners.each[at].ready = false,
+                    Accepted::NoRoom => self.listeners.pause(at, &mut self.kernel, now),
+                }
+            }
+        }
+        self.listeners.come_back_to_unwatched(now);
+        self.listeners
+            .shut_when_empty(&mut self.kernel, now.instant);
+        self.listeners.stirs = self.listeners.has_business();
+    }
+
+    /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
+    /// counts as ready until an accept finds nobody, and that must not cost a connection.
+    fn accept_one(&mut self, at: usize, now: &Tick) -> Accepted {
+        let full = self.slots.len() >= self.settings.connections_max;
+        let victim = if full { self.next_victim(now) } else { None };
+        if full && victim.is_none() {
+            return Accepted::NoRoom;
+        }
+        self.counts.call(Call::Accept);
+        let error = match self.kernel.accept(&self.listeners.each[at].listener) {
+            Ok((socket, peer)) => {
+                self.counts.accepted();
+                self.room.was_found();
+                if counts_in(self.settings.per_address.as_ref(), peer) {
+                    self.evict(victim);
+                    self.welcome(socket, peer, now);
+                } else {
+                    self.closed.count(CloseReason::AddressLimit);
+                }
+                return Accepted::One;
+            }
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Accepted::Nobody
+        } else if is_missing(&error) {
+            match self.make_room(now) {
+                true => Accepted::One,
+                false => Accepted::NoRoom,
+            }
+        } else {
+            // That one connection failed before we had it (accept(2), "Error handling").
+            Accepted::One
+        }
+    }
+
+    /// Takes a connection in. It is served when the kernel says that it has something: a
+    /// registration reports what is already there, under both triggers.
+    fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
+        let slot = Slot {
+            socket,
+            conn: exchange::begin(peer, &self.settings.limits, now),
+            sink: None,
+            peer,
+            // Nothing was sent yet, so there is room to write.
+            ready: Interest::WRITE,
+            armed: Interest::NONE,
+            read_closed: false,
+            queued: false,
+            seen_as: None,
+            armed_at: NEVER,
+        };
+        let Some(token) = self.slots.insert(slot) else {
+            return self.on_left(peer);
+        };
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        if self.stop_at.is_some() {
+            slot.conn.on_shutdown(now);
+        }
+        // Settled like any other: the kernel is asked to announce what it wants.
+        self.leave(token);
+    }
+
+    /// A proxy has said for whom it speaks. Until then its connection counted for nobody: where it
+    /// came in, a proxy is one address for all its clients.
+    pub(super) fn introduce(
+        &mut self,
+        token: Token,
+        client: Option<IpAddr>,
+    ) -> Result<(), CloseReason> {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return Ok(());
+        };
+        let peer = slot.peer.speaking_for(client);
+        if !counts_in(self.settings.per_address.as_ref(), peer) {
+            return Err(CloseReason::AddressLimit);
+        }
+        slot.peer = peer;
+        Ok(())
+    }
+
+    /// A connection has left.
+    pub(super) fn on_left(&mut self, peer: Peer) {
+        if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip()) {
+            counts.leave(address);
+        }
+        self.listeners.resume(&mut self.kernel);
+    }
+
+    /// Stops accepting once `drain` is over and nobody waits; idle connections end, busy ones
+    /// after their answers.
+    pub(super) fn begin_stop(&mut self, drain: Duration, now: &Tick) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(now.instant + self.settings.grace);
+        self.listeners.closing_at = Some(now.instant + drain.min(self.settings.grace));
+        self.listeners.resume(&mut self.kernel);
+        for one in &mut self.listeners.each {
+            // Whoever came since the last wait is there, whether we were told or not.
+            one.ready = true;
+        }
+        let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
+        for token in tokens {
+            if let Some(slot) = self.slots.get_mut(token) {
+                slot.conn.on_shutdown(now);
+                self.schedule(token);
+            }
+        }
+    }
+
+    /// Whether a stop has come to its end; what is left then is cut off.
+    pub(super) fn is_done(&mut self, now: &Tick) -> bool {
+        let Some(at) = self.stop_at else { return false };
+        if now.instant >= at {
+            self.listeners.shut(&mut self.kernel);
+            let left: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
+            for token in left {
+                self.close(token, CloseReason::Shutdown);
+            }
+        }
+        self.settings.in_flight.set(self.slots.len());
+        self.slots.len() == 0 && self.listeners.each.is_empty()
+    }
+}
