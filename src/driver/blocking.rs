@@ -9,6 +9,7 @@
 //! *Read next:* `threads.rs` for what a thousand of these need around them, then `event_loop.rs`,
 //! which turns this inside out.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use super::lines::Lines;
 use super::offload::run_job;
 use super::per_address::{PerAddress, Share};
 use super::pulse::Pulse;
-use super::room::{RETRY, is_missing};
+use super::room::{Failed, Failures, RETRY};
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
@@ -396,41 +397,79 @@ pub(super) struct Blocking<S: Service> {
 
 impl<S: Service> Blocking<S> {
     /// The `blocking` backend: one client after the other. When the server stops, new ones are
-    /// refused while the present one is still being served.
+    /// refused while the present one is still being served; those who waited are served after it.
     pub(super) fn run_one_at_a_time(mut self) -> io::Result<()> {
         // There is only one thread: all that it does between two waits must end.
         self.terms.pulse = Some(Arc::clone(&self.pulse));
-        let mut door = Some(self.acceptor);
-        while let Some(acceptor) = &mut door {
-            match next_client(acceptor)? {
-                Arrival::Client(mut stream, peer) => {
-                    let guest = Guest::new(peer, &self.terms.limits, &stream.now());
-                    let (service, log) = (&mut self.service, self.log.as_mut());
-                    let mut on_stop = || door = None;
-                    self.pulse.during(|| {
-                        serve(stream, &guest, service, &self.terms, log, &mut on_stop);
-                    });
-                }
-                Arrival::TimedOut => {}
-                Arrival::Stopping => door = None,
+        let mut acceptor = Some(self.acceptor);
+        let mut waiting = VecDeque::new();
+        let mut ends_at = None;
+        while let Some((mut stream, peer)) = waiting.pop_front().or_else(|| {
+            let release = &mut |_: &mut Acceptor| self.service.release_descriptors();
+            next_client(acceptor.as_mut()?, release)
+        }) {
+            let now = stream.now();
+            if let Some(at) = ends_at {
+                self.terms.grace = Instant::saturating_duration_since(&at, now.instant);
             }
+            let guest = Guest::new(peer, &self.terms.limits, &now);
+            let grace = self.terms.grace;
+            let mut on_stop = || {
+                let Some(open) = &mut acceptor else { return };
+                ends_at.get_or_insert_with(|| open.now().instant + grace);
+                if take_in_all(open, &mut waiting) {
+                    acceptor = None;
+                }
+            };
+            let (service, log) = (&mut self.service, self.log.as_mut());
+            self.pulse.during(|| {
+                serve(stream, &guest, service, &self.terms, log, &mut on_stop);
+            });
         }
         Ok(())
     }
 }
 
-/// The next client, however often the process is out of descriptors meanwhile.
-fn next_client(acceptor: &mut Acceptor) -> io::Result<Arrival> {
+/// Takes in all who wait at a server that stops; `false` if there is no room for all of them yet.
+///
+/// PITFALL: whoever waits in the backlog of a listener is reset when it is closed
+/// (`a_stop_answers_those_who_wait_to_be_let_in`).
+fn take_in_all(acceptor: &mut Acceptor, waiting: &mut VecDeque<(BlockingStream, Peer)>) -> bool {
+    let mut failures = Failures::default();
     loop {
         match acceptor.accept(None) {
-            Err(error) if is_missing(&error) => {
-                if acceptor.rest(RETRY)? == Waited::Stopping {
-                    return Ok(Arrival::Stopping);
-                }
-            }
-            // That one connection failed before we had it.
-            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {}
-            arrival => return arrival,
+            Ok(Arrival::Client(stream, peer)) => waiting.push_back((stream, peer)),
+            Ok(Arrival::TimedOut) => {}
+            Ok(Arrival::Stopping) => return true,
+            Err(error) => match failures.judge(&error) {
+                Failed::Nobody | Failed::Once => {}
+                Failed::NoRoom | Failed::AgainAndAgain => return false,
+            },
+        }
+    }
+}
+
+/// The next client, or `None` when the server stops. Where there is no room for it, `make_room` is
+/// asked for some, and without that accepting rests.
+pub(super) fn next_client(
+    acceptor: &mut Acceptor,
+    make_room: &mut dyn FnMut(&mut Acceptor) -> bool,
+) -> Option<(BlockingStream, Peer)> {
+    let mut failures = Failures::default();
+    loop {
+        let error = match acceptor.accept(None) {
+            Ok(Arrival::Client(stream, peer)) => return Some((stream, peer)),
+            Ok(Arrival::Stopping) => return None,
+            Ok(Arrival::TimedOut) => continue,
+            Err(error) => error,
+        };
+        let at_once = match failures.judge(&error) {
+            Failed::Nobody | Failed::Once => true,
+            Failed::NoRoom => make_room(acceptor),
+            Failed::AgainAndAgain => false,
+        };
+        if !at_once && acceptor.rest(RETRY) == Waited::Stopping {
+            return None;
         }
     }
 }
@@ -440,7 +479,6 @@ mod tests {
     use super::*;
     use crate::http::{Request, Response, Source};
     use crate::service::Reply;
-    use std::collections::VecDeque;
     use std::io::IoSlice;
 
     /// A client that is heard by the clock: what it sends, and how long after the last.

@@ -27,7 +27,7 @@ use super::exchange::{self, Advanced, Asker};
 use super::listeners::Listeners;
 use super::mailbox::{Handle, Mailbox, Message};
 use super::offload::{Made, Offload, What};
-use super::room::Room;
+use super::room::{Room, is_missing};
 use super::settings::{Budget, Settings};
 use super::settle::Bits;
 use super::slots::{RESERVED, Slots};
@@ -114,7 +114,7 @@ pub struct EventLoop<K: Kernel, S: Service> {
     late: Vec<Token>,
     events: Vec<Event>,
     scratch: Box<[u8]>,
-    now: Tick,
+    pub(super) now: Tick,
 }
 
 /// The token of the mailbox's knock.
@@ -134,6 +134,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     ) -> io::Result<Self> {
         let mailbox = Mailbox::new(kernel.notifier(MAILBOX)?);
         let listeners = Listeners::open(&mut kernel, listeners)?;
+        settings.other_loops.join(&mailbox);
         let now = kernel.now();
         Ok(Self {
             kernel,
@@ -167,7 +168,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Turns until the loop has been stopped.
     ///
     /// # Errors
-    /// If the kernel's wait fails other than by a signal: nothing sensible is left to do.
+    /// If the wait of a kernel fails that is none: a simulator's verdict. What Linux refuses is tried
+    /// again.
     pub fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}
         Ok(())
@@ -182,6 +184,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.now = self.kernel.now();
         let now = self.now;
         self.collect(&now);
+        self.look_at_all(&now);
+        self.look_at_unwatched(&now);
         self.admit(&now);
         let batch = std::mem::take(&mut self.batch);
         self.share = self.settings.budget.among(batch.len());
@@ -193,6 +197,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         self.batch = batch;
         self.expire(&now);
+        self.make_room_to_wait(&now);
         if let Some(log) = &mut self.settings.log {
             log.flush();
         }
@@ -228,7 +233,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             false => Some(Duration::ZERO),
             true => {
                 let accept = self.listeners.next_try(now, K::TRIGGER);
-                let ours = [self.deadlines.next(), accept, self.stop_at];
+                let look = self.room.next_look();
+                let ours = [self.deadlines.next(), accept, look, self.stop_at];
                 let first = ours.into_iter().flatten().min();
                 first.map(|at| at.saturating_duration_since(now))
             }
@@ -236,9 +242,15 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.events.clear();
         self.counts.call(Call::Wait);
         match self.kernel.wait(&mut self.events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
+            Ok(()) => self.room.end_of_failed_waits(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error().is_some() => {
+                self.events.clear();
+                self.rest_instead(timeout);
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     /// Turns events, messages, the run queue and deadlines into this turn's batch.
@@ -285,12 +297,13 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    fn read_mail(&mut self, now: &Tick) {
+    pub(super) fn read_mail(&mut self, now: &Tick) {
         self.kernel.quiet();
         for message in self.mailbox.take() {
             match message {
                 Message::Shutdown(drain) => self.begin_stop(drain, now),
                 Message::Ask => self.mailbox.answer(),
+                Message::Accept => self.listeners.look_at_all(),
                 Message::Abort => self.stop_at = Some(now.instant),
                 Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
                 Message::Fetched(token, fetched) => {
@@ -404,9 +417,14 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         };
         // First: what follows is answered sooner by a connection that owes nothing.
         self.pool.reclaim(&mut slot.conn);
-        if self.settle(token).is_err() {
-            // The selector cannot watch it (select(2) beyond FD_SETSIZE): nobody would come back.
-            return self.close(token, CloseReason::SocketFailed);
+        while let Err(error) = self.settle(token) {
+            if !is_missing(&error) {
+                // Nobody would come back.
+                return self.close(token, CloseReason::SocketFailed);
+            }
+            if !self.make_room_to_watch(token) {
+                break;
+            }
         }
         let Some(slot) = self.slots.get_mut(token) else {
             return;

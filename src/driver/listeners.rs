@@ -18,7 +18,7 @@ use super::deadlines::NEVER;
 use super::event_loop::{EventLoop, Slot};
 use super::exchange;
 use super::per_address::counts_in;
-use super::room::{RETRY, VICTIMS_MAX, is_missing};
+use super::room::{Failed, Failures, Made, RETRY, VICTIMS_MAX, Victim};
 use super::slots::RESERVED;
 use crate::conn::CloseReason;
 use crate::http::Tick;
@@ -45,6 +45,7 @@ struct Listening<K: Kernel> {
     watched: bool,
     /// Full, or out of the interest set against our will: not before this moment.
     paused_until: Option<Instant>,
+    failures: Failures,
 }
 
 impl<K: Kernel> Listeners<K> {
@@ -57,6 +58,7 @@ impl<K: Kernel> Listeners<K> {
                 ready: false,
                 watched: true,
                 paused_until: None,
+                failures: Failures::default(),
             });
         }
         Ok(Self {
@@ -89,17 +91,12 @@ impl<K: Kernel> Listeners<K> {
         tries.chain(closing).min()
     }
 
-    /// Lets paused listeners try at once: there is room again.
-    fn resume(&mut self, kernel: &mut K) {
+    /// Lets paused listeners try at once: there may be room again. They are watched again when it
+    /// is known that nobody waits.
+    fn resume(&mut self) {
         self.stirs = true;
-        for (at, one) in self.each.iter_mut().enumerate() {
-            if one.paused_until.take().is_some() {
-                one.ready = true;
-                if !one.watched {
-                    let watched = kernel.watch(&one.listener, token_of(at), true);
-                    one.watched = watched.is_ok();
-                }
-            }
+        for one in &mut self.each {
+            one.ready |= one.paused_until.take().is_some();
         }
     }
 
@@ -128,14 +125,43 @@ impl<K: Kernel> Listeners<K> {
         }
     }
 
-    fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) {
+    /// Anybody may wait, for all that the kernel says.
+    pub(super) fn look_at_all(&mut self) {
+        self.stirs = true;
+        for one in &mut self.each {
+            one.ready = true;
+        }
+    }
+
+    /// Lets a listener wait for room, out of the selector: level-triggered it would be reported at
+    /// every wait, and a shared one would be told of clients whom another loop could let in. Whether
+    /// it has been told of some, which nobody else hears of then.
+    fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) -> bool {
+        let Some(one) = self.each.get_mut(at) else {
+            return false;
+        };
+        one.paused_until = Some(now.instant + RETRY);
+        let was_watched = one.watched;
+        if one.watched {
+            let unwatched = kernel.watch(&one.listener, token_of(at), false);
+            one.watched = unwatched.is_err();
+        }
+        was_watched && kernel.is_shared(&one.listener)
+    }
+
+    /// Nobody waits: whoever comes next is to be announced. A registration reports who came
+    /// meanwhile.
+    ///
+    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
+    /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
+    fn rest(&mut self, at: usize, kernel: &mut K, now: &Tick) {
         let Some(one) = self.each.get_mut(at) else {
             return;
         };
-        one.paused_until = Some(now.instant + RETRY);
-        if K::TRIGGER == Trigger::Level && one.watched {
-            let unwatched = kernel.watch(&one.listener, token_of(at), false);
-            one.watched = unwatched.is_err();
+        one.ready = false;
+        if !one.watched {
+            one.watched = kernel.watch(&one.listener, token_of(at), true).is_ok();
+            one.paused_until = (!one.watched).then(|| now.instant + RETRY);
         }
     }
 
@@ -143,14 +169,6 @@ impl<K: Kernel> Listeners<K> {
     fn has_business(&self) -> bool {
         let at_rest = |one: &Listening<K>| !one.ready && one.watched && one.paused_until.is_none();
         self.closing_at.is_some() || !self.each.iter().all(at_rest)
-    }
-
-    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
-    /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
-    fn come_back_to_unwatched(&mut self, now: &Tick) {
-        for one in self.each.iter_mut().filter(|one| !one.watched) {
-            one.paused_until.get_or_insert(now.instant + RETRY);
-        }
     }
 }
 
@@ -163,6 +181,8 @@ enum Accepted {
     One,
     Nobody,
     NoRoom,
+    /// Somebody waits, for whom it will be known in the next turn who must go.
+    Later,
 }
 
 impl<K: Kernel, S: Service> EventLoop<K, S> {
@@ -173,7 +193,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         let due = |one: &Listening<K>| one.paused_until.is_some_and(|at| at <= now.instant);
         if self.listeners.each.iter().any(due) {
-            self.listeners.resume(&mut self.kernel);
+            self.listeners.resume();
         }
         for at in 0..self.listeners.each.len() {
             for _ in 0..ACCEPTS_MAX {
@@ -183,12 +203,16 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 }
                 match self.accept_one(at, now) {
                     Accepted::One => {}
-                    Accepted::Nobody => self.listeners.each[at].ready = false,
-                    Accepted::NoRoom => self.listeners.pause(at, &mut self.kernel, now),
+                    Accepted::Nobody => self.listeners.rest(at, &mut self.kernel, now),
+                    Accepted::Later => break,
+                    Accepted::NoRoom => {
+                        if self.listeners.pause(at, &mut self.kernel, now) {
+                            self.settings.other_loops.pass_on(&self.mailbox);
+                        }
+                    }
                 }
             }
         }
-        self.listeners.come_back_to_unwatched(now);
         self.listeners
             .shut_when_empty(&mut self.kernel, now.instant);
         self.listeners.stirs = self.listeners.has_business();
@@ -197,42 +221,48 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
     /// counts as ready until an accept finds nobody, and that must not cost a connection.
     fn accept_one(&mut self, at: usize, now: &Tick) -> Accepted {
-        let full = self.slots.len() >= self.settings.connections_max;
-        let victim = if full { self.next_victim(now) } else { None };
-        if full && victim.is_none() {
-            return Accepted::NoRoom;
-        }
+        let victim = match self.slots.len() >= self.settings.connections_max {
+            false => None,
+            true => match self.next_victim(now) {
+                Victim::Now(token) => Some(token),
+                Victim::Later => return Accepted::Later,
+                Victim::Nobody => return Accepted::NoRoom,
+            },
+        };
         self.counts.call(Call::Accept);
         let error = match self.kernel.accept(&self.listeners.each[at].listener) {
             Ok((socket, peer)) => {
                 self.counts.accepted();
-                self.room.was_found();
-                if counts_in(self.settings.per_address.as_ref(), peer) {
-                    self.evict(victim);
-                    self.welcome(socket, peer, now);
-                } else {
+                self.listeners.each[at].failures.end();
+                self.room.was_found(now);
+                if !counts_in(self.settings.per_address.as_ref(), peer) {
                     self.closed.count(CloseReason::AddressLimit);
+                    return Accepted::One;
                 }
-                return Accepted::One;
+                self.evict(victim);
+                return match self.welcome(socket, peer, now) {
+                    true => Accepted::One,
+                    false => Accepted::NoRoom,
+                };
             }
             Err(error) => error,
         };
-        if error.kind() == io::ErrorKind::WouldBlock {
-            Accepted::Nobody
-        } else if is_missing(&error) {
-            match self.make_room(now) {
-                true => Accepted::One,
-                false => Accepted::NoRoom,
-            }
-        } else {
-            // That one connection failed before we had it (accept(2), "Error handling").
-            Accepted::One
+        match self.listeners.each[at].failures.judge(&error) {
+            Failed::Nobody => Accepted::Nobody,
+            Failed::NoRoom => match self.make_room(now) {
+                Made::Some => Accepted::One,
+                Made::None => Accepted::NoRoom,
+                Made::Later => Accepted::Later,
+            },
+            Failed::Once => Accepted::One,
+            Failed::AgainAndAgain => Accepted::NoRoom,
         }
     }
 
     /// Takes a connection in. It is served when the kernel says that it has something: a
-    /// registration reports what is already there, under both triggers.
-    fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) {
+    /// registration reports what is already there, under both triggers. `false` if there was no
+    /// room to watch it.
+    fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) -> bool {
         let slot = Slot {
             socket,
             conn: exchange::begin(peer, &self.settings.limits, now),
@@ -247,16 +277,19 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             armed_at: NEVER,
         };
         let Some(token) = self.slots.insert(slot) else {
-            return self.on_left(peer);
+            self.on_left(peer);
+            return false;
         };
         let Some(slot) = self.slots.get_mut(token) else {
-            return;
+            return true;
         };
         if self.stop_at.is_some() {
             slot.conn.on_shutdown(now);
         }
         // Settled like any other: the kernel is asked to announce what it wants.
         self.leave(token);
+        let slot = self.slots.get_mut(token);
+        slot.is_none_or(|slot| slot.armed.any())
     }
 
     /// A proxy has said for whom it speaks. Until then its connection counted for nobody: where it
@@ -282,7 +315,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip()) {
             counts.leave(address);
         }
-        self.listeners.resume(&mut self.kernel);
+        self.listeners.resume();
     }
 
     /// Stops accepting once `drain` is over and nobody waits; idle connections end, busy ones
@@ -293,11 +326,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         self.stop_at = Some(now.instant + self.settings.grace);
         self.listeners.closing_at = Some(now.instant + drain.min(self.settings.grace));
-        self.listeners.resume(&mut self.kernel);
-        for one in &mut self.listeners.each {
-            // Whoever came since the last wait is there, whether we were told or not.
-            one.ready = true;
-        }
+        self.listeners.resume();
+        // Whoever came since the last wait is there, whether we were told or not.
+        self.listeners.look_at_all();
         let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
         for token in tokens {
             if let Some(slot) = self.slots.get_mut(token) {

@@ -1,10 +1,10 @@
 //! What other threads have to say to a loop.
 //!
-//! *Floor 4.* A list behind a mutex and a knock on the door: the kernel's notifier ends the wait,
+//! *Floor 4.* A list behind a mutex and a knock: the kernel's notifier ends the wait,
 //! the list says why. The knock is made once per emptying, so a thousand messages cost one write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::offload::Made;
@@ -26,6 +26,34 @@ pub(super) enum Message {
     Ask,
     /// Stop now.
     Abort,
+    /// Another loop that shares a listener has no room for who waits there.
+    Accept,
+}
+
+/// The loops that may share listeners: whom to tell of clients that one has no room for.
+#[derive(Clone, Default)]
+pub struct OtherLoops(Arc<Mutex<Vec<Arc<Mailbox>>>>);
+
+impl OtherLoops {
+    /// One more loop.
+    pub(super) fn join(&self, mailbox: &Arc<Mailbox>) {
+        self.all().push(Arc::clone(mailbox));
+    }
+
+    /// Lets the others look who waits at their listeners.
+    ///
+    /// PITFALL: of those that wait with `EPOLLEXCLUSIVE` the kernel wakes one for each client, and
+    /// a loop that was woken and is full has swallowed that
+    /// (`a_full_loop_leaves_newcomers_to_one_that_has_room`).
+    pub(super) fn pass_on(&self, own: &Arc<Mailbox>) {
+        for other in self.all().iter().filter(|other| !Arc::ptr_eq(other, own)) {
+            other.post(Message::Accept);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<Mailbox>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The list of one loop.

@@ -39,7 +39,7 @@ pub use access_log::{AccessLog, LogBuffer};
 pub use counters::Published;
 pub use event_loop::EventLoop;
 pub use lines::LogEnd;
-pub use mailbox::Handle;
+pub use mailbox::{Handle, OtherLoops};
 pub use offload::Offload;
 pub use per_address::PerAddress;
 pub use server::{Server, Stopper};

@@ -10,15 +10,16 @@
 //! *Read next:* `listeners.rs`, where clients come in.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::counters::Call;
 use super::event_loop::{EventLoop, Slot};
 use crate::conn::{CloseReason, Standing};
 use crate::http::Tick;
 use crate::kernel::Kernel;
-use crate::readiness::Token;
+use crate::readiness::{Interest, Token};
 use crate::service::Service;
 
 /// How long whoever has no room waits before it is tried again.
@@ -27,11 +28,86 @@ pub(super) const RETRY: Duration = Duration::from_millis(100);
 /// How many connections a turn may have to drop at most: as many as it accepts.
 pub(super) const VICTIMS_MAX: usize = 64;
 
+/// So many accepts may fail in a row, each for a reason of its own, before that is no accident.
+const FAILURES_MAX: u32 = 8;
+
 /// Out of descriptors, memory or watches: nobody's fault, and not over by trying at once.
 pub(super) fn is_missing(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    const MISSING: [Errno; 5] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::NOSPC,
+    ];
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(errno) => MISSING.contains(&errno),
+        // Not the kernel but a selector has refused: a descriptor that select(2) cannot watch.
+        None => error.kind() == io::ErrorKind::InvalidInput,
+    }
+}
+
+/// How an accept failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failed {
+    /// Nobody waits.
+    Nobody,
+    /// Something is missing to let in who waits.
+    NoRoom,
+    /// That one connection failed before we had it (accept(2), "Error handling").
+    Once,
+    /// Not one connection but accepting fails: EPERM from a security module, for example. To try
+    /// again at once is to spin.
+    AgainAndAgain,
+}
+
+/// Accepts that failed in a row on one listener.
+#[derive(Default)]
+pub(super) struct Failures(u32);
+
+impl Failures {
+    /// What this error means.
+    pub(super) fn judge(&mut self, error: &io::Error) -> Failed {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.0 = 0;
+            return Failed::Nobody;
+        }
+        if is_missing(error) {
+            return Failed::NoRoom;
+        }
+        self.0 = self.0.saturating_add(1);
+        match self.0 > FAILURES_MAX {
+            true => Failed::AgainAndAgain,
+            false => Failed::Once,
+        }
+    }
+
+    /// An accept has succeeded.
+    pub(super) fn end(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Who must go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Victim {
+    /// This one.
+    Now(Token),
+    /// That is known in the next turn only.
+    Later,
+    /// Nobody may be dropped.
+    Nobody,
+}
+
+/// What came of making room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Made {
+    /// There may be some.
+    Some,
+    /// There is none for a while.
+    None,
+    /// It can be made in the next turn.
+    Later,
 }
 
 /// What a loop knows about the room it has.
@@ -42,46 +118,177 @@ pub(super) struct Room {
     /// Connections that may be dropped to make room, the first to go last, as of a turn.
     victims: Vec<Token>,
     victims_of: u64,
+    /// Somebody came in a moment ago, of whom it is not known yet whether they are silent.
+    undecided: bool,
+    /// Connections that the selector refuses to watch: they are looked at by the clock.
+    unwatched: Vec<Token>,
+    /// When that is, and the turn in which it was last.
+    look_at: Option<Instant>,
+    looked_in: u64,
+    /// Waits that have failed in a row: nobody says who is ready.
+    failed_waits: u32,
 }
 
 impl Room {
     /// Somebody has come in.
-    pub(super) fn was_found(&mut self) {
+    pub(super) fn was_found(&mut self, now: &Tick) {
         self.made = false;
+        self.undecided |= self.victims_of == now.turn;
+    }
+
+    /// When connections must be looked at that the kernel says nothing about.
+    pub(super) const fn next_look(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// A wait has told who is ready.
+    pub(super) fn end_of_failed_waits(&mut self) {
+        self.failed_waits = 0;
     }
 }
 
 impl<K: Kernel, S: Service> EventLoop<K, S> {
-    /// Makes room where the kernel had none; `false` if that is not to be had now.
+    /// Makes room where the kernel had none.
     ///
-    /// PITFALL: one at a time. What is missing may be missing to the whole system, and then it is
-    /// not had by dropping our clients (`room_that_cannot_be_made_costs_one_connection_per_try`).
-    pub(super) fn make_room(&mut self, now: &Tick) -> bool {
+    /// PITFALL: one connection at a time. What is missing may be missing to the whole system, and
+    /// then it is not had by dropping our clients
+    /// (`room_that_cannot_be_made_costs_one_connection_per_try`).
+    pub(super) fn make_room(&mut self, now: &Tick) -> Made {
+        if self.service.release_descriptors() {
+            return Made::Some;
+        }
         if std::mem::take(&mut self.room.made) {
+            return Made::None;
+        }
+        match self.next_victim(now) {
+            Victim::Now(token) => {
+                self.evict(Some(token));
+                self.room.made = true;
+                Made::Some
+            }
+            Victim::Later => Made::Later,
+            Victim::Nobody => Made::None,
+        }
+    }
+
+    /// Makes room for a connection that the selector has refused to watch: `true` if it is worth
+    /// another try. Else it is served by the clock meanwhile.
+    pub(super) fn make_room_to_watch(&mut self, token: Token) -> bool {
+        let now = self.now;
+        // Not again for one that is served by the clock, nor for a second one in the meantime: what
+        // it is refused is what the first was.
+        let is_known = self.room.look_at.is_some() || self.room.looked_in == now.turn;
+        if is_known || self.make_room(&now) != Made::Some {
+            self.look_by_clock(token);
             return false;
         }
-        let victim = self.next_victim(now);
-        self.evict(victim);
-        self.room.made = victim.is_some();
-        self.room.made
+        if let Some(slot) = self.slots.get_mut(token) {
+            self.kernel.renumber(&mut slot.socket);
+        }
+        true
+    }
+
+    /// From now on a connection is looked at by the clock, until the selector watches it again.
+    ///
+    /// PITFALL: out of the selector altogether. An interest that cannot be changed would be
+    /// reported at every wait, although it is not wanted any more
+    /// (`a_connection_that_cannot_be_watched_is_served_by_the_clock`).
+    pub(super) fn look_by_clock(&mut self, token: Token) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        if slot.armed.any() {
+            self.counts.call(Call::Interest);
+            // What cannot be taken out either is reported too often, and served.
+            let _ = self.kernel.deregister(&slot.socket);
+            slot.armed = Interest::NONE;
+        }
+        let (room, soon) = (&mut self.room, self.now.instant + RETRY);
+        room.look_at.get_or_insert(soon);
+        if !room.unwatched.contains(&token) {
+            room.unwatched.push(token);
+        }
+    }
+
+    /// Serves the connections that are not watched, if it is time; `settle` asks for each of them
+    /// to be watched again.
+    pub(super) fn look_at_unwatched(&mut self, now: &Tick) {
+        if self.room.look_at.is_none_or(|at| at > now.instant) {
+            return;
+        }
+        self.room.look_at = None;
+        self.room.looked_in = now.turn;
+        for token in std::mem::take(&mut self.room.unwatched) {
+            if let Some(slot) = self.slots.get_mut(token) {
+                self.kernel.renumber(&mut slot.socket);
+                slot.ready = Interest::BOTH;
+                self.schedule(token);
+            }
+        }
+    }
+
+    /// The wait has failed, for want of memory or because there are more descriptors than it may
+    /// be asked about (poll(2), EINVAL). It is tried again after a while.
+    pub(super) fn rest_instead(&mut self, timeout: Option<Duration>) {
+        self.room.failed_waits = self.room.failed_waits.saturating_add(1);
+        let rest = timeout.map_or(RETRY, |timeout| timeout.min(RETRY));
+        self.kernel.rest(rest);
+    }
+
+    /// Looks at everybody where the kernel did not say who is ready.
+    pub(super) fn look_at_all(&mut self, now: &Tick) {
+        if self.room.failed_waits == 0 {
+            return;
+        }
+        self.read_mail(now);
+        self.listeners.look_at_all();
+        let tokens: Vec<_> = self.slots.iter().map(|(token, _)| token).collect();
+        for token in tokens {
+            if let Some(slot) = self.slots.get_mut(token) {
+                slot.ready = Interest::BOTH;
+                self.schedule(token);
+            }
+        }
+    }
+
+    /// Makes room where a second wait has failed too. After everybody was served: a request that
+    /// nobody has announced must not be taken for silence.
+    pub(super) fn make_room_to_wait(&mut self, now: &Tick) {
+        match self.room.failed_waits {
+            0 => {}
+            1 => {
+                self.service.release_descriptors();
+            }
+            _ => {
+                self.make_room(now);
+            }
+        }
     }
 
     /// Who must go next: first the oldest connection that never completed a request, then the
     /// longest idle one, then one below the minimal rate; never an answer in flight.
-    pub(super) fn next_victim(&mut self, now: &Tick) -> Option<Token> {
+    ///
+    /// PITFALL: nobody who was served, while somebody has just come in about whom the kernel was not
+    /// asked yet: in a later turn that one may be silent, and goes first
+    /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
+    pub(super) fn next_victim(&mut self, now: &Tick) -> Victim {
         if self.room.victims_of != now.turn {
             self.room.victims_of = now.turn;
             self.room.victims = self.list_victims(now);
+            let mut all = self.slots.iter();
+            self.room.undecided = all.any(|(_, slot)| is_undecided(slot, now));
         }
         while let Some(token) = self.room.victims.last().copied() {
             // Served, gone or come back since the list was made?
             let slot = self.slots.get_mut(token);
-            if slot.is_some_and(|slot| standing(slot, &self.kernel, now).is_some()) {
-                return Some(token);
-            }
-            self.room.victims.pop();
+            match slot.and_then(|slot| standing(slot, &self.kernel, now)) {
+                Some(Standing::Newcomer) => return Victim::Now(token),
+                Some(_) if self.room.undecided => return Victim::Later,
+                Some(_) => return Victim::Now(token),
+                None => self.room.victims.pop(),
+            };
         }
-        None
+        Victim::Nobody
     }
 
     /// Makes room.
@@ -113,6 +320,14 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             .map(|(_, _, token)| Token(token))
             .collect()
     }
+}
+
+/// Whether a connection has just come in, and may turn out to be silent: it came in this turn, or
+/// something has come for it, if only that it can be written to. Not one that waits to be watched.
+fn is_undecided<K: Kernel>(slot: &Slot<K>, now: &Tick) -> bool {
+    let age = now.instant.saturating_duration_since(slot.conn.since());
+    let is_new = !slot.conn.has_served() && slot.armed.any() && age < RETRY;
+    is_new && (slot.queued || age.is_zero())
 }
 
 /// Why a connection may be dropped. Not one that something has just come for; nor one that came in

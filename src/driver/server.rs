@@ -31,6 +31,7 @@ use super::counters::Published;
 use super::event_loop::EventLoop;
 use super::in_flight::InFlight;
 use super::lines::{Lines, LogEnd, Standard};
+use super::mailbox::OtherLoops;
 use super::metrics::Source;
 use super::offload::Offload;
 use super::per_address::PerAddress;
@@ -257,6 +258,7 @@ struct Plan {
     /// Where it says why a stop takes its time.
     told: Option<AccessLog>,
     in_flight: Vec<InFlight>,
+    other_loops: OtherLoops,
     proxies: Option<Arc<TrustedProxies>>,
     backend: Backend,
     /// Where each loop shows its numbers, if anybody asks for them.
@@ -289,6 +291,7 @@ impl Plan {
             log,
             told,
             in_flight: Vec::new(),
+            other_loops: OtherLoops::default(),
             proxies: trusted(&config.trusted_proxies),
             backend: config.backend,
             shown: config.admin.as_ref().map(|_| Vec::new()),
@@ -328,6 +331,7 @@ impl Plan {
             per_address: self.per_address.clone(),
             grace: self.grace,
             log: self.log.clone().map(LogBuffer::new),
+            other_loops: self.other_loops.clone(),
             proxies: self.proxies.clone(),
             ..Settings::default()
         }
@@ -515,7 +519,7 @@ impl Crew {
         let pulse = Arc::new(Pulse::default());
         self.watched.pulses.push(Arc::clone(&pulse));
         let driver = Blocking {
-            acceptor: Acceptor::new(listeners, self.stop.clone()),
+            acceptor: Acceptor::new(listeners, self.stop.clone(), self.plan.grace),
             service,
             terms: Terms {
                 limits: Arc::clone(&plan.limits),

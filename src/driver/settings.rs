@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::access_log::LogBuffer;
 use super::counters::Published;
 use super::in_flight::InFlight;
+use super::mailbox::OtherLoops;
 use super::per_address::PerAddress;
 use super::settle::{Rule, settle};
 use crate::conn::Limits;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub log: Option<LogBuffer>,
     /// Where its numbers are shown once per turn, if anybody asks for them.
     pub shown: Option<Arc<Published>>,
+    /// The other loops of the server.
+    pub other_loops: OtherLoops,
     /// Whose word about their clients is taken.
     pub proxies: Option<Arc<TrustedProxies>>,
     /// How many connections are left, once it stops.
@@ -87,6 +90,7 @@ impl Default for Settings {
             read_bytes: 64 * 1024,
             log: None,
             shown: None,
+            other_loops: OtherLoops::default(),
             proxies: None,
             in_flight: InFlight::default(),
         }

@@ -17,18 +17,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::access_log::LogBuffer;
-use super::blocking::{Blocking, Guest, Terms, serve};
+use super::blocking::{Blocking, Guest, Terms, next_client, serve};
 use super::per_address::Share;
 use super::pulse::Pulse;
-use super::room::{RETRY, is_missing};
+use super::room::RETRY;
 use crate::conn::{CloseReason, Standing};
 use crate::http::{Request, Tick};
-use crate::kernel::{Acceptor, Arrival, BlockingStream, Hold, Peer, Stream, Waited};
+use crate::kernel::{Acceptor, BlockingStream, Hold, Stream, Waited};
 use crate::service::{CacheTally, Reply, Service};
 
 /// Stack of a connection's thread: the deepest path is a directory listing.
@@ -43,7 +43,15 @@ impl<S: Service> Blocking<S> {
             service: Arc::new(Mutex::new(self.service)),
             pulse: self.pulse,
         };
-        while let Some((mut stream, peer)) = next_client(&mut acceptor, &crew)? {
+        loop {
+            let mut room = MadeRoom::default();
+            let mut release = service.clone();
+            let make_room = &mut |acceptor: &mut Acceptor| {
+                release.release_descriptors() || room.make(&crew, acceptor)
+            };
+            let Some((mut stream, peer)) = next_client(&mut acceptor, make_room) else {
+                break;
+            };
             let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
                 if let Some(shown) = &self.terms.shown {
                     shown.accepted();
@@ -51,52 +59,75 @@ impl<S: Service> Blocking<S> {
                 }
                 continue;
             };
-            if !crew.make_room(self.threads_max, &mut acceptor)? {
+            if !crew.wait_for_place(self.threads_max, &mut acceptor) {
                 break;
             }
             let guest = Arc::new(Guest::new(peer, &self.terms.limits, &stream.now()));
+            let Some(thread) = start_thread(&crew, &mut acceptor) else {
+                break;
+            };
             let task = Task {
-                place: crew.enter(Arc::clone(&guest), stream.hold(), share),
+                place: crew.enter(Arc::clone(&guest), stream.hold(), share, &acceptor.now()),
                 guest,
                 stream,
                 service: service.clone(),
                 terms: self.terms.clone(),
                 log: self.log.as_ref().map(LogBuffer::fork),
             };
-            let thread = thread::Builder::new().name("connection".into());
-            let started = thread.stack_size(STACK_BYTES).spawn(move || task.run());
-            if started.is_err() {
-                acceptor.rest(RETRY)?;
-            }
+            // The thread ends without a task only if this one does.
+            let _ = thread.send(task);
         }
+        let left = acceptor.patience_left() + RETRY;
         drop(acceptor);
-        crew.wait_below(1, self.terms.grace);
+        crew.wait_below(1, left);
         Ok(())
     }
 }
 
-/// The next client, or `None` when the server stops. Without a descriptor for it, somebody goes
-/// who may, but no second one if that did not help: then, and without such a one, accepting rests.
-fn next_client(acceptor: &mut Acceptor, crew: &Crew) -> io::Result<Option<(BlockingStream, Peer)>> {
-    let mut made_room = false;
+/// A thread that waits for its task, or `None` when the server stops before there is one.
+///
+/// PITFALL: the connection is not given to a thread that may not start: it would be closed with it
+/// (`without_threads_newcomers_wait_and_nobody_is_reset`).
+fn start_thread<S: Service>(crew: &Crew, acceptor: &mut Acceptor) -> Option<mpsc::Sender<Task<S>>> {
+    let mut room = MadeRoom::default();
     loop {
-        match acceptor.accept(None) {
-            Ok(Arrival::Client(stream, peer)) => return Ok(Some((stream, peer))),
-            Ok(Arrival::Stopping) => return Ok(None),
-            Ok(Arrival::TimedOut) => {}
-            Err(error) if is_missing(&error) => {
-                let there = crew.count();
-                made_room = !made_room && crew.evict(&acceptor.now());
-                if made_room {
-                    crew.wait_below(there, RETRY);
-                } else if acceptor.rest(RETRY)? == Waited::Stopping {
-                    return Ok(None);
-                }
+        let (give, take) = mpsc::channel::<Task<S>>();
+        let work = move || {
+            if let Ok(task) = take.recv() {
+                task.run();
             }
-            // That one connection failed before we had it.
-            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {}
-            Err(error) => return Err(error),
+        };
+        let thread = thread::Builder::new().name("connection".into());
+        if thread.stack_size(STACK_BYTES).spawn(work).is_ok() {
+            return Some(give);
         }
+        // One that has given its place back is not gone at once.
+        let pause = match room.make(crew, acceptor) {
+            true => MOMENT,
+            false => RETRY,
+        };
+        if acceptor.rest(pause) == Waited::Stopping {
+            return None;
+        }
+    }
+}
+
+/// How long to wait for what takes no more than a moment.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// What was done for one client for whom something is missing.
+#[derive(Default)]
+struct MadeRoom(bool);
+
+impl MadeRoom {
+    /// Somebody goes who may, but no second one if that did not help; `false` if nobody did.
+    fn make(&mut self, crew: &Crew, acceptor: &mut Acceptor) -> bool {
+        let there = crew.count();
+        self.0 = !self.0 && crew.evict(&acceptor.now()) == Evicted::One;
+        if self.0 {
+            crew.wait_below(there, RETRY);
+        }
+        self.0
     }
 }
 
@@ -156,6 +187,12 @@ impl<S: Service> Service for Shared<S> {
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         service.cache_tally()
     }
+
+    fn release_descriptors(&mut self) -> bool {
+        // Whoever works with it has one of them in use.
+        let service = self.service.try_lock();
+        service.is_ok_and(|mut service| service.release_descriptors())
+    }
 }
 
 /// The threads at work.
@@ -176,6 +213,17 @@ struct Seats {
 struct Seat {
     guest: Arc<Guest>,
     hold: Hold,
+    came_at: Instant,
+}
+
+/// What came of an eviction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Evicted {
+    One,
+    /// Nobody may go.
+    Nobody,
+    /// Somebody may go, but it is not known yet who goes first.
+    Later,
 }
 
 impl Crew {
@@ -198,20 +246,28 @@ impl Crew {
     }
 
     /// Waits for a place below `max`, making one where that is allowed; `false` when the server
-    /// stops instead. The client for whom it is done waits in the acceptor's hands: it is known
-    /// to be there, and nobody is dropped for nobody.
-    fn make_room(&self, max: usize, acceptor: &mut Acceptor) -> io::Result<bool> {
+    /// stops and will wait no longer. The client for whom it is done waits in the acceptor's hands:
+    /// it is known to be there.
+    fn wait_for_place(&self, max: usize, acceptor: &mut Acceptor) -> bool {
         while self.count() >= max {
-            self.evict(&acceptor.now());
-            if !self.wait_below(max, RETRY) && acceptor.rest(Duration::ZERO)? == Waited::Stopping {
-                return Ok(false);
+            let soon = match self.evict(&acceptor.now()) {
+                Evicted::Later => MOMENT,
+                Evicted::One | Evicted::Nobody => RETRY,
+            };
+            let mut stopping = || acceptor.rest(Duration::ZERO) == Waited::Stopping;
+            if !self.wait_below(max, soon) && stopping() {
+                return false;
             }
         }
-        Ok(true)
+        true
     }
 
     /// Drops one connection that may be dropped, as [`Standing`] says; its thread then ends.
-    fn evict(&self, now: &Tick) -> bool {
+    ///
+    /// PITFALL: who was served is not dropped while somebody has just come in and is at work:
+    /// a moment later that one may turn out to be silent, and goes first
+    /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
+    fn evict(&self, now: &Tick) -> Evicted {
         let seats = self.seats();
         let mut victims: Vec<_> = seats
             .taken
@@ -219,14 +275,31 @@ impl Crew {
             .filter_map(|seat| Some((seat.standing(now)?, seat)))
             .collect();
         victims.sort_unstable_by_key(|(standing, _)| *standing);
-        victims.into_iter().any(|(_, seat)| seat.vacate(now))
+        let is_new = |seat: &Seat| seat.guest.waiting().is_none() && seat.has_just_come(now);
+        for ((standing, _), seat) in victims {
+            if standing != Standing::Newcomer && seats.taken.values().any(is_new) {
+                return Evicted::Later;
+            }
+            if seat.vacate(now) {
+                return Evicted::One;
+            }
+        }
+        Evicted::Nobody
     }
 
-    fn enter(self: &Arc<Self>, guest: Arc<Guest>, hold: Hold, share: Share) -> Place {
+    fn enter(self: &Arc<Self>, guest: Arc<Guest>, hold: Hold, share: Share, now: &Tick) -> Place {
         let mut seats = self.seats();
         let number = seats.ever;
         seats.ever += 1;
-        seats.taken.insert(number, Seat { guest, hold });
+        let came_at = now.instant;
+        seats.taken.insert(
+            number,
+            Seat {
+                guest,
+                hold,
+                came_at,
+            },
+        );
         Place {
             crew: Arc::clone(self),
             number,
@@ -236,6 +309,10 @@ impl Crew {
 }
 
 impl Seat {
+    fn has_just_come(&self, now: &Tick) -> bool {
+        now.instant.saturating_duration_since(self.came_at) < RETRY
+    }
+
     /// Why it may be dropped, and since when it waits; `None` while its thread works.
     fn standing(&self, now: &Tick) -> Option<(Standing, Instant)> {
         let conn = self.guest.waiting()?;

@@ -12,7 +12,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags};
@@ -35,6 +35,8 @@ pub struct Stop(Arc<Bell>);
 #[derive(Debug)]
 struct Bell {
     fd: OwnedFd,
+    /// Whether it was written to: for whom ppoll(2) has nothing to say.
+    rung: AtomicBool,
     /// How long clients are still let in after a stop, in milliseconds.
     drain_ms: AtomicU64,
 }
@@ -48,6 +50,7 @@ impl Stop {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self(Arc::new(Bell {
             fd: rustix::event::eventfd(0, flags)?,
+            rung: AtomicBool::new(false),
             drain_ms: AtomicU64::new(0),
         })))
     }
@@ -57,6 +60,7 @@ impl Stop {
     pub fn stop(&self, drain: Duration) {
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         self.0.drain_ms.store(drain_ms, Ordering::Release);
+        self.0.rung.store(true, Ordering::Release);
         // Only a full counter fails, and that is readable too.
         let _ = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes());
     }
@@ -125,14 +129,23 @@ impl Stream for BlockingStream {
         let mut both = [stop, PollFd::new(&*self.socket, flags)];
         // A hang-up is reported even where nothing is wanted, so that the socket is left out then.
         let watched = usize::from(self.told)..1 + usize::from(wanted.any());
-        if !ppoll(&mut both[watched], deadline)? {
-            return Ok(Waited::TimedOut);
-        }
-        if is_ready(&both[0]) {
-            self.told = true;
-            return Ok(Waited::Stopping);
-        }
-        Ok(Waited::Ready)
+        let stops = match ppoll(&mut both[watched], deadline) {
+            Ok(false) => return Ok(Waited::TimedOut),
+            Ok(true) => is_ready(&both[0]),
+            // No memory, or fewer descriptors allowed than these two (EINVAL): a look by the clock.
+            Err(_) => {
+                let left =
+                    deadline.map_or(LOOK, |at| at.saturating_duration_since(clock::instant()));
+                clock::rest(left.min(LOOK));
+                !self.told && self.stop.0.rung.load(Ordering::Acquire)
+            }
+        };
+        self.told |= stops;
+        Ok(if stops {
+            Waited::Stopping
+        } else {
+            Waited::Ready
+        })
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -200,17 +213,23 @@ pub struct Acceptor {
     clock: Clock,
     /// The server stops: from this moment on, only those are let in who wait already.
     closing_at: Option<Instant>,
+    /// How long a stop waits for those who can be let in later only.
+    patience: Duration,
+    /// When that is over.
+    ends_at: Option<Instant>,
 }
 
 impl Acceptor {
-    /// Accepts from all of `listeners` until `stop`.
-    pub fn new(listeners: Vec<Listener>, stop: Stop) -> Self {
+    /// Accepts from all of `listeners` until `stop`, and whoever waits then, for `patience` at most.
+    pub fn new(listeners: Vec<Listener>, stop: Stop, patience: Duration) -> Self {
         Self {
             listeners,
             stop,
             first: 0,
             clock: Clock::new(),
             closing_at: None,
+            patience,
+            ends_at: None,
         }
     }
 
@@ -228,33 +247,24 @@ impl Acceptor {
     /// a while ([`Acceptor::rest`]) before the next try.
     pub fn accept(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
         loop {
-            if self
-                .closing_at
-                .is_some_and(|at| at + CLOSING_MAX < clock::instant())
-            {
+            if self.is_over() {
                 return Ok(Arrival::Stopping);
             }
-            let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
-            let listeners = self.listeners.iter();
-            let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
-            let mut watched: Vec<_> = [stop].into_iter().chain(listeners).collect();
-            let told = usize::from(self.closing_at.is_some());
-            if !ppoll(&mut watched[told..], self.closing_at.or(deadline))? {
-                let stopping = self.closing_at.is_some();
-                return Ok(if stopping {
-                    Arrival::Stopping
-                } else {
-                    Arrival::TimedOut
-                });
-            }
-            if is_ready(&watched[0]) {
-                let drain = self.stop.0.drain_ms.load(Ordering::Acquire);
-                self.closing_at = Some(clock::instant() + Duration::from_millis(drain));
+            let looked = self.look(self.closing_at.or(deadline));
+            if self.closing_at.is_none() && self.is_told(&looked) {
+                self.begin_to_close();
                 continue;
             }
+            let ready = match &looked {
+                Ok(None) if self.closing_at.is_some() => return Ok(Arrival::Stopping),
+                Ok(None) => return Ok(Arrival::TimedOut),
+                Ok(Some((_, ready))) => Some(ready),
+                // Anybody may be there, whom nobody announces.
+                Err(_) => None,
+            };
             let count = self.listeners.len();
             for at in (self.first..self.first + count).map(|at| at % count) {
-                if !is_ready(&watched[at + 1]) {
+                if ready.is_some_and(|ready| !ready[at]) {
                     continue;
                 }
                 match self.listeners[at].accept() {
@@ -268,25 +278,79 @@ impl Acceptor {
                     }
                 }
             }
+            match (looked, self.closing_at) {
+                (Ok(_), _) => {}
+                (Err(_), Some(at)) if at <= clock::instant() => return Ok(Arrival::Stopping),
+                (Err(error), _) => return Err(error),
+            }
         }
     }
 
-    /// Waits for `time`, or for the server to stop, whoever may be at the door.
-    ///
-    /// # Errors
-    /// Of ppoll(2).
-    pub fn rest(&self, time: Duration) -> io::Result<Waited> {
+    /// Waits for the stop, if it is not known yet, and for clients. Whether it has come, and on
+    /// which listeners somebody waits; `None` when the deadline has passed.
+    fn look(&self, deadline: Option<Instant>) -> io::Result<Option<(bool, Vec<bool>)>> {
+        let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
+        let listeners = self.listeners.iter();
+        let listeners = listeners.map(|listener| PollFd::new(listener, PollFlags::IN));
+        let mut watched: Vec<_> = [stop].into_iter().chain(listeners).collect();
+        let told = usize::from(self.closing_at.is_some());
+        let in_time = ppoll(&mut watched[told..], deadline)?;
+        let ready = watched[1..].iter().map(is_ready).collect();
+        Ok(in_time.then(|| (is_ready(&watched[0]), ready)))
+    }
+
+    fn is_told(&self, looked: &io::Result<Option<(bool, Vec<bool>)>>) -> bool {
+        match looked {
+            Ok(Some((stops, _))) => *stops,
+            Ok(None) => false,
+            Err(_) => self.stop.0.rung.load(Ordering::Acquire),
+        }
+    }
+
+    fn begin_to_close(&mut self) {
+        let now = clock::instant();
+        let drain = Duration::from_millis(self.stop.0.drain_ms.load(Ordering::Acquire));
+        self.closing_at.get_or_insert(now + drain);
+        self.ends_at.get_or_insert(now + self.patience);
+    }
+
+    /// Whether the server stops, and has waited long enough for whoever waits.
+    fn is_over(&self) -> bool {
+        self.ends_at.is_some_and(|at| at <= clock::instant())
+    }
+
+    /// How long a stop that has begun still waits.
+    pub fn patience_left(&self) -> Duration {
+        self.ends_at.map_or(self.patience, |at| {
+            at.saturating_duration_since(clock::instant())
+        })
+    }
+
+    /// Waits for `time`, or until a stop begins, whoever may want to come in. [`Waited::Stopping`]
+    /// when the server stops and will wait no longer.
+    pub fn rest(&mut self, time: Duration) -> Waited {
         let deadline = clock::instant() + time;
         let mut watched = [PollFd::new(&self.stop.0.fd, PollFlags::IN)];
-        Ok(match ppoll(&mut watched, Some(deadline))? {
-            true => Waited::Stopping,
-            false => Waited::TimedOut,
-        })
+        let stops = match self.closing_at {
+            None => ppoll(&mut watched, Some(deadline)),
+            Some(_) => Err(Errno::ALREADY.into()),
+        };
+        match stops {
+            Ok(true) => self.begin_to_close(),
+            Ok(false) => {}
+            // Nothing to wait for but the clock.
+            Err(_) => clock::rest(time),
+        }
+        if self.is_over() {
+            Waited::Stopping
+        } else {
+            Waited::TimedOut
+        }
     }
 }
 
-/// Clients that keep coming are not let in for longer than this after they should have stopped.
-const CLOSING_MAX: Duration = Duration::from_secs(1);
+/// How often a socket is looked at that cannot be waited for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// ppoll(2), again after signals; `false` when the deadline has passed.
 fn ppoll(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
@@ -445,8 +509,8 @@ mod tests {
             panic!("TCP was asked for");
         };
         let stop = Stop::new().unwrap();
-        let mut acceptor =
-            Acceptor::new(bound.workers.into_iter().flatten().collect(), stop.clone());
+        let listeners = bound.workers.into_iter().flatten().collect();
+        let mut acceptor = Acceptor::new(listeners, stop.clone(), Duration::ZERO);
         let now = Some(clock::instant());
         assert!(matches!(acceptor.accept(now).unwrap(), Arrival::TimedOut));
         let mut client = TcpStream::connect(address).unwrap();
@@ -456,10 +520,10 @@ mod tests {
         assert_eq!(peer, Peer::Ip(Ipv4Addr::LOCALHOST.into()));
         client.write_all(b"hi").unwrap();
         assert_eq!(stream.wait(Interest::READ, None).unwrap(), Waited::Ready);
-        assert_eq!(acceptor.rest(Duration::ZERO).unwrap(), Waited::TimedOut);
+        assert_eq!(acceptor.rest(Duration::ZERO), Waited::TimedOut);
         stop.stop(Duration::ZERO);
         assert!(matches!(acceptor.accept(None).unwrap(), Arrival::Stopping));
         let minute = Duration::from_secs(60);
-        assert_eq!(acceptor.rest(minute).unwrap(), Waited::Stopping);
+        assert_eq!(acceptor.rest(minute), Waited::Stopping);
     }
 }

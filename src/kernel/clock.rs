@@ -4,12 +4,20 @@
 //!
 //! *References:* clock_gettime(2): answered by the vDSO, without entering the kernel.
 
-#![expect(clippy::disallowed_methods, reason = "this is where ticks come from")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is where ticks come from, and where they are waited for"
+)]
 
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::{Tick, date};
+
+/// Waits for the clock alone (clock_nanosleep(2)).
+pub(super) fn rest(time: Duration) {
+    std::thread::sleep(time);
+}
 
 /// Makes ticks, and formats the `Date` field only when its second has changed: formatting costs
 /// 300 instructions, which every request of a busy turn would pay.

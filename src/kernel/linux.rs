@@ -96,6 +96,10 @@ impl<S: Selector> Kernel for Linux<S> {
         socket.id()
     }
 
+    fn renumber(&mut self, socket: &mut Socket) {
+        socket.renumber();
+    }
+
     fn now(&mut self) -> Tick {
         self.clock.now()
     }
@@ -121,6 +125,10 @@ impl<S: Selector> Kernel for Linux<S> {
                 self.selector.register(listener.as_fd(), token, wanted)
             }
         }
+    }
+
+    fn is_shared(&self, listener: &Listener) -> bool {
+        listener.is_shared()
     }
 
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {

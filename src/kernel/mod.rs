@@ -164,6 +164,12 @@ pub trait Kernel {
         -1
     }
 
+    /// Gives a socket that is not watched the lowest descriptor that is free (fcntl(2),
+    /// `F_DUPFD_CLOEXEC`), if that is lower: select(2) can watch the low ones only.
+    fn renumber(&mut self, socket: &mut Self::Socket) {
+        let _ = socket;
+    }
+
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;
 
@@ -197,6 +203,12 @@ pub trait Kernel {
     /// Of the selector.
     fn watch(&mut self, listener: &Self::Listener, token: Token, on: bool) -> io::Result<()>;
 
+    /// Whether other loops wait on the same listener, of which the kernel may wake only one.
+    fn is_shared(&self, listener: &Self::Listener) -> bool {
+        let _ = listener;
+        false
+    }
+
     /// A way for other threads to end [`Kernel::wait`]: an event with `token` follows. What is to
     /// be done travels elsewhere; this is only the knock on the door (an eventfd(2)).
     ///
@@ -213,6 +225,11 @@ pub trait Kernel {
     /// # Errors
     /// Of the system call.
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Lets time pass without looking at anything: what is left where [`Kernel::wait`] fails.
+    fn rest(&mut self, time: Duration) {
+        clock::rest(time);
+    }
 }
 
 /// How a wait on one socket ended.

@@ -178,6 +178,18 @@ impl Socket {
         self.unacknowledged() == 0 && self.is_quiet()
     }
 
+    /// Takes the lowest descriptor that is free, if that is lower. Not for one that is watched:
+    /// epoll(7) knows a socket by its descriptor, Q6.
+    pub(super) fn renumber(&mut self) {
+        let lowest = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0);
+        if let Some(lower) = lowest
+            .ok()
+            .filter(|fd| fd.as_raw_fd() < self.fd.as_raw_fd())
+        {
+            self.fd = lower;
+        }
+    }
+
     /// The descriptor's number, for traces.
     pub(super) fn id(&self) -> i32 {
         self.fd.as_raw_fd()

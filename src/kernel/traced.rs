@@ -256,6 +256,10 @@ impl<K: Kernel> Kernel for Traced<K> {
         self.inner.pending(socket)
     }
 
+    fn renumber(&mut self, socket: &mut K::Socket) {
+        self.inner.renumber(socket);
+    }
+
     fn now(&mut self) -> Tick {
         self.inner.now()
     }
@@ -292,6 +296,10 @@ impl<K: Kernel> Kernel for Traced<K> {
         }
     }
 
+    fn is_shared(&self, listener: &K::Listener) -> bool {
+        self.inner.is_shared(listener)
+    }
+
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
         self.learn(token, "waker");
         self.inner.notifier(token)
@@ -312,6 +320,10 @@ impl<K: Kernel> Kernel for Traced<K> {
         };
         self.note_wait(started, result.as_ref().err(), &what);
         result
+    }
+
+    fn rest(&mut self, time: Duration) {
+        self.inner.rest(time);
     }
 }
 

@@ -264,6 +264,10 @@ impl Service for Files {
             bytes: self.cache.cost().bytes as u64,
         }
     }
+
+    fn release_descriptors(&mut self) -> bool {
+        self.cache.close_all()
+    }
 }
 
 /// Not without waiting.

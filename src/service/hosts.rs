@@ -150,6 +150,10 @@ impl<S: Service> Service for Hosts<S> {
     fn cache_tally(&self) -> CacheTally {
         self.service.cache_tally()
     }
+
+    fn release_descriptors(&mut self) -> bool {
+        self.service.release_descriptors()
+    }
 }
 
 #[cfg(test)]

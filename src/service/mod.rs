@@ -48,6 +48,12 @@ pub trait Service: Send + 'static {
     fn cache_tally(&self) -> CacheTally {
         CacheTally::default()
     }
+
+    /// Closes the descriptors that it keeps only to be faster; whether there were any. Called when
+    /// one is missing elsewhere.
+    fn release_descriptors(&mut self) -> bool {
+        false
+    }
 }
 
 /// How often a cache could help, and what it holds.
@@ -92,6 +98,10 @@ impl Service for Box<dyn Service> {
 
     fn cache_tally(&self) -> CacheTally {
         (**self).cache_tally()
+    }
+
+    fn release_descriptors(&mut self) -> bool {
+        (**self).release_descriptors()
     }
 }
 

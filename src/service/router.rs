@@ -147,6 +147,14 @@ impl Service for Router {
         let services = routed.map(|(_, service)| service).chain(&self.fallback);
         services.fold(CacheTally::default(), |sum, s| sum.and(s.cache_tally()))
     }
+
+    fn release_descriptors(&mut self) -> bool {
+        let routed = self.routes.iter_mut().flat_map(|route| &mut route.methods);
+        let services = routed.map(|(_, service)| service).chain(&mut self.fallback);
+        // All of them, not only up to the first.
+        let released: Vec<bool> = services.map(Service::release_descriptors).collect();
+        released.contains(&true)
+    }
 }
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).

@@ -26,6 +26,7 @@ mod matrix;
 mod pitfalls;
 mod process;
 mod proxies;
+mod room;
 mod shutdown;
 mod sim;
 mod soak;

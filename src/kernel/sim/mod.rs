@@ -177,6 +177,22 @@ impl<const EDGE: bool> Sim<EDGE> {
         lock(&self.world).no_watches = refuses;
     }
 
+    /// Lets the kernel refuse to watch another connection, or to watch one otherwise, with this
+    /// error; or no longer.
+    pub fn refuse_registering(&self, errno: Option<i32>) {
+        lock(&self.world).no_registering = errno;
+    }
+
+    /// Lets waits fail with this error; or no longer.
+    pub fn refuse_waiting(&self, errno: Option<i32>) {
+        lock(&self.world).no_waiting = errno;
+    }
+
+    /// Lets accept fail with this error, whoever waits, and leave them waiting; or no longer.
+    pub fn refuse_accepting(&self, errno: Option<i32>) {
+        lock(&self.world).no_accepting = errno;
+    }
+
     /// Lets the next wait end by a signal (EINTR), whatever is ready.
     pub fn interrupt(&self) {
         lock(&self.world).interrupted = true;
@@ -227,10 +243,11 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
     fn accept(&mut self, _: &SimListener) -> io::Result<(SimSocket, Peer)> {
         let mut world = lock(&self.world);
         world.touch(Key::Listener);
-        let accepted = match (world.backlog.front(), world.no_room) {
-            (None, _) => Err(io::ErrorKind::WouldBlock.into()),
-            (Some(_), Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            (Some(client), None) => Ok(*client),
+        let full = world.no_room.filter(|_| !world.backlog.is_empty());
+        let accepted = match (world.no_accepting.or(full), world.backlog.front()) {
+            (Some(errno), _) => Err(io::Error::from_raw_os_error(errno)),
+            (None, None) => Err(io::ErrorKind::WouldBlock.into()),
+            (None, Some(client)) => Ok(*client),
         };
         world.note(|| format!("accept() = {accepted:?}"));
         let client = accepted?;
@@ -319,6 +336,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
         world.note(|| format!("register({}, {wanted:?})", socket.client));
+        world.may_register()?;
         if world.is_watched(key) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -330,6 +348,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
         world.note(|| format!("reregister({}, {wanted:?})", socket.client));
+        world.may_register()?;
         if !world.is_watched(key) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -377,6 +396,11 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         events.clear();
         let until = timeout.map(|timeout| lock(&self.world).clock + timeout);
         let mut spurious = self.stir()?;
+        let refused = lock(&self.world).no_waiting;
+        if let Some(errno) = refused {
+            lock(&self.world).judge()?;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         loop {
             {
                 let mut world = lock(&self.world);
@@ -406,6 +430,10 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
             }
             spurious = false;
         }
+    }
+
+    fn rest(&mut self, time: Duration) {
+        lock(&self.world).clock += time;
     }
 }
 

@@ -69,6 +69,12 @@ pub(super) struct World {
     pub(super) no_room: Option<i32>,
     /// There is no memory to watch a listener again.
     pub(super) no_watches: bool,
+    /// What registering a connection fails with, where the kernel refuses.
+    pub(super) no_registering: Option<i32>,
+    /// What waiting fails with.
+    pub(super) no_waiting: Option<i32>,
+    /// What accepting fails with, before anybody is looked for.
+    pub(super) no_accepting: Option<i32>,
     /// The schedule took the room, so it gives it back.
     pub(super) room_returns: bool,
     /// The next wait is to end by a signal.
@@ -116,6 +122,9 @@ impl World {
             knocked: false,
             no_room: None,
             no_watches: false,
+            no_registering: None,
+            no_waiting: None,
+            no_accepting: None,
             room_returns: false,
             interrupted: false,
             disturbances: Disturbances::default(),
@@ -155,6 +164,17 @@ impl World {
         };
         self.watches.insert(key, watch);
         self.change(key);
+    }
+
+    /// Whether the kernel takes another registration, or a change of one.
+    pub(super) fn may_register(&mut self) -> io::Result<()> {
+        match self.no_registering {
+            None => Ok(()),
+            Some(errno) => {
+                self.note(|| "-- refused".to_owned());
+                Err(io::Error::from_raw_os_error(errno))
+            }
+        }
     }
 
     pub(super) fn unwatch(&mut self, key: Key) -> bool {
