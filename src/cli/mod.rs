@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use clap::FromArgMatches;
-use httpoll::config::Config;
+use httpoll::config::{Backend, Config};
 use httpoll::confine::Sandbox;
 use httpoll::service::{
     Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, hello,
@@ -74,11 +74,18 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
     options.map_err(|error| advice::exit(&error))?.plan()
 }
 
+/// A quarter of what select(2) can watch: the others are for clients.
+const FILES_OF_SELECT: usize = 256;
+
 /// What makes the service of each loop. Opens the directory, once.
 pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + use<>, String> {
     let open = |config: &FilesConfig| {
         let root = startup::printable(&config.root);
-        Files::open(config, plan.config.workers).map_err(|error| match error.kind() {
+        let mut config = config.clone();
+        if plan.config.backend == Backend::Select {
+            config.cache_descriptors = config.cache_descriptors.min(FILES_OF_SELECT);
+        }
+        Files::open(&config, plan.config.workers).map_err(|error| match error.kind() {
             std::io::ErrorKind::PermissionDenied => {
                 format!("may not read {root} (see ls -ld for who may)")
             }
