@@ -105,6 +105,7 @@ const CALLS: &[libc::c_long] = &[
     // Connections and listeners.
     libc::SYS_accept4,
     libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
     libc::SYS_sendto,
     libc::SYS_sendmsg,
     libc::SYS_sendfile,
@@ -122,6 +123,7 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_pselect6,
     libc::SYS_eventfd2,
     libc::SYS_clock_gettime,
+    libc::SYS_nanosleep,
     // Files and descriptors.
     libc::SYS_openat2,
     libc::SYS_readlinkat,

@@ -4,19 +4,19 @@
 //!
 //! *References:* clock_gettime(2): answered by the vDSO, without entering the kernel.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is where ticks come from, and where they are waited for"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is where ticks come from")]
 
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::{Tick, date};
+use crate::readiness::timespec;
 
-/// Waits for the clock alone (clock_nanosleep(2)).
+/// Waits for the clock alone (nanosleep(2)), or for a signal.
 pub(super) fn rest(time: Duration) {
-    std::thread::sleep(time);
+    if let Some(time) = timespec(Some(time)) {
+        let _ = rustix::thread::nanosleep(&time);
+    }
 }
 
 /// Makes ticks, and formats the `Date` field only when its second has changed: formatting costs

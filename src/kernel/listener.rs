@@ -83,7 +83,7 @@ impl Listener {
             } else {
                 Peer::Unix
             };
-            return Ok((Socket::new(fd), peer));
+            return Ok((Socket::unix(fd), peer));
         }
         let (fd, address) = rustix::net::acceptfrom_with(&self.fd, flags)?;
         let ip = address

@@ -3,17 +3,19 @@
 //! *Floor 2.* One function per system call. The socket is non-blocking: what would wait fails
 //! with `WouldBlock`, and the caller decides how to wait.
 //!
-//! *References:* recv(2), send(2), sendmsg(2), sendfile(2), shutdown(2), tcp(7).
+//! *References:* recv(2), recvmsg(2), send(2), sendmsg(2), sendfile(2), shutdown(2), tcp(7).
 //! *Read next:* `linux.rs`, `blocking.rs`.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt,
+};
 
 use super::{Sent, gaps};
 use crate::http::Source;
@@ -28,6 +30,7 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
+    unix: bool,
     /// Whether `TCP_CORK` is set. Relaxed will do: who sends is one thread at a time.
     corked: AtomicBool,
 }
@@ -35,14 +38,52 @@ pub struct Socket {
 impl Socket {
     /// Takes over a connected socket, which must be non-blocking.
     pub const fn new(fd: OwnedFd) -> Self {
-        let corked = AtomicBool::new(false);
-        Self { fd, corked }
+        Self::of(fd, false)
     }
 
-    /// recv(2).
+    /// The same for a Unix socket.
+    pub(super) const fn unix(fd: OwnedFd) -> Self {
+        Self::of(fd, true)
+    }
+
+    const fn of(fd: OwnedFd, unix: bool) -> Self {
+        let corked = AtomicBool::new(false);
+        Self { fd, unix, corked }
+    }
+
+    /// recv(2), or recvmsg(2) for a Unix socket.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        if self.unix {
+            return self.read_messages(into);
+        }
         let (taken, _) = rustix::net::recv(&self.fd, into, RecvFlags::empty())?;
         Ok(taken)
+    }
+
+    /// Until the buffer is full or the socket is empty, which a short read shows elsewhere.
+    ///
+    /// PITFALL: a message with descriptors ends a read (unix(7)), whatever stands behind it. They
+    /// are closed, because nobody asked for them, and that is told: `MSG_CTRUNC`
+    /// (`what_stands_behind_urgent_data_or_a_descriptor_is_read`).
+    fn read_messages(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        loop {
+            let mut rest = [IoSliceMut::new(&mut into[taken..])];
+            let mut nothing = RecvAncillaryBuffer::default();
+            let flags = RecvFlags::empty();
+            match rustix::net::recvmsg(&self.fd, &mut rest, &mut nothing, flags) {
+                Ok(message) => {
+                    taken += message.bytes;
+                    let more = message.flags.contains(ReturnFlags::CTRUNC);
+                    if !more || message.bytes == 0 || taken == into.len() {
+                        return Ok(taken);
+                    }
+                }
+                // Nothing behind it, or what the next read will tell.
+                Err(_) if taken > 0 => return Ok(taken),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// send(2) for one slice, sendmsg(2) for several: the former costs the kernel less.

@@ -90,14 +90,20 @@ fn token_to_mio(token: Token) -> mio::Token {
 }
 
 /// mio adds `EPOLLRDHUP` to reading, and `EPOLLET` to everything.
+///
+/// PITFALL: `EPOLLPRI` belongs to reading at edges. Urgent data (tcp(7), `MSG_OOB`) ends a read in
+/// front of it, and what stands behind has been announced already
+/// (`what_stands_behind_urgent_data_or_a_descriptor_is_read`).
 fn interest_to_mio(interest: Interest) -> mio::Interest {
     debug_assert!(interest.any(), "no interest is said by deregister");
     match (interest.readable, interest.writable) {
-        (true, true) => mio::Interest::READABLE | mio::Interest::WRITABLE,
+        (true, true) => READING | mio::Interest::WRITABLE,
         (false, true) => mio::Interest::WRITABLE,
-        (_, false) => mio::Interest::READABLE,
+        (_, false) => READING,
     }
 }
+
+const READING: mio::Interest = mio::Interest::READABLE.add(mio::Interest::PRIORITY);
 
 fn event_from_mio(event: &mio::event::Event) -> Event {
     // In mio's words `EPOLLHUP` is a closed writing half.
@@ -106,6 +112,6 @@ fn event_from_mio(event: &mio::event::Event) -> Event {
         token: Token(event.token().0 as u64),
         readable: event.is_readable() || failed,
         writable: event.is_writable() || failed,
-        read_closed: event.is_read_closed() || failed,
+        read_closed: event.is_read_closed() || event.is_priority() || failed,
     }
 }

@@ -121,7 +121,7 @@ pub struct Event {
     pub writable: bool,
     /// The peer has closed its sending half (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`), or the
     /// selector cannot tell: an end of file may stand behind the data, so a short read does not
-    /// mean that nothing is left.
+    /// mean that nothing is left. Nor does it behind urgent data (`EPOLLPRI`).
     pub read_closed: bool,
 }
 

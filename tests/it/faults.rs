@@ -6,6 +6,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
@@ -15,10 +17,12 @@ use httpoll::driver::Server as Library;
 use httpoll::http::{Body, Chunk, Chunks, Request, Response, Status, Tick, Wake};
 use httpoll::kernel::ListenAddr;
 use httpoll::service::{Flow, Reply, Sink};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::Signal;
 
-use crate::harness::{BACKENDS, Client, Server, request};
+use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
 use crate::process::{
-    connect, descriptors, each, is_closed_by, settled_descriptors, wait_until, widen, zeros,
+    connect, descriptors, each, is_closed_by, settled_descriptors, signal, wait_until, widen, zeros,
 };
 
 /// More than a socket takes from a server whose client does not read (tcp_wmem, tcp(7)).
@@ -215,6 +219,65 @@ fn files_from_before_1970_and_from_the_future_are_served() {
             // RFC 9110 §8.8.2.1: never later than the answer's own Date.
             let modified = answer.field("Last-Modified");
             assert!(at < 2 || modified.is_none_or(|m| Some(m) == answer.field("Date")));
+        }
+    });
+}
+
+// ------------------------------------------------------------------ reads that end early
+
+/// A client's whole request, as it is sent: where it is cut in two, something stands that ends a
+/// read.
+fn send_in_two<S: AsFd>(stream: &S, separator: impl Fn(&S, &[u8])) {
+    let whole = request("GET", "/", &["Connection: close"]);
+    let (begin, end) = whole.as_bytes().split_at(20);
+    separator(stream, begin);
+    rustix::net::send(stream, end, SendFlags::empty()).unwrap();
+}
+
+/// A byte of urgent data (tcp(7)) behind these.
+fn urgent<S: AsFd>(stream: &S, begin: &[u8]) {
+    rustix::net::send(stream, begin, SendFlags::empty()).unwrap();
+    rustix::net::send(stream, b"!", SendFlags::OOB).unwrap();
+}
+
+/// With a descriptor (unix(7), `SCM_RIGHTS`).
+fn descriptor<S: AsFd>(stream: &S, begin: &[u8]) {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let rights = [stream.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&rights)));
+    let bytes = [std::io::IoSlice::new(begin)];
+    rustix::net::sendmsg(stream, &bytes, &mut control, SendFlags::empty()).unwrap();
+}
+
+/// The kernel announces a stretch of bytes once, and a read may end before it does.
+#[test]
+fn what_stands_behind_urgent_data_or_a_descriptor_is_read() {
+    each(&BACKENDS, |backend| {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("socket");
+        let listen = format!("unix:{}", path.display());
+        let server = Server::start(backend, &["--hello", "-l", &listen]);
+        // All of it is there when the server looks, and has come in one go.
+        let stopped = |act: &dyn Fn()| {
+            signal(server.pid(), Signal::STOP);
+            act();
+            signal(server.pid(), Signal::CONT);
+        };
+        let check = |answer: String| assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+        for is_known in [false, true] {
+            let mut client = server.connect();
+            let stream = UnixStream::connect(&path).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut local = Client::new(stream);
+            if is_known && backend != "blocking" {
+                assert_eq!(client.ask("GET", "/", &[]).status, 200);
+                assert_eq!(local.ask("GET", "/", &[]).status, 200);
+            }
+            stopped(&|| send_in_two(client.0.get_ref(), urgent));
+            check(client.rest());
+            stopped(&|| send_in_two(local.0.get_ref(), descriptor));
+            check(local.rest());
         }
     });
 }
