@@ -329,6 +329,9 @@ impl Acceptor {
     /// Waits for `time`, or until a stop begins, whoever may want to come in. [`Waited::Stopping`]
     /// when the server stops and will wait no longer.
     pub fn rest(&mut self, time: Duration) -> Waited {
+        if self.is_over() {
+            return Waited::Stopping;
+        }
         let deadline = clock::instant() + time;
         let mut watched = [PollFd::new(&self.stop.0.fd, PollFlags::IN)];
         let stops = match self.closing_at {
