@@ -167,8 +167,19 @@ impl Root {
         Identity::at(self.fd.as_fd(), path)
     }
 
-    /// Opens a file or directory for reading. A FIFO does not wait for a writer (`O_NONBLOCK`),
-    /// a terminal does not become ours (`O_NOCTTY`).
+    /// What kind of thing a name leads to, by the policy, found out without opening it.
+    ///
+    /// PITFALL: opening a FIFO to see what it is lets a writer in that waits for its reader, and
+    /// closing it again ends that writer with SIGPIPE; a device may do anything when it is opened.
+    /// Test: `a_fifo_keeps_its_writer_waiting`.
+    pub(super) fn kind(&self, path: &CStr, wait: Wait) -> Result<FileType, Refusal> {
+        let looked = self.look(path, wait)?;
+        Ok(Identity::of(looked.as_fd())?.kind)
+    }
+
+    /// Opens a file or directory for reading, once [`Self::kind`] has told that it is one. What
+    /// has taken its place since is not waited for (`O_NONBLOCK`), and no terminal becomes ours
+    /// (`O_NOCTTY`).
     pub(super) fn read(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
         self.resolve(path, READ, wait)
     }

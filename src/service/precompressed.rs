@@ -19,7 +19,7 @@ use rustix::fs::FileType;
 use super::load::Loaded;
 use super::meta::Identity;
 use super::open::{Refusal, Root};
-use super::resolve::Resolver;
+use super::resolve::{Place, Resolver};
 use super::variant::{About, Variant};
 use crate::http::Request;
 use crate::http::negotiate::{self, Coding};
@@ -54,9 +54,9 @@ impl Found {
             let Some(path) = sibling_path(path, coding) else {
                 continue;
             };
-            let opened = match resolver.open_file(&path) {
-                Ok(Some(opened)) => opened,
-                Ok(None) | Err(Refusal::Status(_)) => continue,
+            let opened = match resolver.open(&path) {
+                Ok(Place::File(opened)) => opened,
+                Ok(_) | Err(Refusal::Status(_)) => continue,
                 Err(Refusal::WouldBlock) => return Err(Refusal::WouldBlock),
             };
             let identity = opened.identity;

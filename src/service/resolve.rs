@@ -122,6 +122,14 @@ impl Resource {
     }
 }
 
+/// What stands at a path.
+pub(super) enum Place {
+    File(Opened),
+    Directory,
+    /// FIFO, socket, device: nothing that has a length.
+    Other,
+}
+
 /// A regular file, open.
 pub(super) struct Opened {
     fd: OwnedFd,
@@ -162,27 +170,10 @@ impl Resolver<'_> {
     }
 
     fn file_or_slash(&mut self, path: &CStr) -> Result<Named, Refusal> {
-        let fd = match self.root.read(path, self.patience.wait) {
-            // A directory that may be entered but not read has names in it all the same.
-            Err(Refusal::Status(Status::FORBIDDEN)) => {
-                let looked = self.root.look(path, self.patience.wait)?;
-                return match Identity::of(looked.as_fd())?.kind {
-                    FileType::Directory => Ok(Named::NeedsSlash),
-                    FileType::RegularFile => Err(Refusal::Status(Status::FORBIDDEN)),
-                    _ => Err(Refusal::Status(Status::NOT_FOUND)),
-                };
-            }
-            other => other?,
-        };
-        let identity = Identity::of(fd.as_fd())?;
-        match identity.kind {
-            FileType::RegularFile => {
-                let opened = self.opened(fd, identity);
-                self.resource(path, opened, &[])
-            }
-            FileType::Directory => Ok(Named::NeedsSlash),
-            // FIFO, socket, device: nothing that has a length.
-            _ => Err(Refusal::Status(Status::NOT_FOUND)),
+        match self.open(path)? {
+            Place::File(opened) => self.resource(path, opened, &[]),
+            Place::Directory => Ok(Named::NeedsSlash),
+            Place::Other => Err(Refusal::Status(Status::NOT_FOUND)),
         }
     }
 
@@ -192,9 +183,9 @@ impl Resolver<'_> {
         let mut missing = Vec::new();
         for index in &policy.index {
             let path = path_of(&[relative, b"/", index.as_bytes()].concat())?;
-            match self.open_file(&path) {
-                Ok(Some(opened)) => return self.resource(&path, opened, &missing),
-                Ok(None) | Err(Refusal::Status(Status::NOT_FOUND)) => missing.push(path),
+            match self.open(&path) {
+                Ok(Place::File(opened)) => return self.resource(&path, opened, &missing),
+                Ok(_) | Err(Refusal::Status(Status::NOT_FOUND)) => missing.push(path),
                 Err(other) => return Err(other),
             }
         }
@@ -207,12 +198,20 @@ impl Resolver<'_> {
         ))
     }
 
-    /// Opens `path` if it is a regular file; `None` if it is something else.
-    pub(super) fn open_file(&mut self, path: &CStr) -> Result<Option<Opened>, Refusal> {
+    /// Opens `path` if it is a regular file. A directory need not be readable to be there.
+    pub(super) fn open(&mut self, path: &CStr) -> Result<Place, Refusal> {
+        match self.root.kind(path, self.patience.wait)? {
+            FileType::RegularFile => {}
+            FileType::Directory => return Ok(Place::Directory),
+            _ => return Ok(Place::Other),
+        }
         let fd = self.root.read(path, self.patience.wait)?;
         let identity = Identity::of(fd.as_fd())?;
-        let regular = identity.kind == FileType::RegularFile;
-        Ok(regular.then(|| self.opened(fd, identity)))
+        // What was looked at may have been replaced before it was opened.
+        Ok(match identity.kind {
+            FileType::RegularFile => Place::File(self.opened(fd, identity)),
+            _ => Place::Other,
+        })
     }
 
     pub(super) fn load(&self, opened: Opened) -> Result<Loaded, Refusal> {

@@ -12,6 +12,7 @@
 mod answers;
 mod changing;
 mod connection;
+mod freshness;
 mod library;
 mod options;
 
