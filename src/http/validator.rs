@@ -11,7 +11,7 @@
 //! | If-Match | present | a tag is equal, strongly | `Failed` |
 //! | If-Unmodified-Since | no If-Match | modified ≤ date | `Failed` |
 //! | If-None-Match | present | no tag is equal, weakly | GET, HEAD `NotModified`, others `Failed` |
-//! | If-Modified-Since | GET, HEAD, no If-None-Match | modified > date | `NotModified` |
+//! | If-Modified-Since | GET, HEAD, no If-None-Match | modified > date, or may still change | `NotModified` |
 //!
 //! A list that does not follow the grammar to its end matches nothing, and an invalid date is
 //! ignored: in doubt the client gets the content.
@@ -103,7 +103,9 @@ fn decide<'v, Lines: Iterator<Item = &'v [u8]>>(
         Some(true) => Verdict::Failed,
         Some(false) => Verdict::Proceed,
         None if reads => match date("if-modified-since") {
-            Some((modified, date)) if modified <= date => Verdict::NotModified,
+            Some((modified, date)) if modified <= date && is_over(modified, now) => {
+                Verdict::NotModified
+            }
             _ => Verdict::Proceed,
         },
         None => Verdict::Proceed,
@@ -179,11 +181,16 @@ fn same_bytes(value: &[u8], v: &Validators<'_>, now: SystemTime) -> bool {
     let (Some(modified), Some(theirs)) = (v.modified, date::parse(value, now)) else {
         return false;
     };
-    // A date is a strong validator only if nothing can change again within its second (§8.8.2.2):
-    // that second must be over. Whether it was over when the client got its copy, the client
-    // promises by sending the field (§13.1.5).
+    // Whether the second was over when the client got its copy, the client promises by sending the
+    // field (§13.1.5).
     let modified = whole_seconds(modified);
-    modified == theirs && modified + Duration::from_secs(1) <= now
+    modified == theirs && is_over(modified, now)
+}
+
+/// Whether nothing can be modified any more within a second, so that its date stands for one
+/// version only (§8.8.2.2).
+fn is_over(second: SystemTime, now: SystemTime) -> bool {
+    (second.checked_add(Duration::from_secs(1))).is_some_and(|next| next <= now)
 }
 
 /// The values of a field that must not be a list.
@@ -261,6 +268,21 @@ mod tests {
             expected,
             "{method} {fields}"
         );
+    }
+
+    /// RFC 9110 §8.8.2.2: what was modified in a second may be so again until that is over.
+    #[test]
+    fn a_date_says_nothing_while_its_second_lasts() {
+        for (since, expected) in [
+            (Duration::ZERO, Proceed),
+            (Duration::from_millis(999), Proceed),
+            (Duration::from_secs(1), NotModified),
+        ] {
+            let head = head("GET", &format!("If-Modified-Since: {SAME}"));
+            let request = Request::parse(head.as_bytes()).unwrap();
+            let found = evaluate(&request, &file(), at(THEN) + since);
+            assert_eq!(found, expected, "after {since:?}");
+        }
     }
 
     /// RFC 9110 §13.1.1: strong comparison, `*` for anything that exists.

@@ -29,10 +29,6 @@ use super::resolve::Resource;
 pub(super) struct Slot {
     key: Arc<[u8]>,
     pub(super) resource: Resource,
-    /// The turn of the last look at the file.
-    pub(super) turn: u64,
-    /// The moment of the last look at the file.
-    pub(super) looked: Instant,
     /// The moment of the last look at its siblings.
     pub(super) siblings_looked: Instant,
     used: bool,
@@ -91,8 +87,8 @@ impl Cache {
         Some(slot)
     }
 
-    /// Keeps a resource, unless it alone is too much or changed while it was read. `turn` and `now` are those of the look.
-    pub(super) fn insert(&mut self, key: &[u8], resource: Resource, turn: u64, now: Instant) {
+    /// Keeps a resource, unless it alone is too much or changed while it was read.
+    pub(super) fn insert(&mut self, key: &[u8], resource: Resource) {
         self.remove(key);
         let descriptors = resource.descriptors();
         let cost = resource.cost() + key.len() + SLOT_BYTES;
@@ -115,10 +111,8 @@ impl Cache {
         self.map.insert(Arc::clone(&key), index);
         let slot = Slot {
             key,
+            siblings_looked: resource.looked(),
             resource,
-            turn,
-            looked: now,
-            siblings_looked: now,
             used: true,
             cost,
         };
@@ -140,7 +134,7 @@ impl Cache {
     /// Closes large files that nobody asked for lately: a deleted one keeps its disk space until
     /// its last descriptor is closed.
     pub(super) fn close_idle(&mut self, now: Instant) {
-        self.close_if(|slot| now.saturating_duration_since(slot.looked) >= IDLE_MAX);
+        self.close_if(|slot| now.saturating_duration_since(slot.resource.looked()) >= IDLE_MAX);
     }
 
     /// Closes all large files, because a descriptor is missing: what they save is a call, what it

@@ -14,7 +14,6 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
 
 use super::Reply;
 use super::alike::{Member, Turn};
@@ -165,7 +164,11 @@ impl Lookup for Attempt<'_> {
             media: &mut Media::default(),
             patience: self.patience,
             turn: Some(&self.turn),
-            now: now.wall,
+            // No turn has this number, so the loop looks at what comes home before it believes it.
+            now: Tick {
+                turn: u64::MAX,
+                ..*now
+            },
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         match resolver.resolve(key)? {
@@ -174,7 +177,6 @@ impl Lookup for Attempt<'_> {
                 let found = FoundElsewhere {
                     key: key.into(),
                     resource,
-                    asked: now.instant,
                 };
                 self.ticket.found.push(found);
                 Ok(response)
@@ -208,7 +210,6 @@ fn link_target(root: &Arc<Root>, key: &[u8]) -> Option<LinkTarget> {
 pub(super) struct FoundElsewhere {
     pub(super) key: Box<[u8]>,
     pub(super) resource: Resource,
-    pub(super) asked: Instant,
 }
 
 /// What errands bring home to one loop.

@@ -154,10 +154,8 @@ impl Files {
         }
         let keep_remote = self.policy.cache_valid.is_some();
         for found in self.returns.collect() {
-            if keep_remote || !found.resource.remote {
-                // No turn has this number, so the file is looked at before it is believed.
-                self.cache
-                    .insert(&found.key, found.resource, u64::MAX, found.asked);
+            if keep_remote || !found.resource.remote() {
+                self.cache.insert(&found.key, found.resource);
             }
         }
         let due = |last| now.instant.saturating_duration_since(last) >= TIDY_EVERY;
@@ -303,7 +301,7 @@ impl Lookup for Files {
             media: &mut self.media,
             patience: Patience::NONE,
             turn: None,
-            now: now.wall,
+            now: *now,
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         let mut named = resolver.resolve(key);
@@ -315,7 +313,7 @@ impl Lookup for Files {
         match named? {
             Named::File(resource) => {
                 let response = resource.answer(role, request, now.wall, &self.policy);
-                self.cache.insert(key, resource, now.turn, now.instant);
+                self.cache.insert(key, resource);
                 Ok(response)
             }
             Named::NeedsSlash => needs_slash(&self.policy, key, role, request),
@@ -398,23 +396,17 @@ fn is_believed(
     request: &Request<'_>,
     now: &Tick,
 ) -> bool {
-    let age = |since| now.instant.saturating_duration_since(since);
-    let trusted =
-        slot.turn == now.turn || policy.cache_valid.is_some_and(|max| age(slot.looked) < max);
-    if !trusted {
-        if slot.resource.remote || !slot.resource.is_current(root) {
-            return false;
-        }
-        slot.turn = now.turn;
-        slot.looked = now.instant;
+    if !slot.resource.is_believed(root, now, policy.cache_valid) {
+        return false;
     }
     // Only who could be sent a sibling makes us look for one.
     if !(policy.precompressed && request.has(Known::ACCEPT_ENCODING)) {
         return true;
     }
-    if age(slot.siblings_looked) >= policy.cache_valid.unwrap_or_default().max(BELIEVED) {
+    let age = now.instant.saturating_duration_since(slot.siblings_looked);
+    if age >= policy.cache_valid.unwrap_or_default().max(BELIEVED) {
         slot.siblings_looked = now.instant;
-        return !slot.resource.remote && slot.resource.siblings_are_current(root);
+        return !slot.resource.remote() && slot.resource.siblings_are_current(root);
     }
     slot.resource.knows_siblings()
 }

@@ -93,12 +93,14 @@ pub(super) struct Loaded {
     pub(super) digest: Option<[u8; 32]>,
     /// Whether the file was the same before and after it was read.
     pub(super) whole: bool,
+    /// Whether it is another machine's.
+    pub(super) remote: bool,
 }
 
 /// Reads a regular file, or keeps it open.
 ///
 /// A file that changes whenever one looks (a log) is served as it was read the last time: length
-/// and bytes agree, but `whole` is false, so it is neither cached nor tagged as strong.
+/// and bytes agree, but `whole` is false, so it is neither cached nor matched by its tag.
 pub(super) fn load(
     fd: OwnedFd,
     identity: Identity,
@@ -108,7 +110,8 @@ pub(super) fn load(
 ) -> Result<Loaded, Refusal> {
     debug_assert_eq!(identity.kind, FileType::RegularFile);
     let wait = patience.wait;
-    if wait == Wait::Never && medium == Medium::Remote {
+    let remote = medium == Medium::Remote;
+    if wait == Wait::Never && remote {
         return Err(Refusal::WouldBlock);
     }
     if identity.size > SMALL_BYTES_MAX {
@@ -132,6 +135,7 @@ pub(super) fn load(
                 digest: (etag == EtagMode::Content).then(|| Sha256::digest(&bytes).into()),
                 content: Content::Small(bytes),
                 whole,
+                remote,
             });
         }
         before = after;
@@ -162,6 +166,7 @@ fn keep_open(
         content: Content::Large(Arc::new(source)),
         digest,
         whole,
+        remote: medium == Medium::Remote,
     })
 }
 

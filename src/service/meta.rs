@@ -7,13 +7,17 @@
 //! Equal identities mean equal bytes, with one exception: the kernel stamps times from a clock
 //! that ticks every 1 to 10 ms (since 6.13 some file systems are finer), so two writes within one
 //! tick can leave the same stamps. A file whose ctime is younger than [`TICK`] is therefore not
-//! *settled*: its entity tag is weak and no cache believes it beyond the turn (git calls this the
-//! racy entry). Only ctime decides, because utimensat(2) can set mtime to anything.
+//! *settled*: its entity tag matches nothing and no cache believes it beyond the turn (git calls
+//! this the racy entry). Only ctime decides, because utimensat(2) can set mtime to anything.
+//!
+//! Last-Modified is coarser still: it stands for one version only once its second is over, and is
+//! not sent before. A cache that drops weak tags would otherwise take an edit within that second
+//! for what it has.
 //!
 //! *References:* RFC 9110 §8.8.1 (weak and strong), §8.8.2.1 (Last-Modified is never later than
-//! Date), §8.8.3; statx(2); inode(7).
+//! Date), §8.8.2.2 (how much later Date must be), §8.8.3; statx(2); inode(7).
 //!
-//! *Read next:* `variant.rs`, where the fields are encoded.
+//! *Read next:* `version.rs`, when an identity is believed.
 
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
@@ -98,11 +102,21 @@ impl Identity {
             .then_some(time)
     }
 
-    /// The entity tag of these bytes under a coding, from metadata alone.
+    /// When the date for Last-Modified stands for one version only (RFC 9110 §8.8.2.2): when the
+    /// second of mtime is over, and a tick with it, because stamps lag behind the clock.
+    pub(super) fn date_due(&self) -> Option<SystemTime> {
+        let whole = Stamp {
+            nanos: 0,
+            ..self.mtime
+        };
+        whole.time()?.checked_add(Duration::from_secs(1) + TICK)
+    }
+
+    /// The strong entity tag of these bytes under a coding, from metadata alone.
     ///
     /// Hashed, because a plain inode number tells more about the server than it should
     /// (CVE-2003-1418).
-    pub(super) fn etag(&self, coding: &str, weak: bool) -> Box<str> {
+    pub(super) fn etag(&self, coding: &str) -> Box<str> {
         let mut hash = Sha256::new();
         hash.update(self.ino.to_le_bytes());
         hash.update(self.size.to_le_bytes());
@@ -111,10 +125,7 @@ impl Identity {
             hash.update(stamp.nanos.to_le_bytes());
         }
         hash.update(coding.as_bytes());
-        // The same stamps may soon stand for other bytes: those must not match this tag, and
-        // If-None-Match compares weakly (RFC 9110 §13.1.2).
-        hash.update([u8::from(weak)]);
-        format_etag(&hash.finalize(), weak)
+        format_etag(&hash.finalize(), false)
     }
 }
 
@@ -270,6 +281,14 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_due_when_its_second_is_over() {
+        let due = |secs, nanos| identity((secs, nanos), (1, 1)).date_due();
+        assert_eq!(due(100, 0), Some(at(101, 20)));
+        assert_eq!(due(100, 999_999_999), Some(at(101, 20)));
+        assert_eq!(due(i64::MAX, 0), None);
+    }
+
+    #[test]
     fn a_file_settles_after_a_tick() {
         let check = |ctime: (i64, u32), now: SystemTime, expected: bool| {
             let got = identity((50, 1), ctime).is_settled(now);
@@ -288,13 +307,11 @@ mod tests {
     #[test]
     fn a_tag_differs_whenever_the_bytes_can() {
         let base = identity((100, 1), (100, 1));
-        let tag = base.etag("identity", false);
+        let tag = base.etag("identity");
         assert!(
             tag.starts_with('"') && tag.ends_with('"') && tag.len() == 24,
             "{tag}"
         );
-        let weak = base.etag("identity", true);
-        assert!(weak.starts_with("W/\"") && !weak.ends_with(&*tag), "{weak}");
         let others = [
             Identity { ino: 9, ..base },
             Identity { size: 9, ..base },
@@ -314,8 +331,8 @@ mod tests {
             },
         ];
         for other in others {
-            assert_ne!(other.etag("identity", false), tag, "{other:?}");
+            assert_ne!(other.etag("identity"), tag, "{other:?}");
         }
-        assert_ne!(base.etag("br", false), tag);
+        assert_ne!(base.etag("br"), tag);
     }
 }

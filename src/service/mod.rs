@@ -24,6 +24,7 @@ mod precompressed;
 mod resolve;
 mod router;
 mod variant;
+mod version;
 mod work;
 
 pub use decoration::Decoration;

@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FileType;
 
@@ -20,8 +20,9 @@ use super::open::{Patience, Refusal, Root};
 use super::policy::Policy;
 use super::precompressed::{Found, Siblings};
 use super::variant::{About, Role, Variant};
+use super::version::Version;
 use crate::http::negotiate::Coding;
-use crate::http::{Request, Response, Status};
+use crate::http::{Request, Response, Status, Tick};
 
 /// What a path names.
 #[expect(
@@ -38,14 +39,9 @@ pub(super) enum Named {
 
 /// A file that can be served, and how to find out whether it is still the same.
 pub(super) struct Resource {
-    path: CString,
-    identity: Identity,
+    version: Version,
     /// Whether it was the same before and after it was read.
     pub(super) whole: bool,
-    /// Whether the next change certainly shows in the identity.
-    settled: bool,
-    /// Whether looking may wait for another machine.
-    pub(super) remote: bool,
     /// Index names that would be preferred to this one if they existed.
     preferred: Box<[CString]>,
     plain: Variant,
@@ -67,27 +63,29 @@ impl Resource {
         let response = chosen.answer(role, request, now);
         // The one answer about a file that is an error page and has none of the file's fields.
         if response.status == Status::RANGE_NOT_SATISFIABLE {
-            return policy.decorate(response, self.path.to_bytes());
+            return policy.decorate(response, self.version.path().to_bytes());
         }
         response
     }
 
-    /// Whether its name still leads to the same version of the same file.
-    ///
-    /// One statx(2) of the name, not of a descriptor, so that a file put in its place by rename(2)
-    /// is noticed too. It follows links wherever they lead, which is harmless: an equal identity
-    /// means the very bytes that were opened beneath the root and published from there; anything
-    /// else is opened anew, by the rules. (So a directory moved out of the root, with a link to it
-    /// left behind, keeps what was cached of it alive until that changes. One openat2 per look
-    /// would end this sooner, at three times the cost.)
-    pub(super) fn is_current(&self, root: &Root) -> bool {
+    /// Whether it may answer: see [`Version::is_believed`].
+    pub(super) fn is_believed(&mut self, root: &Root, now: &Tick, valid: Option<Duration>) -> bool {
         let is_file = |path: &CString| {
             root.identity_at(path)
                 .is_ok_and(|identity| identity.kind == FileType::RegularFile)
         };
-        self.settled
-            && root.identity_at(&self.path) == Ok(self.identity)
-            && !self.preferred.iter().any(is_file)
+        self.version.is_trusted(now, valid)
+            || (self.version.look(root, now) && !self.preferred.iter().any(is_file))
+    }
+
+    /// Whether looking may wait for another machine.
+    pub(super) const fn remote(&self) -> bool {
+        self.version.remote()
+    }
+
+    /// The moment of the last look at the file.
+    pub(super) const fn looked(&self) -> Instant {
+        self.version.looked()
     }
 
     /// Whether its siblings have been looked for.
@@ -97,7 +95,7 @@ impl Resource {
 
     pub(super) fn siblings_are_current(&self, root: &Root) -> bool {
         let siblings = self.siblings.as_ref();
-        siblings.is_some_and(|s| s.are_current(root, &self.path))
+        siblings.is_some_and(|s| s.are_current(root, self.version.path()))
     }
 
     fn variants(&self) -> impl Iterator<Item = &Variant> {
@@ -113,7 +111,7 @@ impl Resource {
             .map(|name| name.as_bytes().len() + 32)
             .sum();
         let variants: usize = self.variants().map(Variant::cost).sum();
-        size_of::<Self>() + self.path.as_bytes().len() + names + variants
+        size_of::<Self>() + self.version.path().count_bytes() + names + variants
     }
 
     /// Descriptors it holds.
@@ -145,7 +143,7 @@ pub(super) struct Resolver<'a> {
     pub(super) patience: Patience<'a>,
     /// What others have made of the same path.
     pub(super) turn: Option<&'a Turn<'a>>,
-    pub(super) now: SystemTime,
+    pub(super) now: Tick,
     /// Whether whoever asks could be sent an encoded sibling.
     pub(super) takes_encodings: bool,
 }
@@ -246,11 +244,10 @@ impl Resolver<'_> {
         opened: Opened,
         missing: &[CString],
     ) -> Result<Named, Refusal> {
-        let remote = opened.medium == Medium::Remote;
         let loaded = self.load(opened)?;
         let identity = loaded.identity;
         let whole = loaded.whole;
-        let settled = whole && identity.is_settled(self.now);
+        let version = Version::new(path, &loaded, &self.now);
         let content_type = self.policy.content_type(path.to_bytes());
         let found = if self.needs_siblings(&content_type) {
             Some(Found::look(self, path, &identity)?)
@@ -262,16 +259,13 @@ impl Resolver<'_> {
             content_type: &content_type,
             coding: Coding::Identity,
             negotiated: found.as_ref().is_some_and(Found::is_any),
-            now: self.now,
+            now: self.now.wall,
         };
         let plain = Variant::new(loaded, &about, self.policy);
         let siblings = found.map(|found| found.ready(self, &about));
         Ok(Named::File(Resource {
-            path: path.to_owned(),
-            identity,
+            version,
             whole,
-            settled,
-            remote,
             preferred: missing.into(),
             plain,
             siblings,

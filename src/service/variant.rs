@@ -42,6 +42,8 @@ pub(super) enum Role {
 pub(super) struct Variant {
     content: Content,
     etag: Box<str>,
+    /// Whether the tag stands for these bytes only, so that something may match it.
+    matchable: bool,
     modified: Option<SystemTime>,
     /// The fields of a 200, Content-Type first.
     fields: Arc<[u8]>,
@@ -66,17 +68,19 @@ pub(super) struct About<'a> {
 impl Variant {
     pub(super) fn new(loaded: Loaded, about: &About<'_>, policy: &Policy) -> Self {
         let identity = &loaded.identity;
-        let weak = !loaded.whole || !identity.is_settled(about.now);
-        let etag = match &loaded.digest {
+        let settled = loaded.whole && identity.is_settled(about.now);
+        let (etag, matchable) = match (&loaded.digest, &loaded.content) {
             // Of bytes in memory the hash is always true; of a file still to be read, if it rests.
-            Some(digest) => {
-                let weak = weak && matches!(loaded.content, Content::Large(_));
-                format_etag(digest, weak)
-            }
-            None => identity.etag(about.coding.name(), weak),
+            (Some(digest), Content::Small(_)) => (format_etag(digest, false), true),
+            (Some(digest), Content::Large(_)) if settled => (format_etag(digest, false), true),
+            (None, _) if settled => (identity.etag(about.coding.name()), true),
+            // These stamps may soon stand for other bytes, and a cache behind us compares weak
+            // tags, too (RFC 9110 §13.1.2): so there is no other answer with this one.
+            _ => (format_etag(&entropy().to_le_bytes(), true), false),
         };
         let modified = identity.modified(about.now);
-        let fields = full_fields(about, policy, &etag, modified);
+        let is_due = settled && identity.date_due().is_some_and(|due| due <= about.now);
+        let fields = full_fields(about, policy, &etag, modified.filter(|_| is_due));
         let type_line_len = lines(&fields).next().map_or(0, <[u8]>::len);
         Self {
             type_line_len,
@@ -84,6 +88,7 @@ impl Variant {
             brief: brief_fields(about, policy, &etag).into(),
             content: loaded.content,
             etag,
+            matchable,
             modified,
         }
     }
@@ -108,7 +113,7 @@ impl Variant {
             return self.respond(Status::NOT_FOUND, self.page_fields(), self.whole());
         }
         let validators = Validators {
-            etag: Some(&self.etag),
+            etag: self.matchable.then_some(&*self.etag),
             modified: self.modified,
         };
         let brief = || HeaderBlock::Shared(Arc::clone(&self.brief));

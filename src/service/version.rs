@@ -1,0 +1,93 @@
+//! One version of one file, and whether its name still leads to it.
+//!
+//! *Floor 3.* Knows when a look is needed and when none helps; does not know what is made of the
+//! bytes, nor which file of several is asked for.
+//!
+//! The idea: whoever sends a file has looked at it in the same turn, by one statx(2) of its name,
+//! and not of a descriptor, so that a file put in its place by rename(2) is noticed too. The look
+//! follows links wherever they lead, which is harmless: an equal identity means the very bytes that
+//! were opened beneath the root and published from there; anything else is opened anew, by the
+//! rules. (So a directory moved out of the root, with a link to it left behind, keeps what was
+//! cached of it alive until that changes. One openat2 per look would end this sooner, at three
+//! times the cost.)
+//!
+//! *References:* statx(2); RFC 9110 §8.8.
+//!
+//! *Read next:* `precompressed.rs`, where a file has several.
+
+use std::ffi::{CStr, CString};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::load::Loaded;
+use super::meta::Identity;
+use super::open::Root;
+use crate::http::Tick;
+
+/// What a later look is compared with.
+pub(super) struct Version {
+    path: CString,
+    identity: Identity,
+    /// Whether the next change certainly shows in the identity.
+    settled: bool,
+    /// When its fields can say more than they do: Last-Modified has to wait for its second to end.
+    renewal: Option<SystemTime>,
+    /// Whether looking may wait for another machine.
+    remote: bool,
+    /// The turn of the last look.
+    turn: u64,
+    /// The moment of the last look.
+    looked: Instant,
+}
+
+impl Version {
+    /// What was found at `path` at `now`.
+    pub(super) fn new(path: &CStr, loaded: &Loaded, now: &Tick) -> Self {
+        let identity = loaded.identity;
+        Self {
+            path: path.to_owned(),
+            settled: loaded.whole && identity.is_settled(now.wall),
+            renewal: identity.date_due().filter(|due| *due > now.wall),
+            remote: loaded.remote,
+            identity,
+            turn: now.turn,
+            looked: now.instant,
+        }
+    }
+
+    /// The name below the root.
+    pub(super) fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    pub(super) const fn remote(&self) -> bool {
+        self.remote
+    }
+
+    /// The moment of the last look.
+    pub(super) const fn looked(&self) -> Instant {
+        self.looked
+    }
+
+    /// Whether somebody has looked in this turn, or so lately that `valid` makes it good enough.
+    pub(super) fn is_trusted(&self, now: &Tick, valid: Option<Duration>) -> bool {
+        let age = now.instant.saturating_duration_since(self.looked);
+        self.turn == now.turn || valid.is_some_and(|max| age < max)
+    }
+
+    /// Looks at the name: whether it still leads to these bytes.
+    pub(super) fn look(&mut self, root: &Root, now: &Tick) -> bool {
+        let current = self.is_current(root, now.wall);
+        if current {
+            self.turn = now.turn;
+            self.looked = now.instant;
+        }
+        current
+    }
+
+    fn is_current(&self, root: &Root, now: SystemTime) -> bool {
+        self.settled
+            && !self.remote
+            && self.renewal.is_none_or(|due| now < due)
+            && root.identity_at(&self.path) == Ok(self.identity)
+    }
+}
