@@ -195,7 +195,7 @@ mod tests {
         let words = "--hidden --symlinks deny --index main.rs --spa=lib.rs --header X-A:b --cors \
                      --header-for *.js X-B:c --mime md=text/markdown --charset off --prefix /d/ \
                      --max-age 60 --immutable *.css --etag content --cache-memory 1M \
-                     --cache-valid 1s --no-nosniff --no-listing --follow-root src";
+                     --cache-valid 1s --no-nosniff --no-listing --follow-root --no-precompressed src";
         let files = plan(words).unwrap().files.unwrap();
         let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
             field: format!("{name}: {value}").parse().unwrap(),
@@ -208,6 +208,7 @@ mod tests {
             hidden: true,
             symlinks: Symlinks::Deny,
             follow_root: true,
+            precompressed: false,
             cache_valid: Some(Duration::from_secs(1)),
             cache_bytes: 1024 * 1024,
             max_age: Some(60),

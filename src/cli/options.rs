@@ -154,6 +154,9 @@ pub(super) struct FileOptions {
     #[arg(long, value_name = "SWITCH", default_value = "on", action = ArgAction::Set,
           value_parser = values::one_of(&SWITCH), hide_possible_values = true)]
     pub(super) charset: bool,
+    /// Leave file.br, file.zst and file.gz alone where file is asked for
+    #[arg(long)]
+    pub(super) no_precompressed: bool,
     /// Leave out X-Content-Type-Options: nosniff
     #[arg(long)]
     pub(super) no_nosniff: bool,

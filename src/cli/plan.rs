@@ -157,6 +157,7 @@ fn files_config(
         hidden: files.hidden,
         symlinks: files.symlinks,
         follow_root: files.follow_root,
+        precompressed: !files.no_precompressed,
         cache_valid: Some(caching.cache_valid).filter(|valid| !valid.is_zero()),
         cache_bytes: usize::try_from(caching.cache_memory).unwrap_or(usize::MAX),
         max_age: caching.max_age,
