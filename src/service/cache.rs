@@ -29,8 +29,6 @@ use super::resolve::Resource;
 pub(super) struct Slot {
     key: Arc<[u8]>,
     pub(super) resource: Resource,
-    /// The moment of the last look at its siblings.
-    pub(super) siblings_looked: Instant,
     used: bool,
     cost: usize,
 }
@@ -111,7 +109,6 @@ impl Cache {
         self.map.insert(Arc::clone(&key), index);
         let slot = Slot {
             key,
-            siblings_looked: resource.looked(),
             resource,
             used: true,
             cost,

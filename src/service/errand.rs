@@ -173,7 +173,8 @@ impl Lookup for Attempt<'_> {
         };
         match resolver.resolve(key)? {
             Named::File(resource) => {
-                let response = resource.answer(role, request, now.wall, self.policy);
+                let selected = resource.select(role, request);
+                let response = resource.answer(selected, request, now.wall, self.policy);
                 let found = FoundElsewhere {
                     key: key.into(),
                     resource,

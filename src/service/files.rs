@@ -29,14 +29,14 @@ use rustix::fs::FileType;
 use rustix::process::{Resource as Limit, getrlimit};
 
 use super::alike::Groups;
-use super::cache::{Cache, Cost, Slot};
+use super::cache::{Cache, Cost};
 use super::errand::{Errand, Means, Returns};
 use super::open::{Patience, Refusal, Root, Wait};
 use super::options::{FilesConfig, Symlinks};
 use super::pages;
 use super::policy::Policy;
-use super::precompressed::BELIEVED;
-use super::resolve::{Media, Named, Resolver};
+use super::precompressed::Looked;
+use super::resolve::{Media, Named, Resolver, Resource, Selected};
 use super::variant::Role;
 use super::{CacheTally, Reply, Service};
 use crate::http::head::Known;
@@ -173,13 +173,19 @@ impl Files {
         request: &Request<'_>,
         now: &Tick,
     ) -> Option<Response> {
-        let slot = self.cache.get(key)?;
-        if is_believed(slot, &self.policy, &self.root, request, now) {
-            self.hits += 1;
-            return Some(slot.resource.answer(role, request, now.wall, &self.policy));
+        let resource = &mut self.cache.get(key)?.resource;
+        let selected = resource.select(role, request);
+        match believe(resource, selected, (&self.policy, &self.root), request, now) {
+            Belief::Current => {
+                self.hits += 1;
+                Some(resource.answer(selected, request, now.wall, &self.policy))
+            }
+            Belief::Stale => {
+                self.cache.remove(key);
+                None
+            }
+            Belief::Unknown => None,
         }
-        self.cache.remove(key);
-        None
     }
 
     /// Everything but a hit of a path that is written as it is kept.
@@ -312,7 +318,8 @@ impl Lookup for Files {
         }
         match named? {
             Named::File(resource) => {
-                let response = resource.answer(role, request, now.wall, &self.policy);
+                let selected = resource.select(role, request);
+                let response = resource.answer(selected, request, now.wall, &self.policy);
                 self.cache.insert(key, resource);
                 Ok(response)
             }
@@ -388,27 +395,41 @@ fn redirect(directory: &[u8], request: &Request<'_>) -> Response {
     pages::redirect(Status::MOVED_PERMANENTLY, &location)
 }
 
-/// Whether an entry may answer; looks at the file if nobody has in this turn.
-fn is_believed(
-    slot: &mut Slot,
-    policy: &Policy,
-    root: &Root,
+/// What is known of an entry.
+enum Belief {
+    /// It may answer.
+    Current,
+    /// It is of the past.
+    Stale,
+    /// It may answer others, but this request has to find out more.
+    Unknown,
+}
+
+/// Whether an entry may answer; looks at the file it answers with if nobody has in this turn.
+fn believe(
+    resource: &mut Resource,
+    selected: Selected,
+    (policy, root): (&Policy, &Root),
     request: &Request<'_>,
     now: &Tick,
-) -> bool {
-    if !slot.resource.is_believed(root, now, policy.cache_valid) {
-        return false;
+) -> Belief {
+    let valid = policy.cache_valid;
+    if !resource.is_believed(root, now, valid) {
+        return Belief::Stale;
     }
     // Only who could be sent a sibling makes us look for one.
     if !(policy.precompressed && request.has(Known::ACCEPT_ENCODING)) {
-        return true;
+        return Belief::Current;
     }
-    let age = now.instant.saturating_duration_since(slot.siblings_looked);
-    if age >= policy.cache_valid.unwrap_or_default().max(BELIEVED) {
-        slot.siblings_looked = now.instant;
-        return !slot.resource.remote() && slot.resource.siblings_are_current(root);
+    match resource.look_for_siblings(root, now, valid) {
+        Some(Looked::Same) => {}
+        Some(Looked::Changed) => return Belief::Stale,
+        Some(Looked::WouldBlock) | None => return Belief::Unknown,
     }
-    slot.resource.knows_siblings()
+    match selected.sibling {
+        Some(sibling) if !resource.sibling_is_believed(sibling, root, now, valid) => Belief::Stale,
+        _ => Belief::Current,
+    }
 }
 
 /// OPTIONS says what there is; the other methods we know are not for files; the rest we do not

@@ -44,6 +44,26 @@ impl Content {
             Self::Large(source) => source.len,
         }
     }
+
+    /// Copies the bytes at `offset`, as many as there are.
+    pub(super) fn peek(&self, into: &mut [u8], offset: u64, wait: Wait) -> Result<usize, Refusal> {
+        let source = match self {
+            Self::Small(bytes) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX);
+                let there = bytes.get(from..).unwrap_or_default();
+                let n = there.len().min(into.len());
+                into[..n].copy_from_slice(&there[..n]);
+                return Ok(n);
+            }
+            Self::Large(source) => source,
+        };
+        let flags = match (wait, source.medium) {
+            (Wait::Never, Medium::Disk) => ReadWriteFlags::NOWAIT,
+            (Wait::Never, Medium::Mute | Medium::Remote) => return Err(Refusal::WouldBlock),
+            _ => ReadWriteFlags::empty(),
+        };
+        fill(&source.fd, into, offset, flags)
+    }
 }
 
 /// An open file, as long as it was when it was opened.
@@ -176,19 +196,31 @@ fn read_whole(fd: &OwnedFd, size: u64, flags: ReadWriteFlags) -> Result<Arc<[u8]
     let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
     let mut filled = 0;
     if let Some(into) = Arc::get_mut(&mut bytes) {
-        while filled < size {
-            match read_some(fd, &mut into[filled..], filled as u64, flags) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        filled = fill(fd, into, 0, flags)?;
     }
     if filled < size {
         bytes = Arc::from(&bytes[..filled]);
     }
     Ok(bytes)
+}
+
+/// Reads until `into` is full or the file ends.
+fn fill(
+    fd: &OwnedFd,
+    into: &mut [u8],
+    offset: u64,
+    flags: ReadWriteFlags,
+) -> Result<usize, Refusal> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match read_some(fd, &mut into[filled..], offset + filled as u64, flags) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(filled)
 }
 
 fn read_some(

@@ -49,6 +49,15 @@ impl Stamp {
     }
 }
 
+/// What a look at a name does where that is a link. Directories on the way may be links always.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Links {
+    /// It looks at what the link leads to.
+    Followed,
+    /// It looks at the link.
+    Seen,
+}
+
 /// One version of one file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Identity {
@@ -66,12 +75,22 @@ impl Identity {
         statx(fd, c"", AtFlags::EMPTY_PATH, FIELDS).map(Self::from)
     }
 
-    /// Of a name, following links wherever they lead.
+    /// Of an open descriptor, as far as this machine knows: of a remote file it may be old.
+    pub(super) fn known(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        statx(fd, c"", flags, FIELDS).map(Self::from)
+    }
+
+    /// Of a name, following links wherever they lead, if at all.
     ///
     /// Only ever compared with the identity of a file that *was* opened beneath the root, so a
     /// link that leads out can be noticed by it but nothing can be learned or served through it.
-    pub(super) fn at(dir: BorrowedFd<'_>, path: &CStr) -> io::Result<Self> {
-        statx(dir, path, AtFlags::NO_AUTOMOUNT, FIELDS).map(Self::from)
+    pub(super) fn at(dir: BorrowedFd<'_>, path: &CStr, links: Links) -> io::Result<Self> {
+        let links = match links {
+            Links::Followed => AtFlags::empty(),
+            Links::Seen => AtFlags::SYMLINK_NOFOLLOW,
+        };
+        statx(dir, path, AtFlags::NO_AUTOMOUNT | links, FIELDS).map(Self::from)
     }
 
     /// Whether another write, after `now`, would certainly leave another ctime.

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::meta::{Identity, Medium};
+use super::meta::{Identity, Links, Medium};
 use super::options::Symlinks;
 use super::work::Gone;
 use crate::http::Status;
@@ -116,7 +116,7 @@ impl Root {
         Ok(Self {
             // By name and not by descriptor: O_PATH asks for no permission (open(2)), but looking
             // for anything in a directory does, and who may not will only ever answer 403.
-            identity: Identity::at(fd.as_fd(), c".")?,
+            identity: Identity::at(fd.as_fd(), c".", Links::Followed)?,
             kernel: Support::probe(fd.as_fd()),
             remote: Medium::of(fd.as_fd()) == Medium::Remote,
             fd,
@@ -164,17 +164,46 @@ impl Root {
 
     /// What a name leads to now; see [`Identity::at`] for what this may be used for.
     pub(super) fn identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
-        Identity::at(self.fd.as_fd(), path)
+        Identity::at(self.fd.as_fd(), path, Links::Followed)
     }
 
-    /// What kind of thing a name leads to, by the policy, found out without opening it.
+    /// The same of a name that was no link: one put in its place since is seen, not followed.
+    pub(super) fn own_identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
+        Identity::at(self.fd.as_fd(), path, Links::Seen)
+    }
+
+    /// The regular file that a name leads to by the policy, without waiting for what a link leads
+    /// to; for names beside one that has just been looked at.
+    pub(super) fn beside(&self, path: &CStr) -> Result<Option<Identity>, Refusal> {
+        let Ok(own) = self.own_identity_at(path) else {
+            return Ok(None);
+        };
+        let there = match own.kind {
+            FileType::Symlink => match self.look(path, Wait::Never) {
+                Ok(looked) => Identity::known(looked.as_fd())?,
+                Err(Refusal::WouldBlock) => return Err(Refusal::WouldBlock),
+                Err(Refusal::Status(_)) => return Ok(None),
+            },
+            _ => own,
+        };
+        Ok(Some(there).filter(|there| there.kind == FileType::RegularFile))
+    }
+
+    /// What kind of thing a name leads to, by the policy, found out without opening it; and
+    /// whether the name is that of a link.
     ///
     /// PITFALL: opening a FIFO to see what it is lets a writer in that waits for its reader, and
     /// closing it again ends that writer with SIGPIPE; a device may do anything when it is opened.
     /// Test: `a_fifo_keeps_its_writer_waiting`.
-    pub(super) fn kind(&self, path: &CStr, wait: Wait) -> Result<FileType, Refusal> {
-        let looked = self.look(path, wait)?;
-        Ok(Identity::of(looked.as_fd())?.kind)
+    pub(super) fn kind(&self, path: &CStr, wait: Wait) -> Result<(FileType, Links), Refusal> {
+        let own = self.resolve(path, LOOK | OFlags::NOFOLLOW, wait)?;
+        match Identity::known(own.as_fd())?.kind {
+            FileType::Symlink => {
+                let looked = self.look(path, wait)?;
+                Ok((Identity::known(looked.as_fd())?.kind, Links::Followed))
+            }
+            kind => Ok((kind, Links::Seen)),
+        }
     }
 
     /// Opens a file or directory for reading, once [`Self::kind`] has told that it is one. What
@@ -191,7 +220,7 @@ impl Root {
 
     /// Opens a name only to look at it: works without permission to read.
     pub(super) fn look(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
-        self.resolve(path, OFlags::PATH | OFlags::CLOEXEC, wait)
+        self.resolve(path, LOOK, wait)
     }
 
     fn resolve(&self, path: &CStr, flags: OFlags, wait: Wait) -> Result<OwnedFd, Refusal> {
@@ -295,6 +324,10 @@ fn walk(
         let step = openat(dir, &*name, STEP, Mode::empty())?;
         match Identity::of(step.as_fd())?.kind {
             FileType::Directory => stack.push(step),
+            // Only a look does not follow the last link, and this is it.
+            FileType::Symlink if todo.is_empty() && flags.contains(OFlags::NOFOLLOW) => {
+                return Ok(step);
+            }
             FileType::Symlink => {
                 links += 1;
                 if symlinks == Symlinks::Deny || links > LINKS_MAX {
@@ -333,4 +366,5 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
-const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+const STEP: OFlags = LOOK.union(OFlags::NOFOLLOW);

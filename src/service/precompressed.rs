@@ -1,46 +1,80 @@
 //! `file.br`, `file.zst` and `file.gz`: encoded siblings of a file, and who gets them.
 //!
-//! *Floor 3.* Knows names and times of siblings; the client's wishes are `http/negotiate.rs`.
+//! *Floor 3.* Knows names and times of siblings; the client's wishes are `http/negotiate.rs`, what
+//! the bytes say of themselves is `precompressed/evidence.rs`.
 //!
 //! The rules: a sibling is an answer to a request for the plain file only, with the plain file's
 //! type and rules, an entity tag of its own (RFC 9110 §8.8.3.3), ranges of the encoded bytes. One
-//! that is older than its file is left alone: somebody edited the file and forgot. Which siblings
-//! exist is believed for [`BELIEVED`]; the plain file never is.
+//! that is older than its file, or says that it is of another one, is left alone: somebody edited
+//! the file and forgot.
 //!
-//! *References:* RFC 9110 §8.4, §12.5.3, §12.5.5.
+//! What is sent has been looked at in the same turn, be it the file or a sibling. That a sibling
+//! has appeared is noticed within [`BELIEVED`]: until then the plain file is no less right.
+//!
+//! *References:* RFC 9110 §8.4, §12.5.3, §12.5.5, §13.1.5, §14.2.
 //!
 //! *Read next:* `resolve.rs`.
 
-use std::ffi::{CStr, CString};
-use std::time::Duration;
+mod evidence;
 
-use rustix::fs::FileType;
+use std::ffi::{CStr, CString};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::load::Loaded;
 use super::meta::Identity;
 use super::open::{Refusal, Root};
-use super::resolve::{Place, Resolver};
-use super::variant::{About, Variant};
-use crate::http::Request;
-use crate::http::negotiate::{self, Coding};
+use super::resolve::{Opening, Resolver};
+use super::variant::{About, Variant, only_range};
+use super::version::Version;
+use crate::http::head::Known;
+use crate::http::negotiate::{Accepted, Coding};
+use crate::http::range::{self, Ranges};
+use crate::http::validator::{self, Validators};
+use crate::http::{Method, Request, Tick};
 
-/// How long the absence, presence and version of siblings is believed.
-pub(super) const BELIEVED: Duration = Duration::from_secs(1);
+/// How long the absence of siblings is believed.
+const BELIEVED: Duration = Duration::from_secs(1);
 
 const CODINGS: [Coding; 3] = [Coding::Br, Coding::Zstd, Coding::Gzip];
 
 /// The siblings of one file: most have none.
-pub(super) struct Siblings(Vec<Sibling>);
+pub(super) struct Siblings {
+    all: Vec<Sibling>,
+    /// The moment of the last look for others.
+    looked: Instant,
+}
 
 struct Sibling {
     coding: Coding,
-    identity: Identity,
-    /// `None`: it exists but is not used.
-    variant: Option<Variant>,
+    usage: Usage,
+}
+
+enum Usage {
+    Used(Version, Variant),
+    /// It exists, but is not sent; and whether the next change certainly shows.
+    Unused(Identity, bool),
+}
+
+/// Which of the siblings answers a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Chosen(usize);
+
+/// What a look for siblings found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Looked {
+    Same,
+    Changed,
+    /// A link leads to where looking may wait.
+    WouldBlock,
 }
 
 /// Siblings that were found, before it is known what stands in their fields.
-pub(super) struct Found(Vec<(Coding, Identity, Option<Loaded>)>);
+pub(super) struct Found(Vec<(Coding, Candidate)>);
+
+enum Candidate {
+    Used(Version, Loaded),
+    Unused(Identity, bool),
+}
 
 impl Found {
     /// Looks for the siblings of the file at `path`.
@@ -51,84 +85,190 @@ impl Found {
     ) -> Result<Self, Refusal> {
         let mut found = Vec::new();
         for coding in CODINGS {
-            let Some(path) = sibling_path(path, coding) else {
-                continue;
-            };
+            let path = sibling_path(path, coding);
             let opened = match resolver.open(&path) {
-                Ok(Place::File(opened)) => opened,
+                Ok(Opening::File(opened)) => opened,
                 Ok(_) | Err(Refusal::Status(_)) => continue,
                 Err(Refusal::WouldBlock) => return Err(Refusal::WouldBlock),
             };
-            let identity = opened.identity;
-            // An empty file is no valid encoding of anything, not even of an empty one.
-            let usable = identity.mtime >= plain.mtime && identity.size > 0;
-            let loaded = usable.then(|| resolver.load(opened)).transpose()?;
-            found.push((coding, identity, loaded));
+            let unused = |identity: Identity| {
+                Candidate::Unused(identity, identity.is_settled(resolver.now.wall))
+            };
+            let candidate = if may_be_made_from(&opened.identity, plain) {
+                let links = opened.links;
+                let loaded = resolver.load(opened)?;
+                if evidence::fits(coding, &loaded.content, plain.size, resolver.patience.wait)? {
+                    let version = Version::new(&path, &loaded, links, &resolver.now);
+                    Candidate::Used(version, loaded)
+                } else {
+                    unused(loaded.identity)
+                }
+            } else {
+                unused(opened.identity)
+            };
+            found.push((coding, candidate));
         }
         Ok(Self(found))
     }
 
     pub(super) fn is_any(&self) -> bool {
-        self.0.iter().any(|(_, _, loaded)| loaded.is_some())
+        (self.0.iter()).any(|(_, candidate)| matches!(candidate, Candidate::Used(..)))
     }
 
     /// `plain` is what the plain file is said to be.
     pub(super) fn ready(self, resolver: &Resolver<'_>, plain: &About<'_>) -> Siblings {
-        let ready = self
-            .0
-            .into_iter()
-            .map(|(coding, identity, loaded)| Sibling {
-                coding,
-                identity,
-                variant: loaded.map(|loaded| {
+        let ready = |(coding, candidate)| {
+            let usage = match candidate {
+                Candidate::Used(version, loaded) => {
                     let about = About {
                         coding,
                         negotiated: true,
                         ..*plain
                     };
-                    Variant::new(loaded, &about, resolver.policy)
-                }),
-            });
-        Siblings(ready.collect())
+                    Usage::Used(version, Variant::new(loaded, &about, resolver.policy))
+                }
+                Candidate::Unused(identity, settled) => Usage::Unused(identity, settled),
+            };
+            Sibling { coding, usage }
+        };
+        Siblings {
+            all: self.0.into_iter().map(ready).collect(),
+            looked: resolver.now.instant,
+        }
     }
+}
+
+/// Whether a sibling is no older than the file. brotli(1) gives it the file's time cut to seconds,
+/// so the same second without a fraction counts as made from it.
+fn may_be_made_from(sibling: &Identity, plain: &Identity) -> bool {
+    let cut = sibling.mtime.nanos == 0 && sibling.mtime.secs == plain.mtime.secs;
+    sibling.mtime >= plain.mtime || cut
 }
 
 impl Siblings {
-    /// The variant the client likes best, unless that is the plain file.
-    pub(super) fn choose(&self, request: &Request<'_>) -> Option<&Variant> {
-        if self.0.is_empty() {
+    /// The variant the client likes best, unless that is the plain file, which has `len` bytes.
+    ///
+    /// With a Range it is the plain file. A part of the encoded bytes is legal, but clients that
+    /// resume a download count the bytes that they have decoded, and join what does not belong
+    /// together. One that knows what it has part of says so, with If-Range (RFC 9110 §13.1.5).
+    pub(super) fn choose(&self, request: &Request<'_>, len: u64) -> Option<Chosen> {
+        if self.all.is_empty() {
             return None;
         }
+        let accepted = Accepted::parse(request.field_values("accept-encoding"));
+        if asks_for_a_part(request, len) {
+            return self.named_by_if_range(request, &accepted);
+        }
         let mut available = [Coding::Identity; CODINGS.len()];
-        let usable = self.0.iter().filter(|sibling| sibling.variant.is_some());
-        for (place, sibling) in available.iter_mut().zip(usable) {
+        for (place, (_, sibling)) in available.iter_mut().zip(self.used()) {
             *place = sibling.coding;
         }
-        let choice = negotiate::choose(request.field_values("accept-encoding"), &available);
-        let chosen = self
-            .0
-            .iter()
-            .find(|sibling| sibling.coding == choice.coding);
-        chosen.and_then(|sibling| sibling.variant.as_ref())
+        let choice = accepted.choose(&available);
+        let mut used = self.used();
+        (used.find(|(_, sibling)| sibling.coding == choice.coding)).map(|(at, _)| at)
     }
 
-    /// Whether a look at the names finds what was found before.
-    pub(super) fn are_current(&self, root: &Root, path: &CStr) -> bool {
-        CODINGS.into_iter().all(|coding| {
-            let known = self.0.iter().find(|sibling| sibling.coding == coding);
-            let known = known.map(|sibling| sibling.identity);
-            let there = sibling_path(path, coding).and_then(|path| root.identity_at(&path).ok());
-            there.filter(|identity| identity.kind == FileType::RegularFile) == known
-        })
+    fn named_by_if_range(&self, request: &Request<'_>, accepted: &Accepted) -> Option<Chosen> {
+        if !request.has(Known::IF_RANGE) {
+            return None;
+        }
+        let is_named = |variant: &Variant| {
+            // Only a tag tells a coding from another: without a date of its own none matches.
+            let validators = Validators {
+                etag: variant.tag(),
+                modified: None,
+            };
+            validator::if_range_holds(request, &validators, SystemTime::UNIX_EPOCH)
+        };
+        let mut used = self.used();
+        let named = used.find(|(_, sibling)| {
+            accepted.allows(sibling.coding) && sibling.variant().is_some_and(is_named)
+        });
+        named.map(|(at, _)| at)
+    }
+
+    fn used(&self) -> impl Iterator<Item = (Chosen, &Sibling)> {
+        let all = self.all.iter().enumerate();
+        all.filter(|(_, sibling)| sibling.variant().is_some())
+            .map(|(at, sibling)| (Chosen(at), sibling))
+    }
+
+    pub(super) fn variant(&self, chosen: Chosen) -> Option<&Variant> {
+        self.all.get(chosen.0)?.variant()
+    }
+
+    /// Whether it may answer: see [`Version::is_believed`].
+    pub(super) fn is_believed(
+        &mut self,
+        chosen: Chosen,
+        root: &Root,
+        now: &Tick,
+        valid: Option<Duration>,
+    ) -> bool {
+        match self.all.get_mut(chosen.0).map(|sibling| &mut sibling.usage) {
+            Some(Usage::Used(version, _)) => version.is_believed(root, now, valid),
+            _ => false,
+        }
+    }
+
+    /// Looks whether there are others than were found, unless somebody has lately.
+    pub(super) fn look(
+        &mut self,
+        root: &Root,
+        path: &CStr,
+        now: &Tick,
+        valid: Option<Duration>,
+    ) -> Looked {
+        let age = now.instant.saturating_duration_since(self.looked);
+        if age < valid.unwrap_or_default().max(BELIEVED) {
+            return Looked::Same;
+        }
+        // Also if it cannot be said: one request is enough to find out.
+        self.looked = now.instant;
+        for coding in CODINGS {
+            let known = self.all.iter().find(|sibling| sibling.coding == coding);
+            let same = match root.beside(&sibling_path(path, coding)) {
+                Ok(there) => match (known.map(|sibling| &sibling.usage), there) {
+                    (None, None) => true,
+                    (Some(Usage::Used(version, _)), Some(there)) => version.is_of(&there),
+                    (Some(Usage::Unused(identity, settled)), Some(there)) => {
+                        *settled && *identity == there
+                    }
+                    _ => false,
+                },
+                Err(Refusal::WouldBlock) => return Looked::WouldBlock,
+                Err(Refusal::Status(_)) => known.is_none(),
+            };
+            if !same {
+                return Looked::Changed;
+            }
+        }
+        Looked::Same
     }
 
     pub(super) fn variants(&self) -> impl Iterator<Item = &Variant> {
-        self.0.iter().filter_map(|sibling| sibling.variant.as_ref())
+        self.all.iter().filter_map(Sibling::variant)
     }
 }
 
-fn sibling_path(path: &CStr, coding: Coding) -> Option<CString> {
+impl Sibling {
+    const fn variant(&self) -> Option<&Variant> {
+        match &self.usage {
+            Usage::Used(_, variant) => Some(variant),
+            Usage::Unused(..) => None,
+        }
+    }
+}
+
+/// Whether a Range field will be applied to a file of `len` bytes. For HEAD it is ignored, and so
+/// is one that cannot be understood (RFC 9110 §14.2).
+fn asks_for_a_part(request: &Request<'_>, len: u64) -> bool {
+    request.method() == Method::Get
+        && only_range(request).is_some_and(|field| range::evaluate(field, len) != Ranges::Whole)
+}
+
+fn sibling_path(path: &CStr, coding: Coding) -> CString {
     let mut bytes = path.to_bytes().to_vec();
     bytes.extend_from_slice(coding.suffix().as_bytes());
-    CString::new(bytes).ok()
+    CString::new(bytes).unwrap_or_default()
 }

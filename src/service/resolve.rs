@@ -14,11 +14,11 @@ use rustix::fs::FileType;
 
 use super::alike::Turn;
 use super::load::{Loaded, load};
-use super::meta::{Identity, Medium};
+use super::meta::{Identity, Links, Medium};
 use super::mime;
 use super::open::{Patience, Refusal, Root};
 use super::policy::Policy;
-use super::precompressed::{Found, Siblings};
+use super::precompressed::{Chosen, Found, Looked, Siblings};
 use super::variant::{About, Role, Variant};
 use super::version::Version;
 use crate::http::negotiate::Coding;
@@ -50,17 +50,27 @@ pub(super) struct Resource {
 }
 
 impl Resource {
-    /// The answer from the variant the client likes best.
+    /// The variant that answers a request, and what for.
+    pub(super) fn select(&self, role: Role, request: &Request<'_>) -> Selected {
+        let siblings = self.siblings.as_ref();
+        let sibling = siblings.and_then(|all| all.choose(request, self.plain.len()));
+        Selected { role, sibling }
+    }
+
+    /// The answer from the selected variant.
     pub(super) fn answer(
         &self,
-        role: Role,
+        selected: Selected,
         request: &Request<'_>,
         now: SystemTime,
         policy: &Policy,
     ) -> Response {
-        let sibling = self.siblings.as_ref().and_then(|s| s.choose(request));
-        let chosen = sibling.unwrap_or(&self.plain);
-        let response = chosen.answer(role, request, now);
+        let siblings = self.siblings.as_ref();
+        let sibling = selected
+            .sibling
+            .and_then(|chosen| siblings?.variant(chosen));
+        let variant = sibling.unwrap_or(&self.plain);
+        let response = variant.answer(selected.role, request, now);
         // The one answer about a file that is an error page and has none of the file's fields.
         if response.status == Status::RANGE_NOT_SATISFIABLE {
             return policy.decorate(response, self.version.path().to_bytes());
@@ -70,10 +80,8 @@ impl Resource {
 
     /// Whether it may answer: see [`Version::is_believed`].
     pub(super) fn is_believed(&mut self, root: &Root, now: &Tick, valid: Option<Duration>) -> bool {
-        let is_file = |path: &CString| {
-            root.identity_at(path)
-                .is_ok_and(|identity| identity.kind == FileType::RegularFile)
-        };
+        // Where that cannot be said without waiting, a job finds out.
+        let is_file = |path: &CString| !matches!(root.beside(path), Ok(None));
         self.version.is_trusted(now, valid)
             || (self.version.look(root, now) && !self.preferred.iter().any(is_file))
     }
@@ -88,14 +96,27 @@ impl Resource {
         self.version.looked()
     }
 
-    /// Whether its siblings have been looked for.
-    pub(super) const fn knows_siblings(&self) -> bool {
-        self.siblings.is_some()
+    /// Whether the chosen sibling may answer.
+    pub(super) fn sibling_is_believed(
+        &mut self,
+        chosen: Chosen,
+        root: &Root,
+        now: &Tick,
+        valid: Option<Duration>,
+    ) -> bool {
+        let siblings = self.siblings.as_mut();
+        siblings.is_some_and(|siblings| siblings.is_believed(chosen, root, now, valid))
     }
 
-    pub(super) fn siblings_are_current(&self, root: &Root) -> bool {
-        let siblings = self.siblings.as_ref();
-        siblings.is_some_and(|s| s.are_current(root, self.version.path()))
+    /// Looks whether there are other siblings than were found; `None` if nobody has ever looked.
+    pub(super) fn look_for_siblings(
+        &mut self,
+        root: &Root,
+        now: &Tick,
+        valid: Option<Duration>,
+    ) -> Option<Looked> {
+        let siblings = self.siblings.as_mut()?;
+        Some(siblings.look(root, self.version.path(), now, valid))
     }
 
     fn variants(&self) -> impl Iterator<Item = &Variant> {
@@ -120,8 +141,16 @@ impl Resource {
     }
 }
 
+/// The representation that a request selects (RFC 9110 §3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Selected {
+    role: Role,
+    /// `None`: the file itself.
+    pub(super) sibling: Option<Chosen>,
+}
+
 /// What stands at a path.
-pub(super) enum Place {
+pub(super) enum Opening {
     File(Opened),
     Directory,
     /// FIFO, socket, device: nothing that has a length.
@@ -132,6 +161,8 @@ pub(super) enum Place {
 pub(super) struct Opened {
     fd: OwnedFd,
     pub(super) identity: Identity,
+    /// Whether its name was that of a link.
+    pub(super) links: Links,
     medium: Medium,
 }
 
@@ -169,9 +200,9 @@ impl Resolver<'_> {
 
     fn file_or_slash(&mut self, path: &CStr) -> Result<Named, Refusal> {
         match self.open(path)? {
-            Place::File(opened) => self.resource(path, opened, &[]),
-            Place::Directory => Ok(Named::NeedsSlash),
-            Place::Other => Err(Refusal::Status(Status::NOT_FOUND)),
+            Opening::File(opened) => self.resource(path, opened, &[]),
+            Opening::Directory => Ok(Named::NeedsSlash),
+            Opening::Other => Err(Refusal::Status(Status::NOT_FOUND)),
         }
     }
 
@@ -182,7 +213,7 @@ impl Resolver<'_> {
         for index in &policy.index {
             let path = path_of(&[relative, b"/", index.as_bytes()].concat())?;
             match self.open(&path) {
-                Ok(Place::File(opened)) => return self.resource(&path, opened, &missing),
+                Ok(Opening::File(opened)) => return self.resource(&path, opened, &missing),
                 Ok(_) | Err(Refusal::Status(Status::NOT_FOUND)) => missing.push(path),
                 Err(other) => return Err(other),
             }
@@ -197,18 +228,23 @@ impl Resolver<'_> {
     }
 
     /// Opens `path` if it is a regular file. A directory need not be readable to be there.
-    pub(super) fn open(&mut self, path: &CStr) -> Result<Place, Refusal> {
-        match self.root.kind(path, self.patience.wait)? {
-            FileType::RegularFile => {}
-            FileType::Directory => return Ok(Place::Directory),
-            _ => return Ok(Place::Other),
-        }
+    pub(super) fn open(&mut self, path: &CStr) -> Result<Opening, Refusal> {
+        let links = match self.root.kind(path, self.patience.wait)? {
+            (FileType::RegularFile, links) => links,
+            (FileType::Directory, _) => return Ok(Opening::Directory),
+            _ => return Ok(Opening::Other),
+        };
         let fd = self.root.read(path, self.patience.wait)?;
         let identity = Identity::of(fd.as_fd())?;
         // What was looked at may have been replaced before it was opened.
         Ok(match identity.kind {
-            FileType::RegularFile => Place::File(self.opened(fd, identity)),
-            _ => Place::Other,
+            FileType::RegularFile => Opening::File(Opened {
+                medium: self.media.of(&fd, identity.dev),
+                fd,
+                identity,
+                links,
+            }),
+            _ => Opening::Other,
         })
     }
 
@@ -229,25 +265,17 @@ impl Resolver<'_> {
         Ok(loaded)
     }
 
-    fn opened(&mut self, fd: OwnedFd, identity: Identity) -> Opened {
-        let medium = self.media.of(&fd, identity.dev);
-        Opened {
-            fd,
-            identity,
-            medium,
-        }
-    }
-
     fn resource(
         &mut self,
         path: &CStr,
         opened: Opened,
         missing: &[CString],
     ) -> Result<Named, Refusal> {
+        let links = opened.links;
         let loaded = self.load(opened)?;
         let identity = loaded.identity;
         let whole = loaded.whole;
-        let version = Version::new(path, &loaded, &self.now);
+        let version = Version::new(path, &loaded, links, &self.now);
         let content_type = self.policy.content_type(path.to_bytes());
         let found = if self.needs_siblings(&content_type) {
             Some(Found::look(self, path, &identity)?)

@@ -47,6 +47,8 @@ pub(super) struct Variant {
     modified: Option<SystemTime>,
     /// The fields of a 200, Content-Type first.
     fields: Arc<[u8]>,
+    /// Whether there are encoded siblings.
+    negotiated: bool,
     /// The length of the first line.
     type_line_len: usize,
     /// The fields of a 304 or 412.
@@ -83,6 +85,7 @@ impl Variant {
         let fields = full_fields(about, policy, &etag, modified.filter(|_| is_due));
         let type_line_len = lines(&fields).next().map_or(0, <[u8]>::len);
         Self {
+            negotiated: about.negotiated,
             type_line_len,
             fields: fields.into(),
             brief: brief_fields(about, policy, &etag).into(),
@@ -91,6 +94,16 @@ impl Variant {
             matchable,
             modified,
         }
+    }
+
+    /// The entity tag, if anything may match it.
+    pub(super) fn tag(&self) -> Option<&str> {
+        self.matchable.then_some(&*self.etag)
+    }
+
+    /// Bytes of content.
+    pub(super) fn len(&self) -> u64 {
+        self.content.len()
     }
 
     /// Bytes of memory it holds.
@@ -113,7 +126,7 @@ impl Variant {
             return self.respond(Status::NOT_FOUND, self.page_fields(), self.whole());
         }
         let validators = Validators {
-            etag: self.matchable.then_some(&*self.etag),
+            etag: self.tag(),
             modified: self.modified,
         };
         let brief = || HeaderBlock::Shared(Arc::clone(&self.brief));
@@ -135,10 +148,15 @@ impl Variant {
         request: &Request<'_>,
         now: SystemTime,
     ) -> Response {
+        // A date that several codings may share is no strong validator (RFC 9110 §8.8.1).
+        let v = Validators {
+            modified: v.modified.filter(|_| !self.negotiated),
+            ..*v
+        };
         let ranges = match only_range(request) {
             Some(field)
                 if request.method() == Method::Get
-                    && validator::if_range_holds(request, v, now) =>
+                    && validator::if_range_holds(request, &v, now) =>
             {
                 range::evaluate(field, self.content.len())
             }
@@ -327,7 +345,7 @@ fn put_vary(fields: &mut super::policy::Fields<'_>, about: &About<'_>, policy: &
 
 /// The value of a Range field that stands once: it is no list over several lines (RFC 9110
 /// §14.2), and one that is there twice may be ignored like any Range.
-fn only_range<'c>(request: &Request<'c>) -> Option<&'c [u8]> {
+pub(super) fn only_range<'c>(request: &Request<'c>) -> Option<&'c [u8]> {
     if !request.has(Known::RANGE) {
         return None;
     }

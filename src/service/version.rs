@@ -4,10 +4,10 @@
 //! bytes, nor which file of several is asked for.
 //!
 //! The idea: whoever sends a file has looked at it in the same turn, by one statx(2) of its name,
-//! and not of a descriptor, so that a file put in its place by rename(2) is noticed too. The look
-//! follows links wherever they lead, which is harmless: an equal identity means the very bytes that
-//! were opened beneath the root and published from there; anything else is opened anew, by the
-//! rules. (So a directory moved out of the root, with a link to it left behind, keeps what was
+//! and not of a descriptor, so that a file put in its place by rename(2) is noticed too. Where the
+//! name was that of a link, the look follows links wherever they lead, which is harmless: an equal
+//! identity means the very bytes that were opened beneath the root and published from there;
+//! anything else is opened anew, by the rules. (So a directory moved out of the root, with a link to it left behind, keeps what was
 //! cached of it alive until that changes. One openat2 per look would end this sooner, at three
 //! times the cost.)
 //!
@@ -19,7 +19,7 @@ use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::load::Loaded;
-use super::meta::Identity;
+use super::meta::{Identity, Links};
 use super::open::Root;
 use crate::http::Tick;
 
@@ -27,6 +27,8 @@ use crate::http::Tick;
 pub(super) struct Version {
     path: CString,
     identity: Identity,
+    /// Whether the name was that of a link.
+    links: Links,
     /// Whether the next change certainly shows in the identity.
     settled: bool,
     /// When its fields can say more than they do: Last-Modified has to wait for its second to end.
@@ -40,14 +42,15 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// What was found at `path` at `now`.
-    pub(super) fn new(path: &CStr, loaded: &Loaded, now: &Tick) -> Self {
+    /// What was found at `path`, and by a link or not, at `now`.
+    pub(super) fn new(path: &CStr, loaded: &Loaded, links: Links, now: &Tick) -> Self {
         let identity = loaded.identity;
         Self {
             path: path.to_owned(),
             settled: loaded.whole && identity.is_settled(now.wall),
             renewal: identity.date_due().filter(|due| *due > now.wall),
             remote: loaded.remote,
+            links,
             identity,
             turn: now.turn,
             looked: now.instant,
@@ -66,6 +69,16 @@ impl Version {
     /// The moment of the last look.
     pub(super) const fn looked(&self) -> Instant {
         self.looked
+    }
+
+    /// Whether it may answer; looks at the name if need be.
+    pub(super) fn is_believed(&mut self, root: &Root, now: &Tick, valid: Option<Duration>) -> bool {
+        self.is_trusted(now, valid) || self.look(root, now)
+    }
+
+    /// Whether it is what somebody else has found.
+    pub(super) fn is_of(&self, found: &Identity) -> bool {
+        self.settled && self.identity == *found
     }
 
     /// Whether somebody has looked in this turn, or so lately that `valid` makes it good enough.
@@ -88,6 +101,9 @@ impl Version {
         self.settled
             && !self.remote
             && self.renewal.is_none_or(|due| now < due)
-            && root.identity_at(&self.path) == Ok(self.identity)
+            && match self.links {
+                Links::Followed => root.identity_at(&self.path),
+                Links::Seen => root.own_identity_at(&self.path),
+            } == Ok(self.identity)
     }
 }

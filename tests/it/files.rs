@@ -11,6 +11,7 @@ mod freshness;
 mod options;
 mod root;
 mod semantics;
+mod siblings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,11 @@ impl Site {
             Reply::Later(job) => Answer::of(finish(job, &|| false).unwrap(), true),
             Reply::Receive(_) => panic!("files take no content"),
         }
+    }
+
+    /// Requests that the cache could not answer.
+    pub(crate) fn misses(&self) -> u64 {
+        self.files.cache_tally().misses
     }
 
     /// How often the service allocates for one request in a turn of its own.

@@ -13,6 +13,7 @@ mod cli;
 mod conformance;
 mod deadlines;
 mod deploy;
+mod encodings;
 mod facts;
 mod faults;
 mod files;

@@ -15,6 +15,7 @@ mod connection;
 mod freshness;
 mod library;
 mod options;
+mod siblings;
 
 use std::fs;
 use std::path::{Path, PathBuf};

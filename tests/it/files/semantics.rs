@@ -12,12 +12,12 @@ const DATE_ASCTIME: &str = "Sun Sep  9 01:46:40 2001";
 const LATER: &str = "Sun, 09 Sep 2001 01:46:41 GMT";
 const EARLIER: &str = "Sun, 09 Sep 2001 01:46:39 GMT";
 
-fn set_mtime(site: &Site, path: &str, mtime: SystemTime) {
+pub(super) fn set_mtime(site: &Site, path: &str, mtime: SystemTime) {
     let file = File::options().write(true).open(site.path(path)).unwrap();
     file.set_modified(mtime).unwrap();
 }
 
-fn unix(secs: u64) -> SystemTime {
+pub(super) fn unix(secs: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
 }
 
@@ -455,121 +455,6 @@ fn a_date_is_not_said_before_its_second_is_over() {
         unsettled += u32::from(!settled);
     }
     assert!(unsettled > 0);
-}
-
-#[test]
-fn encoded_siblings_are_negotiated() {
-    let mut site = Site::new(|_| {});
-    site.write("app.js", "plain");
-    site.write("app.js.gz", "gzipped");
-    site.write("app.js.br", "brotli");
-    let tags: Vec<String> = ["", "gzip", "br"]
-        .map(|coding| {
-            site.ask("GET", "/app.js", &[&format!("Accept-Encoding: {coding}")])
-                .etag()
-        })
-        .into();
-    assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2]); // §8.8.3.3
-    let mut check = |accept: &str, expected: &str| {
-        let answer = site.ask("GET", "/app.js", &[&format!("Accept-Encoding: {accept}")]);
-        answer.expect(200, expected);
-        let coding = match expected {
-            "gzipped" => Some("gzip"),
-            "brotli" => Some("br"),
-            _ => None,
-        };
-        assert_eq!(
-            answer.field("Content-Encoding").as_deref(),
-            coding,
-            "{accept}"
-        );
-        let kind = answer.field("Content-Type");
-        assert_eq!(kind.as_deref(), Some("text/javascript; charset=utf-8"));
-        assert_eq!(answer.field("Vary").as_deref(), Some("Accept-Encoding"));
-    };
-    check("gzip, br", "brotli");
-    check("gzip", "gzipped");
-    check("gzip;q=1, br;q=0.5", "gzipped"); // §12.4.2
-    check("br;q=0, *", "gzipped"); // §12.5.3
-    check("zstd", "plain");
-    check("", "plain");
-    check("gzip;q=0", "plain");
-    check("identity;q=0, deflate", "plain"); // rather than 406
-    let gzip = "Accept-Encoding: gzip";
-    // Ranges are of the encoded bytes (§14), conditions about their tag; Vary on all of them.
-    let part = site.ask("GET", "/app.js", &[gzip, "Range: bytes=0-3"]);
-    part.expect(206, "gzip");
-    assert_eq!(part.field("Content-Range").as_deref(), Some("bytes 0-3/7"));
-    let same = site.ask(
-        "GET",
-        "/app.js",
-        &[gzip, &format!("If-None-Match: {}", tags[1])],
-    );
-    assert_eq!((same.status, same.etag()), (304, tags[1].clone()));
-    for answer in [part, same] {
-        assert_eq!(answer.field("Vary").as_deref(), Some("Accept-Encoding"));
-    }
-    let other = site.ask(
-        "GET",
-        "/app.js",
-        &[gzip, &format!("If-None-Match: {}", tags[2])],
-    );
-    assert_eq!(other.status, 200);
-    // Asked for by its own name it is a file like any other.
-    let itself = site.ask("GET", "/app.js.gz", &[gzip]);
-    itself.expect(200, "gzipped");
-    assert_eq!(
-        itself.field("Content-Type").as_deref(),
-        Some("application/gzip")
-    );
-    assert_eq!(itself.field("Content-Encoding"), None);
-}
-
-/// Siblings are not looked for until somebody asks who could be sent one.
-#[test]
-fn a_plain_answer_in_the_cache_hides_no_sibling() {
-    let mut site = Site::new(|_| {});
-    for (name, vary) in [("app.css", Some("Accept-Encoding")), ("a.bin", None)] {
-        site.write(name, "plain");
-        let before = site.get(&format!("/{name}"));
-        assert_eq!(before.field("Vary").as_deref(), vary, "{name}");
-        site.write(&format!("{name}.gz"), "gzipped");
-        site.elapsed += Duration::from_secs(1);
-        let path = format!("/{name}");
-        site.ask("GET", &path, &["Accept-Encoding: gzip"])
-            .expect(200, "gzipped");
-        let after = site.get(&path);
-        after.expect(200, "plain");
-        assert_eq!(after.field("Vary").as_deref(), Some("Accept-Encoding"));
-    }
-}
-
-#[test]
-fn siblings_come_go_and_grow_old() {
-    let mut site = Site::new(|_| {});
-    let gzip = ["Accept-Encoding: gzip"];
-    site.write("a.bin", "plain");
-    site.write("a.bin.gz", "old");
-    set_mtime(&site, "a.bin.gz", unix(1_000_000_000));
-    let answer = site.ask("GET", "/a.bin", &gzip);
-    answer.expect(200, "plain"); // older than its file: not used
-    assert_eq!(answer.field("Vary"), None);
-    // Its presence is believed for a second …
-    site.write("a.bin.gz", "new");
-    site.ask("GET", "/a.bin", &gzip).expect(200, "plain");
-    // … and not longer.
-    site.elapsed += Duration::from_secs(1);
-    site.ask("GET", "/a.bin", &gzip).expect(200, "new");
-    // The plain file is never stale: an edit makes the sibling old at once.
-    site.write("a.bin", "edited");
-    set_mtime(&site, "a.bin", SystemTime::now() + Duration::from_secs(60));
-    site.ask("GET", "/a.bin", &gzip).expect(200, "edited");
-    std::fs::remove_file(site.path("a.bin.gz")).unwrap();
-    site.elapsed += Duration::from_secs(1);
-    site.ask("GET", "/a.bin", &gzip).expect(200, "edited");
-    // The file itself is gone: its sibling does not stand in for it.
-    site.write("b.txt.gz", "only");
-    assert_eq!(site.ask("GET", "/b.txt", &gzip).status, 404);
 }
 
 #[test]

@@ -278,57 +278,6 @@ fn directories() {
 }
 
 #[test]
-fn precompressed_siblings() {
-    let site = Site::new(&[("a.js", "plain js"), ("b.js", "alone")]);
-    site.write("a.js.br", "BR");
-    site.write("a.js.gz", "GZIP");
-    let six = Six::of(&site, &[]);
-    let js = "Content-Type: text/javascript; charset=utf-8";
-    let vary = "Vary: Accept-Encoding";
-    let br = [js, vary, "Content-Encoding: br"];
-    let gzip = [js, vary, "Content-Encoding: gzip"];
-    let plain = [js, vary, "!Content-Encoding"];
-    let check = |accept: &str, expected: &[&str], body: &str| {
-        six.content(
-            "GET /a.js",
-            &[&format!("Accept-Encoding: {accept}")],
-            200,
-            expected,
-            body,
-        );
-    };
-    check("gzip, br", &br, "BR");
-    check("br;q=0.1, gzip", &gzip, "GZIP"); // RFC 9110 §12.5.3: the client's own order
-    check("gzip", &gzip, "GZIP");
-    check("br;q=0", &plain, "plain js");
-    check("identity", &plain, "plain js");
-    six.content("GET /a.js", &[], 200, &plain, "plain js");
-    let tags = ["gzip", "br", "identity"].map(|coding| {
-        let answer = six.ask("HEAD /a.js", &[&format!("Accept-Encoding: {coding}")]);
-        answer.field("ETag").unwrap().to_owned()
-    });
-    assert!(
-        tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2],
-        "{tags:?}"
-    );
-    let known = format!("If-None-Match: {}", tags[0]);
-    six.content(
-        "GET /a.js",
-        &["Accept-Encoding: gzip", &known],
-        304,
-        &[vary],
-        "",
-    );
-    six.content(
-        "GET /a.js",
-        &["Accept-Encoding: gzip", "Range: bytes=1-2"],
-        206,
-        &gzip,
-        "ZI",
-    );
-}
-
-#[test]
 fn what_is_not_a_file_is_not_there() {
     let site = Site::new(&[
         ("file", "inside"),
