@@ -11,7 +11,9 @@
 //!
 //! Where openat2 is missing (before 5.6) or forbidden (EPERM under some seccomp filters), the walk
 //! below does the same by hand: one component at a time, each opened with `O_NOFOLLOW`, links read
-//! and resolved on a stack of open directories, so `..` pops the stack and cannot leave it.
+//! and resolved on a stack of open directories, so `..` pops the stack and cannot leave it. It also
+//! does what the kernel refuses: an absolute link that begins with the root's own path goes on at
+//! the root's descriptor, and so stays beneath it whatever that path leads to by then.
 //!
 //! *References:* openat2(2), open(2) `O_PATH`, path_resolution(7), symlink(7).
 //!
@@ -19,7 +21,8 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -90,6 +93,8 @@ impl From<Errno> for Refusal {
 pub(super) struct Root {
     fd: OwnedFd,
     path: PathBuf,
+    /// The same without a link in it.
+    real_path: Option<PathBuf>,
     identity: Identity,
     symlinks: Symlinks,
     kernel: Support,
@@ -121,6 +126,7 @@ impl Root {
             remote: Medium::of(fd.as_fd()) == Medium::Remote,
             fd,
             path: path.to_owned(),
+            real_path: std::fs::canonicalize(path).ok(),
             symlinks,
         })
     }
@@ -239,7 +245,7 @@ impl Root {
                 (Support::Missing, Symlinks::Follow) => {
                     openat(&self.fd, path, flags, Mode::empty())
                 }
-                (Support::Missing, symlinks) => walk(self.fd.as_fd(), path, flags, symlinks),
+                (Support::Missing, _) => self.walk(path, flags, wait),
                 (_, symlinks) => {
                     let resolve = resolve_flags(symlinks) | cached;
                     openat2(&self.fd, path, flags, Mode::empty(), resolve)
@@ -249,6 +255,10 @@ impl Root {
                 // Without RESOLVE_CACHED this is a rename that raced with a `..` in a link.
                 Err(Errno::AGAIN) if wait != Wait::Never => {}
                 Err(Errno::INTR | Errno::STALE) => {}
+                // A link leads out, or is absolute, which is the same for the kernel only.
+                Err(Errno::XDEV) if self.symlinks == Symlinks::Inside => {
+                    return Ok(self.walk(path, flags, wait)?);
+                }
                 Err(Errno::XDEV) if wait == Wait::Never => return Err(Refusal::WouldBlock),
                 other => return other.map_err(Refusal::from),
             }
@@ -257,8 +267,68 @@ impl Root {
             Wait::Never => Err(Refusal::WouldBlock),
             // Something is always being renamed on this machine, anywhere. By hand, only what
             // changes on the way itself can be in the way.
-            Wait::Briefly | Wait::Allowed => Ok(walk(self.fd.as_fd(), path, flags, self.symlinks)?),
+            Wait::Briefly | Wait::Allowed => Ok(self.walk(path, flags, wait)?),
         }
+    }
+
+    /// `RESOLVE_BENEATH` by hand.
+    ///
+    /// PITFALL: `last` must be opened again by name for reading, because an `O_PATH` descriptor
+    /// cannot be read. `O_NOFOLLOW` there makes a swap for a link fail; a swap for another file is
+    /// still a file of the same, already opened, directory. Test: `a_swap_race_leaks_not_one_byte`.
+    fn walk(&self, path: &CStr, flags: OFlags, wait: Wait) -> rustix::io::Result<OwnedFd> {
+        let mut stack: Vec<OwnedFd> = Vec::new();
+        let mut todo = Vec::new();
+        push_names(&mut todo, path.to_bytes())?;
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            match name.to_bytes() {
+                b"" | b"." => continue,
+                b".." => {
+                    stack.pop().ok_or(Errno::XDEV)?;
+                    continue;
+                }
+                _ => {}
+            }
+            let dir = stack.last().map_or(self.fd.as_fd(), AsFd::as_fd);
+            let step = open_name(dir, &name, STEP, wait)?;
+            match Identity::known(step.as_fd())?.kind {
+                FileType::Directory => stack.push(step),
+                // Only a look does not follow the last link, and this is it.
+                FileType::Symlink if todo.is_empty() && flags.contains(OFlags::NOFOLLOW) => {
+                    return Ok(step);
+                }
+                FileType::Symlink => {
+                    links += 1;
+                    if self.symlinks == Symlinks::Deny || links > LINKS_MAX {
+                        return Err(Errno::LOOP);
+                    }
+                    let target = readlinkat(&step, c"", Vec::new())?;
+                    if target.to_bytes().starts_with(b"/") {
+                        stack.clear();
+                    }
+                    push_names(&mut todo, self.beneath(target.to_bytes())?)?;
+                }
+                _ if !todo.is_empty() => return Err(Errno::NOTDIR),
+                _ => return open_name(dir, &name, flags | OFlags::NOFOLLOW, wait),
+            }
+        }
+        let dir = stack.last().map_or(self.fd.as_fd(), AsFd::as_fd);
+        open_name(dir, c".", flags | OFlags::NOFOLLOW, wait)
+    }
+
+    /// Where a link's target goes on beneath the root, if it is absolute; a relative one as it is.
+    fn beneath<'t>(&self, target: &'t [u8]) -> rustix::io::Result<&'t [u8]> {
+        if !target.starts_with(b"/") {
+            return Ok(target);
+        }
+        let roots = [Some(&self.path), self.real_path.as_ref()];
+        let below = |root: &PathBuf| below(target, root);
+        roots
+            .into_iter()
+            .flatten()
+            .find_map(below)
+            .ok_or(Errno::XDEV)
     }
 }
 
@@ -296,63 +366,52 @@ const fn resolve_flags(symlinks: Symlinks) -> ResolveFlags {
     }
 }
 
-/// `RESOLVE_BENEATH` by hand.
-///
-/// PITFALL: `last` must be opened again by name for reading, because an `O_PATH` descriptor cannot
-/// be read. `O_NOFOLLOW` there makes a swap for a link fail; a swap for another file is still a
-/// file of the same, already opened, directory.
-fn walk(
-    root: BorrowedFd<'_>,
-    path: &CStr,
+/// One name of a directory. Without waiting only as [`Root::resolve`] does it, where what is
+/// mounted there is no refusal.
+fn open_name(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
     flags: OFlags,
-    symlinks: Symlinks,
+    wait: Wait,
 ) -> rustix::io::Result<OwnedFd> {
-    let mut stack: Vec<OwnedFd> = Vec::new();
-    let mut todo = Vec::new();
-    push_names(&mut todo, path)?;
-    let mut links = 0;
-    while let Some(name) = todo.pop() {
-        match name.to_bytes() {
-            b"" | b"." => continue,
-            b".." => {
-                stack.pop().ok_or(Errno::XDEV)?;
-                continue;
-            }
-            _ => {}
+    if wait != Wait::Never {
+        return openat(dir, name, flags, Mode::empty());
+    }
+    let resolve = ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
+    match openat2(dir, name, flags, Mode::empty(), resolve) {
+        Err(Errno::XDEV) => Err(Errno::AGAIN),
+        other => other,
+    }
+}
+
+/// What is left of an absolute path below a directory: nothing, or what begins with a slash.
+fn below<'t>(target: &'t [u8], directory: &Path) -> Option<&'t [u8]> {
+    let mut rest = target;
+    for part in directory.components() {
+        let name = match part {
+            Component::RootDir => continue,
+            Component::Normal(name) => name.as_bytes(),
+            // Names can be compared, but not where `..` leads.
+            _ => return None,
+        };
+        while let Some(shorter) = rest.strip_prefix(b"/") {
+            rest = match shorter {
+                [b'.', b'/', ..] => &shorter[1..],
+                _ => shorter,
+            };
         }
-        let dir = stack.last().map_or(root, AsFd::as_fd);
-        let step = openat(dir, &*name, STEP, Mode::empty())?;
-        match Identity::of(step.as_fd())?.kind {
-            FileType::Directory => stack.push(step),
-            // Only a look does not follow the last link, and this is it.
-            FileType::Symlink if todo.is_empty() && flags.contains(OFlags::NOFOLLOW) => {
-                return Ok(step);
-            }
-            FileType::Symlink => {
-                links += 1;
-                if symlinks == Symlinks::Deny || links > LINKS_MAX {
-                    return Err(Errno::LOOP);
-                }
-                push_names(&mut todo, &readlinkat(&step, c"", Vec::new())?)?;
-            }
-            _ if !todo.is_empty() => return Err(Errno::NOTDIR),
-            _ => return openat(dir, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
+        rest = rest.strip_prefix(name)?;
+        if !matches!(rest, [] | [b'/', ..]) {
+            return None;
         }
     }
-    let dir = stack.last().map_or(root, AsFd::as_fd);
-    openat(dir, c".", flags | OFlags::NOFOLLOW, Mode::empty())
+    // The root directory itself is a slash.
+    Some(rest)
 }
 
 /// Puts a path's names on the stack of names still to do, the first one on top.
-fn push_names(todo: &mut Vec<CString>, path: &CStr) -> rustix::io::Result<()> {
-    let bytes = path.to_bytes();
-    match bytes {
-        // Absolute, so by definition from outside: what RESOLVE_BENEATH says to it.
-        [b'/', ..] => return Err(Errno::XDEV),
-        [] => return Err(Errno::NOENT),
-        _ => {}
-    }
-    for name in bytes.split(|&b| b == b'/').rev() {
+fn push_names(todo: &mut Vec<CString>, path: &[u8]) -> rustix::io::Result<()> {
+    for name in path.split(|&b| b == b'/').rev() {
         todo.push(CString::new(name).map_err(|_| Errno::INVAL)?);
     }
     Ok(())
@@ -368,3 +427,29 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const STEP: OFlags = LOOK.union(OFlags::NOFOLLOW);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_a_directory_is_found_by_its_names() {
+        let check = |target: &str, root: &str, expected: Option<&str>| {
+            let found = below(target.as_bytes(), Path::new(root));
+            assert_eq!(found, expected.map(str::as_bytes), "{target} below {root}");
+        };
+        check("/srv/site/a/b", "/srv/site", Some("/a/b"));
+        check("/srv/site/a/", "/srv/site", Some("/a/"));
+        check("/srv/site/../x", "/srv/site", Some("/../x")); // and there it is refused
+        check("/srv/site", "/srv/site", Some(""));
+        check("/srv/site/", "/srv/site/", Some("/"));
+        check("//srv/./site//a", "/srv/site", Some("//a"));
+        check("/a", "/", Some("/a"));
+        check("/srv/sites/a", "/srv/site", None);
+        check("/srv", "/srv/site", None);
+        check("/srv/site2", "/srv/site", None);
+        check("/x/srv/site/a", "/srv/site", None);
+        check("/srv/x/../site/a", "/srv/site", None);
+        check("/srv/site/a", "/srv/x/../site", None);
+    }
+}

@@ -19,8 +19,8 @@ use crate::http::response::is_framing_field;
 /// How symbolic links beneath the root are treated, by the kernel, at the moment of opening.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Symlinks {
-    /// Followed as long as every step stays beneath the root. An absolute link is refused even
-    /// where it points inside: `RESOLVE_BENEATH` (openat2(2)) does not follow it.
+    /// Followed as long as every step stays beneath the root. An absolute link does if it begins
+    /// with the root's own path, as it was given or without links.
     #[default]
     Inside,
     /// Followed wherever they lead. Whoever can write below the root can then publish any file
