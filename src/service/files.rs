@@ -206,8 +206,7 @@ impl Files {
             },
             (None, _) => {
                 let status = refused.unwrap_or(Status::NOT_FOUND);
-                let response = pages::error_page(status, request);
-                policy.decorate(response, b"").into()
+                policy.error_page(status, request, b"").into()
             }
         };
         self.key = whole;
@@ -371,7 +370,7 @@ pub(super) fn serve(
             }
         }
     }
-    Ok(policy.decorate(pages::error_page(status, request), key))
+    Ok(policy.error_page(status, request, key))
 }
 
 /// The redirect to a directory's name with its slash. Not for stand-ins, which must be files.
@@ -435,12 +434,11 @@ fn believe(
 /// OPTIONS says what there is; the other methods we know are not for files; the rest we do not
 /// know (RFC 9110 §15.6.2).
 fn other_method(policy: &Policy, request: &Request<'_>) -> Response {
-    let response = match request.method() {
-        Method::Options => options(policy, request),
-        Method::Other => pages::error_page(Status::NOT_IMPLEMENTED, request),
-        _ => pages::error_page(Status::METHOD_NOT_ALLOWED, request).field("Allow", ALLOW),
-    };
-    policy.decorate(response, b"")
+    match request.method() {
+        Method::Options => policy.decorate(options(policy, request), b""),
+        Method::Other => policy.error_page(Status::NOT_IMPLEMENTED, request, b""),
+        _ => (policy.error_page(Status::METHOD_NOT_ALLOWED, request, b"")).field("Allow", ALLOW),
+    }
 }
 
 /// 204 with Allow, and the permissions a CORS preflight asks for. `*` covers every field but

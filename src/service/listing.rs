@@ -233,7 +233,7 @@ fn refusal(error: Errno, format: ListingFormat) -> Response {
         Errno::ACCESS | Errno::PERM => Status::FORBIDDEN,
         _ => Status::INTERNAL_SERVER_ERROR,
     };
-    error_response(status, format == ListingFormat::Html)
+    error_response(status, format == ListingFormat::Html, || None)
 }
 
 #[cfg(test)]

@@ -26,15 +26,29 @@ use crate::http::{Body, HeaderBlock, Request, Response, Status};
 /// §15.1), and a file that appears should be seen by the very next request. There is no validator
 /// that would make `no-cache` any cheaper.
 pub fn error_page(status: Status, request: &Request<'_>) -> Response {
-    error_response(status, accepts_html(request.field_values("Accept")))
+    error_page_with(status, request, || None)
 }
 
-/// [`error_page`], once it is known who asks.
-pub(super) fn error_response(status: Status, html: bool) -> Response {
+/// [`error_page`] with a link to `start`, where there is a page that one can go on from.
+pub(super) fn error_page_with(
+    status: Status,
+    request: &Request<'_>,
+    start: impl FnOnce() -> Option<String>,
+) -> Response {
+    let html = accepts_html(request.field_values("Accept"));
+    error_response(status, html, start)
+}
+
+/// [`error_page_with`], once it is known who asks.
+pub(super) fn error_response(
+    status: Status,
+    html: bool,
+    start: impl FnOnce() -> Option<String>,
+) -> Response {
     let mut response = Response::new(status);
     if html {
         response.fields = HeaderBlock::Static(HTML_FIELDS);
-        response.body = Body::Owned(error_html(status).into_bytes());
+        response.body = Body::Owned(error_html(status, start().as_deref()).into_bytes());
     } else {
         response.fields = HeaderBlock::Static(PLAIN_FIELDS);
         response.body = Body::Owned(format!("{status}\n").into_bytes());
@@ -42,14 +56,20 @@ pub(super) fn error_response(status: Status, html: bool) -> Response {
     response
 }
 
-fn error_html(status: Status) -> String {
+fn error_html(status: Status, start: Option<&str>) -> String {
+    let start = start.map_or(String::new(), |start| {
+        format!(
+            "<p><a href=\"{}\">Back to the start</a></p>\n",
+            escape_html(start)
+        )
+    });
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{status}</title>\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <title>{status}</title>\n{ICON}\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
          <p class=\"code\" aria-hidden=\"true\">{code}</p>\n\
-         <h1><span class=\"hidden\">{code} </span>{reason}</h1>\n<p>{advice}</p>\n\
+         <h1><span class=\"hidden\">{code} </span>{reason}</h1>\n<p>{advice}</p>\n{start}\
          </main>\n</body>\n</html>\n",
         code = status.code(),
         reason = status.reason(),
@@ -122,7 +142,14 @@ const PLAIN_FIELDS: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n\
 
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\nVary: Accept\r\n\
-    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n";
+    Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
+    img-src data:; style-src 'sha256-F8+vQ1zau+Ut+nIOnViOx6JhxeMyNR8KttNUDYHXcew='\r\n";
+
+/// A folder, as the icon of a page. Without one, a browser asks for /favicon.ico and shows the 404
+/// that it gets.
+pub(super) const ICON: &str = "<link rel=\"icon\" href=\"data:image/svg+xml,\
+    %3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2016%2016'%3E\
+    %3Cpath%20fill='%230b8a96'%20d='M1%203h5l2%202h7v9H1z'/%3E%3C/svg%3E\">";
 
 const ERROR_STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1d2733;--soft:#566373;--paper:#fbfaf7;--mark:#0b6b75}\
@@ -134,10 +161,15 @@ main{padding:2rem;max-width:30rem;text-align:center}\
 letter-spacing:-.04em;color:var(--mark)}\
 h1{margin:.75rem 0 .5rem;font-size:1.5rem;line-height:1.25}\
 p{margin:0;color:var(--soft)}\
+p+p{margin-top:1.25rem}\
+a{color:var(--mark)}\
+:focus-visible{outline:3px solid var(--mark);outline-offset:3px}\
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}";
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     fn text(response: &Response) -> &str {
@@ -153,10 +185,10 @@ mod tests {
 
     #[test]
     fn curl_gets_one_line_and_a_browser_a_page() {
-        let plain = error_response(Status::NOT_FOUND, false);
+        let plain = error_response(Status::NOT_FOUND, false, || None);
         assert_eq!(text(&plain), "404 Not Found\n");
         assert!(fields(&plain).contains("Content-Type: text/plain; charset=utf-8\r\n"));
-        let page = error_response(Status::NOT_FOUND, true);
+        let page = error_response(Status::NOT_FOUND, true, || None);
         assert!(text(&page).starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
         assert!(text(&page).contains("<title>404 Not Found</title>"));
         assert!(fields(&page).contains("Content-Type: text/html; charset=utf-8\r\n"));
@@ -192,6 +224,37 @@ mod tests {
         assert!(text(&response).contains(link), "{}", text(&response));
         assert!(fields(&response).contains("\r\nLocation: /photos/?a='b'&c\r\n"));
         assert!(fields(&response).contains("Cache-Control: no-cache\r\n"));
+    }
+
+    /// A changed style with a stale hash would be blocked by every browser, silently.
+    #[test]
+    fn the_policy_permits_this_style() {
+        let expected = format!("style-src '{}'", policy_hash(ERROR_STYLE));
+        let fields = std::str::from_utf8(HTML_FIELDS).unwrap();
+        assert!(
+            fields.contains(&expected),
+            "the policy should say: {expected}"
+        );
+    }
+
+    /// What a Content-Security-Policy calls an inline style or script (CSP Level 3 §2.3.1).
+    pub(in crate::service) fn policy_hash(content: &str) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = "sha256-".to_owned();
+        for group in Sha256::digest(content).chunks(3) {
+            let three = [group, &[0, 0]].concat();
+            let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+            for place in 0..4 {
+                let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+                out.push(if place <= group.len() {
+                    char::from(digit)
+                } else {
+                    '='
+                });
+            }
+        }
+        out
     }
 
     #[test]

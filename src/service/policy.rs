@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use super::mime;
 use super::options::{EtagMode, FilesConfig, HeaderRule, PathGlob};
-use crate::http::target::encode_segment;
+use super::pages;
+use crate::http::target::{encode_segment, redirect_location};
 use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 
 /// A [`FilesConfig`], ready for use.
@@ -151,6 +152,16 @@ impl Policy {
     /// See [`Common::put`].
     pub(super) fn put_common(&self, fields: &mut Fields<'_>) {
         self.common.put(fields);
+    }
+
+    /// The page of an error about `key`, with a way back to where one can go on: the topmost
+    /// directory, which answers for certain where directories are listed.
+    pub(super) fn error_page(&self, status: Status, request: &Request<'_>, key: &[u8]) -> Response {
+        let start = || {
+            let elsewhere = self.listing && key != b"/";
+            elsewhere.then(|| redirect_location(self.prefix.as_bytes(), None))
+        };
+        self.decorate(pages::error_page_with(status, request, start), key)
     }
 
     /// Adds what stands on every answer to one that was made elsewhere: an error, a redirect, a

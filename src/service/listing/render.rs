@@ -20,9 +20,9 @@ use std::fmt::Write;
 use super::ListingFormat;
 use super::names::{Entry, Totals};
 use crate::http::target::encode_segment;
-use crate::service::pages::escape_html;
+use crate::service::pages::{ICON, escape_html};
 
-/// The fields of a listing. `no-cache`: it has no validator, and is right only now.
+/// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
 pub(super) const fn fields(format: ListingFormat) -> &'static [u8] {
     match format {
         ListingFormat::Html => HTML_FIELDS,
@@ -113,16 +113,19 @@ impl Page {
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <title>Index of {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <header>\n<h1>{crumbs}</h1>\n<p id=\"summary\" aria-live=\"polite\">{summary}</p>\n\
-             <input id=\"filter\" type=\"search\" placeholder=\"Filter\" \
-             aria-label=\"Filter by name\" autocomplete=\"off\" spellcheck=\"false\" hidden>\n\
+             <meta name=\"description\" content=\"Files in {title}: {summary}\">\n\
+             <title>Index of {title}</title>\n{ICON}\n<style>{STYLE}</style>\n</head>\n<body>\n\
+             <main>\n<header>\n<h1>{crumbs}</h1>\n\
+             <p id=\"summary\" aria-live=\"polite\">{summary}</p>\n\
              </header>\n<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
              {up}<tbody id=\"rows\">\n"
         )
     }
 
     /// The way here, each step a relative link: `Home / photos / 2024`.
+    ///
+    /// PITFALL: fsspec takes every link in quotes for something below, but for `../` alone, and
+    /// walks up and down for ever (`only_the_parent_is_a_quoted_link_upwards`).
     fn crumbs(&self) -> String {
         let steps: Vec<&str> = self
             .path
@@ -134,13 +137,13 @@ impl Page {
         };
         let mut crumbs = String::new();
         for (index, step) in ["Home"].iter().chain(above).enumerate() {
-            let up = "../".repeat(steps.len() - index);
             let step = escape_html(step);
+            let up = match steps.len() - index {
+                1 => "\"../\"".to_owned(),
+                n => "../".repeat(n - 1) + "..",
+            };
             // Writing to a String cannot fail.
-            let _ = write!(
-                crumbs,
-                "<a href=\"{up}\"><bdi>{step}</bdi></a><span>/</span>"
-            );
+            let _ = write!(crumbs, "<a href={up}><bdi>{step}</bdi></a><span>/</span>");
         }
         crumbs + "<bdi>" + &escape_html(here) + "</bdi>"
     }
@@ -338,8 +341,8 @@ const SCRIPT: &str = include_str!("page.js");
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-cache\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
-    script-src 'sha256-ERVE4pPJm5fnrfwiOsEvIBlmYbDvaFJ5xDbfVopmQ5Y='\r\n";
+    img-src data:; style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
+    script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g='\r\n";
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +350,7 @@ mod tests {
 
     use super::super::names::Meta;
     use super::*;
+    use crate::service::pages::tests::policy_hash;
 
     fn entry(name: &CStr, is_directory: bool, size: u64) -> Entry<'_> {
         Entry {
@@ -422,8 +426,8 @@ mod tests {
     fn every_step_of_the_way_is_a_relative_link() {
         let deep = page("/a/b & c/d/", false);
         for crumb in [
-            "<a href=\"../../../\"><bdi>Home</bdi></a>",
-            "<a href=\"../../\"><bdi>a</bdi></a>",
+            "<a href=../../..><bdi>Home</bdi></a>",
+            "<a href=../..><bdi>a</bdi></a>",
             "<a href=\"../\"><bdi>b &amp; c</bdi></a>",
             "<bdi>d</bdi></h1>",
             &up_row(3),
@@ -433,6 +437,16 @@ mod tests {
         // The topmost directory leads nowhere above itself, behind a prefix neither.
         for top in ["/", "/prefix/"] {
             assert!(!page(top, true).contains("../"), "{top}");
+        }
+    }
+
+    #[test]
+    fn only_the_parent_is_a_quoted_link_upwards() {
+        let deep = page("/a/b/c/d/", false);
+        let quoted: Vec<_> = deep.split("href=\"..").skip(1).collect();
+        assert_eq!(quoted.len(), 2, "the last crumb and the row");
+        for link in quoted {
+            assert!(link.starts_with("/\""), "{link:.40}");
         }
     }
 
@@ -455,103 +469,13 @@ mod tests {
     /// A changed style or script with a stale hash would be blocked by every browser, silently.
     #[test]
     fn the_policy_permits_this_style_and_this_script() {
-        assert_eq!(
-            base64(&sha256(b"abc")),
-            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
-        ); // RFC 6234
         let fields = std::str::from_utf8(HTML_FIELDS).unwrap();
         for (directive, content) in [("style-src", STYLE), ("script-src", SCRIPT)] {
-            let expected = format!(
-                "{directive} 'sha256-{}'",
-                base64(&sha256(content.as_bytes()))
-            );
+            let expected = format!("{directive} '{}'", policy_hash(content));
             assert!(
                 fields.contains(&expected),
                 "the policy should say: {expected}"
             );
         }
-    }
-
-    /// FIPS 180-4, with the constants computed as they are defined: from roots of primes.
-    fn sha256(message: &[u8]) -> [u8; 32] {
-        let primes: Vec<u128> = (2..312).filter(|n| (2..*n).all(|d| n % d != 0)).collect();
-        // The first 32 bits of a root's fraction: the integer root of n * 2^(32 k), low half.
-        let root = |n: u128, k: u32| {
-            let target = n << (32 * k);
-            let (mut low, mut high) = (0u128, 1u128 << 40);
-            while high - low > 1 {
-                let middle = (low + high) / 2;
-                if middle.pow(k) <= target {
-                    low = middle;
-                } else {
-                    high = middle;
-                }
-            }
-            u32::try_from(low & 0xffff_ffff).unwrap()
-        };
-        let mut state: Vec<u32> = primes[..8].iter().map(|&n| root(n, 2)).collect();
-        let constants: Vec<u32> = primes[..64].iter().map(|&n| root(n, 3)).collect();
-        let mut padded = message.to_vec();
-        padded.push(0x80);
-        padded.resize(padded.len().next_multiple_of(64), 0);
-        if padded.len() - message.len() < 9 {
-            padded.resize(padded.len() + 64, 0);
-        }
-        let end = padded.len() - 8;
-        padded[end..].copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
-        for block in padded.chunks(64) {
-            let mut w: Vec<u32> = block
-                .chunks(4)
-                .map(|b| u32::from_be_bytes(b.try_into().unwrap()))
-                .collect();
-            for i in 16..64 {
-                let (a, b) = (w[i - 15], w[i - 2]);
-                let s0 = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);
-                let s1 = b.rotate_right(17) ^ b.rotate_right(19) ^ (b >> 10);
-                w.push(
-                    w[i - 16]
-                        .wrapping_add(s0)
-                        .wrapping_add(w[i - 7])
-                        .wrapping_add(s1),
-                );
-            }
-            let mut v = state.clone();
-            for i in 0..64 {
-                let s1 = v[4].rotate_right(6) ^ v[4].rotate_right(11) ^ v[4].rotate_right(25);
-                let choice = (v[4] & v[5]) ^ (!v[4] & v[6]);
-                let t1 = [s1, choice, constants[i], w[i]]
-                    .iter()
-                    .fold(v[7], |a, &b| a.wrapping_add(b));
-                let s0 = v[0].rotate_right(2) ^ v[0].rotate_right(13) ^ v[0].rotate_right(22);
-                let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-                v.rotate_right(1);
-                v[4] = v[4].wrapping_add(t1);
-                v[0] = t1.wrapping_add(s0).wrapping_add(majority);
-            }
-            for (s, v) in state.iter_mut().zip(v) {
-                *s = s.wrapping_add(v);
-            }
-        }
-        let bytes: Vec<u8> = state.iter().flat_map(|s| s.to_be_bytes()).collect();
-        bytes.try_into().unwrap()
-    }
-
-    fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut out = String::new();
-        for group in bytes.chunks(3) {
-            let three = [group, &[0, 0]].concat();
-            let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-            for place in 0..4 {
-                let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
-                out.push(if place <= group.len() {
-                    char::from(digit)
-                } else {
-                    '='
-                });
-            }
-        }
-        out
     }
 }
