@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::Reply;
 use super::alike::{Member, Turn};
 use super::files::{Lookup, WouldBlock, needs_slash, serve};
-use super::listing::{LinkTarget, ListingFormat, ListingOptions, listing_unchanged, listing_while};
+use super::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
 use super::open::{Patience, Refusal, Root, Wait};
 use super::options::Symlinks;
 use super::pages;
@@ -27,7 +27,7 @@ use super::resolve::{Media, Named, Resolver, Resource};
 use super::variant::Role;
 use super::work::{Gone, Outcome, Work};
 use crate::http::head::Known;
-use crate::http::validator::{self, Validators, Verdict};
+use crate::http::validator::{self, Verdict};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 
 /// One request that could not be answered without waiting.
@@ -101,16 +101,14 @@ impl Work for Errand {
             }
             // A name that is being renamed faster than it can be resolved.
             Err(WouldBlock) => {
-                let busy = pages::error_page(Status::SERVICE_UNAVAILABLE, &request);
-                Outcome::Answer(policy.decorate(busy, b""))
+                Outcome::Answer(policy.error_page(Status::SERVICE_UNAVAILABLE, &request, b""))
             }
         }
     }
 }
 
 impl Attempt<'_> {
-    /// A listing has no validator, but it exists: `*` is true of it, and every tag is another one
-    /// (RFC 9110 §13.1.1, §13.1.2).
+    /// A listing, unless the client has it already (RFC 9110 §13.1.1, §13.1.2).
     fn list(
         &self,
         directory: OwnedFd,
@@ -118,10 +116,13 @@ impl Attempt<'_> {
         request: &Request<'_>,
         now: &Tick,
     ) -> Result<Response, Refusal> {
-        let response = match validator::evaluate(request, &Validators::default(), now.wall) {
-            Verdict::Proceed => self.listing(directory, key, request)?,
-            Verdict::NotModified => listing_unchanged(),
-            Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
+        let response = match self.listing(directory, key, request)? {
+            Err(refusal) => refusal,
+            Ok(listing) => match validator::evaluate(request, &listing.validators(), now.wall) {
+                Verdict::Proceed => listing.into_response(),
+                Verdict::NotModified => listing.unchanged(),
+                Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
+            },
         };
         Ok(self.policy.decorate(response, key))
     }
@@ -131,7 +132,7 @@ impl Attempt<'_> {
         directory: OwnedFd,
         key: &[u8],
         request: &Request<'_>,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Result<Listing, Response>, Refusal> {
         let options = ListingOptions {
             hidden: self.policy.hidden,
             at_root: key == b"/",
@@ -142,11 +143,11 @@ impl Attempt<'_> {
         let known = self.turn.listing();
         let (mut names, is_known) = (known.clone(), known.is_some());
         let gone = self.patience.gone;
-        let response = listing_while(directory, &path, options, gone, &mut names);
-        if let Some(names) = names.filter(|_| response.is_some() && !is_known) {
+        let listing = Listing::read(directory, &path, options, gone, &mut names);
+        if let Some(names) = names.filter(|_| listing.is_some() && !is_known) {
             self.turn.keep_listing(names);
         }
-        response.ok_or(Refusal::WouldBlock)
+        listing.ok_or(Refusal::WouldBlock)
     }
 }
 

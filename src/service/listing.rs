@@ -46,6 +46,7 @@ use super::Job;
 use super::pages::error_response;
 use super::work::Gone;
 use crate::http::negotiate::media_ranges;
+use crate::http::validator::Validators;
 use crate::http::{Body, HeaderBlock, Request, Response, Status};
 use directory::Directory;
 use names::Names;
@@ -117,6 +118,22 @@ pub fn listing_job(directory: OwnedFd, path: String, options: ListingOptions) ->
     Box::new(move || listing(directory, &path, options))
 }
 
+/// The names of a directory, read and in order; cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Sorted {
+    names: Arc<Names>,
+    /// Of all that is shown of them.
+    digest: [u8; 32],
+}
+
+/// What a directory shows, before it is known whether its client has it already.
+pub(super) struct Listing {
+    format: ListingFormat,
+    body: Body,
+    /// Missing where the directory is too long to be read before it is sent.
+    etag: Option<Box<str>>,
+}
+
 /// The answer that lists `directory`. May block: call it from a [`Job`].
 ///
 /// `directory` must have been opened for reading (not `O_PATH`) and for this call alone, because
@@ -127,40 +144,6 @@ pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Respo
     list(directory, path, options, SORTED_ENTRIES_MAX)
 }
 
-/// The names of a directory, read and in order; cheap to clone.
-#[derive(Clone, Default)]
-pub(super) struct Sorted(Arc<Names>);
-
-/// [`listing`], given up between two looks when `gone` says so. With `known` names nothing is read;
-/// without, those that were read are left there, unless they are too many to be kept.
-pub(super) fn listing_while(
-    directory: OwnedFd,
-    path: &str,
-    options: ListingOptions,
-    gone: &Gone<'_>,
-    known: &mut Option<Sorted>,
-) -> Option<Response> {
-    let stopped = Cell::new(false);
-    let keep_on = || {
-        stopped.set(stopped.get() || gone());
-        !stopped.get()
-    };
-    let page = Page::new(options.format, path, options.at_root);
-    let format = options.format;
-    let directory = Directory {
-        fd: directory,
-        options,
-    };
-    if known.is_none() {
-        match gather(&directory, SORTED_ENTRIES_MAX, &keep_on) {
-            Ok(names) => *known = names.map(|names| Sorted(Arc::new(names))),
-            Err(error) => return Some(refusal(error, format)),
-        }
-    }
-    let response = page_of(page, known.clone(), directory);
-    (!stopped.get()).then_some(response)
-}
-
 fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
     let format = options.format;
     let page = Page::new(format, path, options.at_root);
@@ -169,34 +152,92 @@ fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usi
         options,
     };
     match gather(&directory, sorted_max, &|| true) {
-        Ok(names) => {
-            let names = names.map(|names| Sorted(Arc::new(names)));
-            page_of(page, names, directory)
-        }
+        Ok(names) => Listing::new(page, names, directory).into_response(),
         Err(error) => refusal(error, format),
     }
 }
 
-/// The page of these names, or without any a stream of the directory.
-fn page_of(page: Page, names: Option<Sorted>, directory: Directory) -> Response {
-    let format = directory.options.format;
-    let body = match names {
-        Some(Sorted(names)) => Pieces::sorted(page, names).into_body(),
-        None => Body::Stream(Box::new(Pieces::unsorted(page, directory))),
-    };
-    Response {
-        fields: HeaderBlock::Static(render::fields(format)),
-        ..Response::new(Status::OK)
+impl Listing {
+    /// Reads `directory` as [`listing`] does; else the answer that it cannot be read. `None` if it
+    /// was given up because `gone` said so between two looks.
+    ///
+    /// With `known` names nothing is read; without, those that were read are left there, unless
+    /// they are too many to be kept.
+    pub(super) fn read(
+        directory: OwnedFd,
+        path: &str,
+        options: ListingOptions,
+        gone: &Gone<'_>,
+        known: &mut Option<Sorted>,
+    ) -> Option<Result<Self, Response>> {
+        let stopped = Cell::new(false);
+        let keep_on = || {
+            stopped.set(stopped.get() || gone());
+            !stopped.get()
+        };
+        let format = options.format;
+        let page = Page::new(format, path, options.at_root);
+        let directory = Directory {
+            fd: directory,
+            options,
+        };
+        if known.is_none() {
+            match gather(&directory, SORTED_ENTRIES_MAX, &keep_on) {
+                Ok(names) => *known = names,
+                Err(error) => return Some(Err(refusal(error, format))),
+            }
+        }
+        (!stopped.get()).then(|| Ok(Self::new(page, known.clone(), directory)))
     }
-    .body(body)
+
+    /// The page of these names, or without any a stream of the directory.
+    fn new(page: Page, names: Option<Sorted>, directory: Directory) -> Self {
+        let format = directory.options.format;
+        let (body, etag) = match names {
+            Some(Sorted { names, digest }) => {
+                let (body, etag) = Pieces::sorted(page, names).into_body(digest);
+                (body, Some(etag))
+            }
+            None => {
+                let pieces = Pieces::unsorted(page, directory);
+                (Body::Stream(Box::new(pieces)), None)
+            }
+        };
+        Self { format, body, etag }
+    }
+
+    /// What a condition is held against. It has no date: that of a directory says nothing of the
+    /// sizes and times in it.
+    pub(super) fn validators(&self) -> Validators<'_> {
+        Validators {
+            etag: self.etag.as_deref(),
+            modified: None,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let response = Response {
+            fields: HeaderBlock::Static(render::fields(self.format)),
+            ..Response::new(Status::OK)
+        };
+        tagged(response, self.etag.as_deref()).body(self.body)
+    }
+
+    /// The answer to a client that has it already: the fields that a cache must update (RFC 9110
+    /// §15.4.5).
+    pub(super) fn unchanged(&self) -> Response {
+        let response = Response {
+            fields: HeaderBlock::Static(b"Cache-Control: no-cache\r\nVary: Accept\r\n"),
+            ..Response::new(Status::NOT_MODIFIED)
+        };
+        tagged(response, self.etag.as_deref())
+    }
 }
 
-/// The answer to a client that wants nothing if there is a listing at all, `If-None-Match: *`: the
-/// fields that a cache must update (RFC 9110 §15.4.5).
-pub(super) fn listing_unchanged() -> Response {
-    Response {
-        fields: HeaderBlock::Static(b"Cache-Control: no-cache\r\nVary: Accept\r\n"),
-        ..Response::new(Status::NOT_MODIFIED)
+fn tagged(response: Response, etag: Option<&str>) -> Response {
+    match etag {
+        Some(etag) => response.field("ETag", etag),
+        None => response,
     }
 }
 
@@ -207,7 +248,7 @@ fn gather(
     directory: &Directory,
     sorted_max: usize,
     keep_on: &dyn Fn() -> bool,
-) -> Result<Option<Names>, Errno> {
+) -> Result<Option<Sorted>, Errno> {
     let mut names = Names::default();
     while keep_on() && directory.read(&mut names)? {
         if names.len() > sorted_max || names.bytes() > SORTED_BYTES_MAX {
@@ -223,7 +264,9 @@ fn gather(
         entry.flatten()
     });
     names.sort();
-    Ok(Some(names))
+    let digest = names.digest();
+    let names = Arc::new(names);
+    Ok(Some(Sorted { names, digest }))
 }
 
 /// A directory that cannot be read after all: it was removed meanwhile, or the disk fails.

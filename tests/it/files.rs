@@ -8,6 +8,7 @@
 #![expect(clippy::too_many_lines, reason = "a table is read row by row")]
 
 mod freshness;
+mod listings;
 mod options;
 mod root;
 mod semantics;

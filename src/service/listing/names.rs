@@ -14,6 +14,7 @@ use std::ffi::CStr;
 use std::mem::size_of;
 
 use rustix::fs::FileType;
+use sha2::{Digest, Sha256};
 
 /// One line of a listing.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +138,22 @@ impl Names {
             let (a, b) = (entry(text, a), entry(text, b));
             (b.is_directory.cmp(&a.is_directory)).then_with(|| by_name(a.name, b.name))
         });
+    }
+
+    /// A hash of all that any form of a listing shows of them, in their order.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for row in &self.rows {
+            let entry = entry(&self.text, row);
+            hash.update(entry.name.to_bytes_with_nul());
+            hash.update([entry.is_directory, entry.is_link, row.has_meta].map(u8::from));
+            if let Some(Meta { size, modified }) = entry.meta {
+                let size = if entry.is_directory { 0 } else { size };
+                hash.update(size.to_le_bytes());
+                hash.update(modified.to_le_bytes());
+            }
+        }
+        hash.finalize().into()
     }
 
     pub(super) fn totals(&self) -> Totals {

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 use super::directory::Directory;
 use super::names::{Names, Totals};
 use super::render::Page;
 use crate::http::{Body, Chunk, Chunks, Wake};
+use crate::service::meta::format_etag;
 
 /// How much is made at a time: what waits for a slow client is its names and a few of these. A row
 /// more, and what one page has around its rows, may come on top.
@@ -61,18 +63,24 @@ impl Pieces {
         }
     }
 
-    /// All of it if that is little, else a stream of it.
-    pub(super) fn into_body(mut self) -> Body {
+    /// All of it if that is little, else a stream of it; with its entity tag, which is strong: a
+    /// hash of all that is sent (RFC 9110 §8.8.1) or, where that is not made yet, of what it
+    /// depends on: how the page looks, from its beginning and its end, and the names' `digest`.
+    pub(super) fn into_body(mut self, digest: [u8; 32]) -> (Body, Box<str>) {
         let mut whole = Vec::new();
-        // Only a directory can fail, and it is asked again.
+        // Only a directory can fail, and its names are here already.
         while let Ok(Some(piece)) = self.piece() {
             whole.extend_from_slice(&piece);
             if whole.len() > WHOLE_BYTES_MAX {
+                whole.extend_from_slice(&digest);
+                self.page.tail(&mut whole);
+                let etag = etag_of(&whole);
                 let again = Self::new(self.page, self.names, self.origin);
-                return Body::Stream(Box::new(again));
+                return (Body::Stream(Box::new(again)), etag);
             }
         }
-        Body::Owned(whole)
+        let etag = etag_of(&whole);
+        (Body::Owned(whole), etag)
     }
 
     /// The next piece, from at most one getdents64(2); `None` at the end.
@@ -123,6 +131,10 @@ impl Pieces {
             self.page.row(&entry, out);
         }
     }
+}
+
+fn etag_of(bytes: &[u8]) -> Box<str> {
+    format_etag(&Sha256::digest(bytes), false)
 }
 
 impl Chunks for Pieces {

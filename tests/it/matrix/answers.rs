@@ -278,6 +278,26 @@ fn directories() {
 }
 
 #[test]
+fn a_listing_is_asked_again() {
+    let site = Site::new(&[("photos/a.jpg", "x")]);
+    let six = Six::of(&site, &[]);
+    for accept in [NAVIGATION, "Accept: application/json", "Accept: text/plain"] {
+        let listing = six.check("GET /photos/", &[accept], 200, &["Vary: Accept"]);
+        let tag = listing.field("ETag").unwrap();
+        let known = format!("If-None-Match: {tag}");
+        let same = [
+            format!("ETag: {tag}"),
+            "Vary: Accept".into(),
+            "!Content-Type".into(),
+        ];
+        let same = same.each_ref().map(String::as_str);
+        six.content("GET /photos/", &[accept, &known], 304, &same, "");
+        six.content("HEAD /photos/", &[accept, &known], 304, &same, "");
+        six.check("GET /photos/", &[accept, "If-Match: \"x\""], 412, &[]);
+    }
+}
+
+#[test]
 fn what_is_not_a_file_is_not_there() {
     let site = Site::new(&[
         ("file", "inside"),
