@@ -35,3 +35,4 @@ mod startup;
 mod transcripts;
 mod waits;
 mod wire;
+mod www;
