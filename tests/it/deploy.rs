@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::io::BufRead;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::handover::{Load, Tally, converse, stop};
-use crate::harness::{PATIENCE, Server, tool};
+use crate::harness::{Client, PATIENCE, Server, tool};
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,18 +48,18 @@ fn systemd_accepts_its_units() {
     assert!(output.status.success(), "{said}");
 }
 
-/// HAProxy in the foreground, ended with the test.
-struct Haproxy(Child);
+/// A program in the foreground, ended with the test.
+struct Foreground(Child);
 
-impl Drop for Haproxy {
+impl Drop for Foreground {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Haproxy {
-    fn before(replicas: &[SocketAddr; 3], socket: &TcpListener) -> Self {
+impl Foreground {
+    fn haproxy(replicas: &[SocketAddr; 3], socket: &TcpListener) -> Self {
         let mut command = Command::new("sh");
         let script = r#"exec haproxy -db -f "$0" 3<&0 </dev/null"#;
         command.args(["-c", script]).arg(deploy("haproxy.cfg"));
@@ -76,6 +76,111 @@ impl Haproxy {
             .stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
+}
+
+/// The first part is fetched, with whatever else the cache wants; a second one is not.
+fn ranges_are_answered_from_a_cache(start: impl Fn(&Path, SocketAddr, SocketAddr) -> Command) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7 % 251) as u8).collect();
+    for name in ["a.bin", "a.iso"] {
+        fs::write(root.join(name), &content).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(25)); // until tags are strong
+    let mut server = Server::of("edge", &root, &["--log", "plain", "--max-age", "60"]);
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut command = start(dir.path(), free, server.address);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _cache = Foreground(command.spawn().unwrap());
+    let begun = Instant::now();
+    let connect = || loop {
+        match TcpStream::connect(free) {
+            Ok(stream) => break Client::new(stream),
+            Err(_) => assert!(begun.elapsed() < PATIENCE, "the cache does not listen"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    for name in ["a.bin", "a.iso"] {
+        let part = |first: usize, last: usize| {
+            let range = format!("Range: bytes={first}-{last}");
+            let target = format!("/{name}");
+            let answer = connect().ask("GET", &target, &[&range, "Connection: close"]);
+            assert_eq!(answer.status, 206, "{name}: {}", answer.head);
+            assert!(answer.body == content[first..=last], "{name}: other bytes");
+        };
+        part(1_000, 1_999);
+        part(900_000, 900_999);
+        part(500, 999_999);
+        // Only now, so that whatever was asked for stands before it.
+        server.get(&format!("/end-of-{name}"));
+        let (mut line, mut asked) = (String::new(), 0);
+        while !line.contains("/end-of-") {
+            asked += u32::from(line.contains(&format!("GET /{name} ")));
+            line.clear();
+            server.out.read_line(&mut line).unwrap();
+        }
+        assert_eq!(asked, 1, "{name}");
+    }
+}
+
+#[test]
+fn nginx_answers_ranges_from_its_cache() {
+    if !tool("nginx", "-v") {
+        return;
+    }
+    ranges_are_answered_from_a_cache(|dir, front, back| {
+        let conf = fs::read_to_string(deploy("nginx.conf")).unwrap();
+        let here = |path: &str| dir.join(path).to_str().unwrap().to_owned();
+        let conf = conf
+            .replace("127.0.0.1:8080;", &format!("{back};"))
+            .replace("listen 8000;", &format!("listen {front};"))
+            .replace("/var/cache/nginx/httpoll", &here("cache"))
+            // With --max-age, as it says there.
+            .replace("proxy_ignore_headers Cache-Control;", "")
+            .replace("proxy_cache_valid 200 206 1s;", "");
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {};\n", here(kind)))
+            .concat();
+        let whole = format!(
+            "daemon off; master_process off; pid {}; error_log stderr;\n\
+             events {{}}\nhttp {{\naccess_log off;\n{temporary}{conf}}}\n",
+            here("pid")
+        );
+        fs::write(dir.join("nginx.conf"), whole).unwrap();
+        let mut command = Command::new("nginx");
+        command
+            .args(["-e", "stderr", "-p"])
+            .arg(dir)
+            .arg("-c")
+            .arg(dir.join("nginx.conf"));
+        command
+    });
+}
+
+#[test]
+fn squid_answers_ranges_from_its_cache() {
+    if !tool("squid", "-v") {
+        return;
+    }
+    ranges_are_answered_from_a_cache(|dir, front, back| {
+        let conf = fs::read_to_string(deploy("squid.conf")).unwrap();
+        let conf = conf
+            .replace("http_port 8000", &format!("http_port {front}"))
+            .replace("parent 8080", &format!("parent {}", back.port()));
+        let own = "pid_filename none\naccess_log none\ncache_log /dev/null\n\
+                   cache_store_log none\nshutdown_lifetime 1 second\n";
+        fs::write(dir.join("squid.conf"), conf + own).unwrap();
+        let mut command = Command::new("squid");
+        command.args(["-N", "-f"]).arg(dir.join("squid.conf"));
+        command
+    });
 }
 
 fn replica(listen: &str) -> Server {
@@ -108,7 +213,7 @@ fn three_replicas_behind_haproxy_are_replaced_without_a_loss() {
     let mut replicas = [(); 3].map(|()| replica("127.0.0.1:0"));
     let addresses = [0, 1, 2].map(|at: usize| replicas[at].address);
     let front = TcpListener::bind("127.0.0.1:0").unwrap();
-    let _haproxy = Haproxy::before(&addresses, &front);
+    let _haproxy = Foreground::haproxy(&addresses, &front);
     let mut first = Tally::default();
     converse(front.local_addr().unwrap(), 1, &mut first);
     assert_eq!(first.answered, 1, "HAProxy serves: {first:?}");
