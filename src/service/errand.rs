@@ -21,7 +21,6 @@ use super::files::{Lookup, WouldBlock, needs_slash, serve};
 use super::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
 use super::open::{Patience, Refusal, Root, Wait};
 use super::options::Symlinks;
-use super::pages;
 use super::policy::Policy;
 use super::resolve::{Media, Named, Resolver, Resource};
 use super::variant::Role;
@@ -121,7 +120,10 @@ impl Attempt<'_> {
             Ok(listing) => match validator::evaluate(request, &listing.validators(), now.wall) {
                 Verdict::Proceed => listing.into_response(),
                 Verdict::NotModified => listing.unchanged(),
-                Verdict::Failed => pages::error_page(Status::PRECONDITION_FAILED, request),
+                Verdict::Failed => {
+                    let status = Status::PRECONDITION_FAILED;
+                    return Ok(self.policy.error_page(status, request, key));
+                }
             },
         };
         Ok(self.policy.decorate(response, key))

@@ -154,14 +154,16 @@ impl Policy {
         self.common.put(fields);
     }
 
-    /// The page of an error about `key`, with a way back to where one can go on: the topmost
-    /// directory, which answers for certain where directories are listed.
+    /// The page of an error about `key`, with a way back.
     pub(super) fn error_page(&self, status: Status, request: &Request<'_>, key: &[u8]) -> Response {
-        let start = || {
-            let elsewhere = self.listing && key != b"/";
-            elsewhere.then(|| redirect_location(self.prefix.as_bytes(), None))
-        };
+        let start = || self.start().filter(|_| key != b"/");
         self.decorate(pages::error_page_with(status, request, start), key)
+    }
+
+    /// Where one can go on from an error: the topmost directory, which answers for certain where
+    /// directories are listed.
+    pub(super) fn start(&self) -> Option<String> {
+        (self.listing).then(|| redirect_location(self.prefix.as_bytes(), None))
     }
 
     /// Adds what stands on every answer to one that was made elsewhere: an error, a redirect, a

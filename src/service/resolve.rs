@@ -70,7 +70,7 @@ impl Resource {
             .sibling
             .and_then(|chosen| siblings?.variant(chosen));
         let variant = sibling.unwrap_or(&self.plain);
-        let response = variant.answer(selected.role, request, now);
+        let response = variant.answer(selected.role, request, now, policy);
         // The one answer about a file that is an error page and has none of the file's fields.
         if response.status == Status::RANGE_NOT_SATISFIABLE {
             return policy.decorate(response, self.version.path().to_bytes());

@@ -121,7 +121,13 @@ impl Variant {
     }
 
     /// The answer to a GET or HEAD.
-    pub(super) fn answer(&self, role: Role, request: &Request<'_>, now: SystemTime) -> Response {
+    pub(super) fn answer(
+        &self,
+        role: Role,
+        request: &Request<'_>,
+        now: SystemTime,
+        policy: &Policy,
+    ) -> Response {
         if role == Role::NotFound {
             return self.respond(Status::NOT_FOUND, self.page_fields(), self.whole());
         }
@@ -133,7 +139,7 @@ impl Variant {
         let response = match validator::evaluate(request, &validators, now) {
             Verdict::NotModified => self.respond(Status::NOT_MODIFIED, brief(), Body::Empty),
             Verdict::Failed => self.respond(Status::PRECONDITION_FAILED, brief(), Body::Empty),
-            Verdict::Proceed => self.content_answer(&validators, request, now),
+            Verdict::Proceed => self.content_answer(&validators, request, now, policy),
         };
         match role {
             // Another Accept would have got a 404 (RFC 9110 §12.5.5).
@@ -147,6 +153,7 @@ impl Variant {
         v: &Validators<'_>,
         request: &Request<'_>,
         now: SystemTime,
+        policy: &Policy,
     ) -> Response {
         // A date that several codings may share is no strong validator (RFC 9110 §8.8.1).
         let v = Validators {
@@ -166,11 +173,13 @@ impl Variant {
             Ranges::Whole => self.ok(),
             Ranges::One { offset, len } => self.one_range(offset, len),
             Ranges::Many(ranges) => self.many_ranges(&ranges),
-            Ranges::Unsatisfiable => pages::error_page(Status::RANGE_NOT_SATISFIABLE, request)
-                .field(
+            Ranges::Unsatisfiable => {
+                let status = Status::RANGE_NOT_SATISFIABLE;
+                pages::error_page_with(status, request, || policy.start()).field(
                     "Content-Range",
                     &range::content_range_unsatisfied(self.content.len()),
-                ),
+                )
+            }
         }
     }
 

@@ -177,6 +177,14 @@ fn a_page_of_an_error_leads_back_where_there_is_a_listing() {
     for target in ["/none", "/d/none", "/none/none/", "/a%2Fb", "/%zz"] {
         assert_eq!(link(&mut site, target).as_deref(), Some("/"), "{target}");
     }
+    for (target, condition, status) in [
+        ("/d/a", "Range: bytes=9-", 416),
+        ("/d/", "If-Match: \"x\"", 412),
+    ] {
+        let page = site.ask("GET", target, &[FORMS[0], condition]);
+        assert_eq!(page.status, status, "{target}");
+        assert!(page.text().contains("<a href=\"/\">"), "{target}");
+    }
     let plain = site.ask("GET", "/none", &[]);
     assert_eq!(plain.text(), "404 Not Found\n");
     let mut site = Site::filled(&files, |config| config.prefix = "/<app>".into());
