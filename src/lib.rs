@@ -42,14 +42,14 @@
 //! | `Level` | epoll(7) | as long as it holds | descriptors | `readiness/level_epoll.rs` |
 //! | `Poll` | poll(2) | as long as it holds, each wait in O(n) | descriptors | `readiness/poll_array.rs` |
 //! | `Select` | select(2) | the same, by bit | 1,024 descriptors | `readiness/select_sets.rs` |
-//! | `Threads` | a thread per connection | by waking up | 512 threads | `driver/blocking.rs` |
-//! | `Blocking` | the one connection | by waking up | one at a time | `driver/blocking.rs` |
+//! | `Threads` | a thread per connection | by waking up | 512 threads | `driver/blocking/mod.rs` |
+//! | `Blocking` | the one connection | by waking up | one at a time | `driver/blocking/mod.rs` |
 //!
 //! # Reading order
 //!
-//! Twenty minutes: `service/hello.rs`, `driver/blocking.rs` (a connection as a straight line),
-//! `conn/phase.rs` (its states as data), `driver/settle.rs` (the page on which edge and level
-//! differ). Then `driver/event_loop.rs`, the four files of `readiness/` side by side, `conn/mod.rs`,
+//! Twenty minutes: `service/hello.rs`, `driver/blocking/mod.rs` (a connection as a straight line),
+//! `conn/phase.rs` (its states as data), `driver/event_loop/settle.rs` (the page on which edge and level
+//! differ). Then `driver/event_loop/mod.rs`, the four files of `readiness/` side by side, `conn/mod.rs`,
 //! `http/request.rs`, `service/files.rs`.
 
 #![warn(clippy::disallowed_methods)]

@@ -7,7 +7,7 @@
 //! overlayfs). So a piece is read where waiting is allowed, and handed over as bytes: one piece per
 //! connection at a time, which bounds what a slow client makes us keep.
 //!
-//! *Read next:* `driver/fetch.rs`.
+//! *Read next:* `driver/offload/fetch.rs`.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 //!
 //! *References:* RFC 9112 §6, §9; RFC 9110 §10.1.1.
 //! *Read next:* [`Phase`] for the states, `receive.rs` for the way in, `answer.rs` and `outbox.rs`
-//! for the way out, then `driver/blocking.rs`,
+//! for the way out, then `driver/blocking/mod.rs`,
 //! the shortest program around it.
 
 mod answer;

@@ -7,14 +7,13 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::offload::Made;
 use crate::conn::{CloseReason, Connection, Limits, Step};
 use crate::http::{Request, Response, Status, Tick, TrustedProxies, Wake};
 use crate::kernel::Peer;
 use crate::service::{Flow, Job, Reply, Service, Sink};
 
 /// Where an exchange stands after all steps that could be taken.
-pub(super) enum Advanced {
+pub(crate) enum Advanced {
     /// It waits for the client, for the socket, or for other work.
     Waiting,
     /// The step budget is spent; there may be more to do.
@@ -29,9 +28,9 @@ pub(super) enum Advanced {
 
 /// Who is connected, and whose word about others is taken.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
-    pub(super) peer: Option<IpAddr>,
-    pub(super) proxies: Option<&'a TrustedProxies>,
+pub(crate) struct Asker<'a> {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) proxies: Option<&'a TrustedProxies>,
 }
 
 impl Asker<'_> {
@@ -45,7 +44,7 @@ impl Asker<'_> {
 }
 
 /// A connection to `peer`, which may have to say first for whom it speaks.
-pub(super) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection {
+pub(crate) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection {
     let limits = Arc::clone(limits);
     match peer {
         Peer::Proxy(_) => Connection::behind_proxy(limits, now),
@@ -54,7 +53,7 @@ pub(super) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection 
 }
 
 /// Takes up to `steps` steps on a connection, with `service` answering and `sink` receiving.
-pub(super) fn advance<S: Service>(
+pub(crate) fn advance<S: Service>(
     conn: &mut Connection,
     sink: &mut Option<Box<dyn Sink>>,
     service: &mut S,
@@ -145,13 +144,23 @@ fn take_reply(
     None
 }
 
+/// What came of a job.
+pub(crate) enum JobResult {
+    Answer(Box<Response>),
+    /// There was no room for it.
+    Refused,
+    Panicked,
+    /// Nobody waited for it any more.
+    Nothing,
+}
+
 /// Gives the connection what a job made.
-pub(super) fn finish_job(conn: &mut Connection, made: Made, now: &Tick) {
+pub(crate) fn finish_job(conn: &mut Connection, made: JobResult, now: &Tick) {
     match made {
-        Made::Answer(response) => conn.respond(*response, now),
-        Made::Refused => conn.respond(busy(), now),
-        Made::Panicked => conn.fail(now),
-        Made::Nothing => conn.on_abort(CloseReason::SocketFailed),
+        JobResult::Answer(response) => conn.respond(*response, now),
+        JobResult::Refused => conn.respond(busy(), now),
+        JobResult::Panicked => conn.fail(now),
+        JobResult::Nothing => conn.on_abort(CloseReason::SocketFailed),
     }
 }
 
@@ -164,7 +173,7 @@ fn busy() -> Response {
 
 /// Takes what a stream has. One that panics ends its connection, visibly incomplete: its answer
 /// has begun, so that it is too late for a 500.
-pub(super) fn pull(conn: &mut Connection, wake: &Wake) {
+pub(crate) fn pull(conn: &mut Connection, wake: &Wake) {
     if guard(|| conn.pull(wake)).is_none() {
         conn.on_stream_broken(CloseReason::Panicked);
     }

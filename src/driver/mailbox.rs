@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::offload::Made;
 use crate::conn::Fetched;
+use crate::driver::exchange::JobResult;
 use crate::http::Notify;
 use crate::readiness::Token;
 
 /// One message.
-pub(super) enum Message {
+pub(crate) enum Message {
     /// A sink or a stream has something again.
     Wake(Token),
     /// A job is done.
-    Answer(Token, Made),
+    Answer(Token, JobResult),
     /// The next piece of an answer is here.
     Fetched(Token, Fetched),
     /// Stop accepting after so long, finish what is in flight.
@@ -36,7 +36,7 @@ pub struct OtherLoops(Arc<Mutex<Vec<Arc<Mailbox>>>>);
 
 impl OtherLoops {
     /// One more loop.
-    pub(super) fn join(&self, mailbox: &Arc<Mailbox>) {
+    pub(crate) fn join(&self, mailbox: &Arc<Mailbox>) {
         self.all().push(Arc::clone(mailbox));
     }
 
@@ -45,7 +45,7 @@ impl OtherLoops {
     /// PITFALL: of those that wait with `EPOLLEXCLUSIVE` the kernel wakes one for each client, and
     /// a loop that was woken and is full has swallowed that
     /// (`a_full_loop_leaves_newcomers_to_one_that_has_room`).
-    pub(super) fn pass_on(&self, own: &Arc<Mailbox>) {
+    pub(crate) fn pass_on(&self, own: &Arc<Mailbox>) {
         for other in self.all().iter().filter(|other| !Arc::ptr_eq(other, own)) {
             other.post(Message::Accept);
         }
@@ -57,7 +57,7 @@ impl OtherLoops {
 }
 
 /// The list of one loop.
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// How often the loop answered [`Message::Ask`].
     answers: AtomicU64,
@@ -65,7 +65,7 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(super) fn new(notifier: Arc<dyn Notify>) -> Arc<Self> {
+    pub(crate) fn new(notifier: Arc<dyn Notify>) -> Arc<Self> {
         Arc::new(Self {
             messages: Mutex::default(),
             answers: AtomicU64::new(0),
@@ -74,7 +74,7 @@ impl Mailbox {
     }
 
     /// Leaves a message. May be called from any thread.
-    pub(super) fn post(&self, message: Message) {
+    pub(crate) fn post(&self, message: Message) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push(message);
         if messages.len() == 1 {
@@ -83,16 +83,16 @@ impl Mailbox {
     }
 
     /// The loop turns, as it was asked to say.
-    pub(super) fn answer(&self) {
+    pub(crate) fn answer(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn answers(&self) -> u64 {
+    pub(crate) fn answers(&self) -> u64 {
         self.answers.load(Ordering::Relaxed)
     }
 
     /// Takes all messages.
-    pub(super) fn take(&self) -> Vec<Message> {
+    pub(crate) fn take(&self) -> Vec<Message> {
         std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -109,7 +109,7 @@ pub struct Handle(Arc<Mailbox>);
 
 impl Handle {
     /// The loop that reads this mailbox.
-    pub(super) const fn to(mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) const fn to(mailbox: Arc<Mailbox>) -> Self {
         Self(mailbox)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Counted over all loops and threads, when a connection comes in and when it has ended.
 //!
-//! *Read next:* `listeners.rs`.
+//! *Read next:* `event_loop/listeners.rs`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,11 +48,11 @@ impl PerAddress {
 }
 
 /// One connection of what its address may hold.
-pub(super) struct Share(Option<(PerAddress, IpAddr)>);
+pub(crate) struct Share(Option<(PerAddress, IpAddr)>);
 
 impl Share {
     /// `None` if the address holds its share already.
-    pub(super) fn take(per_address: Option<&PerAddress>, peer: Peer) -> Option<Self> {
+    pub(crate) fn take(per_address: Option<&PerAddress>, peer: Peer) -> Option<Self> {
         let (Some(counts), Some(ip)) = (per_address, peer.ip()) else {
             return Some(Self(None));
         };
@@ -69,7 +69,7 @@ impl Drop for Share {
 }
 
 /// Counts a newcomer for its address, if it may come in.
-pub(super) fn counts_in(counts: Option<&PerAddress>, peer: Peer) -> bool {
+pub(crate) fn counts_in(counts: Option<&PerAddress>, peer: Peer) -> bool {
     match (counts, peer.ip()) {
         (Some(counts), Some(address)) => counts.enter(address),
         _ => true,

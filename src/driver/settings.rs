@@ -2,18 +2,18 @@
 //!
 //! *Floor 4.* Plain values, with the defaults of a server that nobody has told anything.
 //!
-//! *Read next:* `event_loop.rs`.
+//! *Read next:* `event_loop/mod.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access_log::LogBuffer;
-use super::counters::Published;
-use super::in_flight::InFlight;
-use super::mailbox::OtherLoops;
 use super::per_address::PerAddress;
-use super::settle::{Rule, settle};
 use crate::conn::Limits;
+use crate::driver::event_loop::settle::{Rule, settle};
+use crate::driver::mailbox::OtherLoops;
+use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::observe::counters::Published;
+use crate::driver::observe::in_flight::InFlight;
 use crate::http::TrustedProxies;
 
 /// How much one connection may do in a turn before the others get theirs.
@@ -30,7 +30,7 @@ pub struct Budget {
 
 impl Budget {
     /// The share of each of so many.
-    pub(super) const fn among(self, busy: usize) -> Self {
+    pub(crate) const fn among(self, busy: usize) -> Self {
         let share = match busy {
             0 => self.bytes_of_all,
             busy => self.bytes_of_all / busy,

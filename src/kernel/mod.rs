@@ -5,7 +5,7 @@
 //! any [`Selector`](crate::readiness::Selector), the simulated kernel that tests run the
 //! production loop in, and [`Traced`], which wraps either and prints each call.
 //!
-//! *Read next:* `linux.rs`, then `driver/event_loop.rs`.
+//! *Read next:* `linux.rs`, then `driver/event_loop/mod.rs`.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;

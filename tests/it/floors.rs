@@ -38,7 +38,7 @@ const CONTAINED: [(&str, &[&str]); 13] = [
     ("landlock::", &["confine/"]),
     ("libc::", &["kernel/", "readiness/", "confine/"]),
     ("mime_guess::", &["service/"]),
-    ("prometheus_client::", &["driver/metrics.rs"]),
+    ("prometheus_client::", &["driver/observe/metrics.rs"]),
     ("mio::", &["readiness/edge_mio.rs"]),
     (
         "rustix::",

@@ -247,7 +247,7 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
 }
 
 /// A pipe holds 64 KiB, and a turn here is one line: 200 requests with 4 KiB each are more than one
-/// and less than the 4 MiB that may wait. (What is beyond these is `driver/lines.rs`.)
+/// and less than the 4 MiB that may wait. (What is beyond these is `driver/observe/lines.rs`.)
 #[test]
 fn a_log_that_is_read_too_slowly_stops_nothing_and_loses_nothing() {
     let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];

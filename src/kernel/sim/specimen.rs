@@ -1,7 +1,7 @@
 //! A loop in a hundred lines, to be spoiled: does the simulator tell a right loop from a wrong one?
 //!
 //! Each request is one byte `k`, its answer `k` times `k` bytes. The rules are those of
-//! `driver/settle.rs`; each [`Mistake`] leaves one of them out.
+//! `driver/event_loop/settle.rs`; each [`Mistake`] leaves one of them out.
 
 use super::*;
 use std::collections::VecDeque;

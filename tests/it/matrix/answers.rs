@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use super::{NAVIGATION, Site, Six};
+use super::{NAVIGATION, Site, Six, date_back};
 
 #[test]
 fn methods_and_missing_things() {
@@ -305,6 +305,7 @@ fn what_is_not_a_file_is_not_there() {
         (".well-known/x", "token"),
     ]);
     let outside = Site::new(&[("secret", "SECRET")]);
+    date_back(outside.0.path());
     let _socket = UnixListener::bind(site.path("socket")).unwrap();
     assert!(
         Command::new("mkfifo")

@@ -22,9 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::Closed;
-use super::offload::Tally;
 use crate::conn::{CloseReason, Connection, Finished, Phase};
+use crate::driver::Closed;
 use crate::http::{Source, Status, Tick};
 use crate::kernel::{Sent, Stream, Waited};
 use crate::readiness::Interest;
@@ -32,7 +31,7 @@ use crate::service::CacheTally;
 
 /// System calls that are counted, with the words for them.
 #[derive(Clone, Copy)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Wait,
     Accept,
     Read,
@@ -43,13 +42,13 @@ pub(super) enum Call {
     Interest,
 }
 
-pub(super) const CALLS: [&str; 7] = [
+pub(crate) const CALLS: [&str; 7] = [
     "wait", "accept", "read", "write", "sendfile", "shutdown", "interest",
 ];
 
 /// Why a wait ended.
 #[derive(Clone, Copy)]
-pub(super) enum Waking {
+pub(crate) enum Waking {
     /// A socket or a listener has something.
     Ready,
     /// Another thread knocked.
@@ -58,10 +57,10 @@ pub(super) enum Waking {
     Timeout,
 }
 
-pub(super) const WAKINGS: [&str; 3] = ["ready", "message", "timeout"];
+pub(crate) const WAKINGS: [&str; 3] = ["ready", "message", "timeout"];
 
 /// What connections are doing: [`Phase`], and the silent ones apart.
-pub(super) const PHASES: [&str; 7] = [
+pub(crate) const PHASES: [&str; 7] = [
     "preface",
     "idle",
     "head",
@@ -72,65 +71,65 @@ pub(super) const PHASES: [&str; 7] = [
 ];
 
 /// Upper bounds of the histogram of loop lag, in microseconds; a last bucket has none.
-pub(super) const LAG_BOUNDS: [u64; 13] = [
+pub(crate) const LAG_BOUNDS: [u64; 13] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000,
 ];
 
 /// Lanes in which requests wait for a thread.
-pub(super) const LANES: [&str; 2] = ["short", "long"];
+pub(crate) const LANES: [&str; 2] = ["short", "long"];
 
 // Where each group of numbers begins.
-pub(super) const STATUS: usize = 0;
-pub(super) const CLOSED: usize = STATUS + Status::ALL.len();
-pub(super) const CALL: usize = CLOSED + CloseReason::NAMES.len();
-pub(super) const WAKING: usize = CALL + CALLS.len();
-pub(super) const PHASE: usize = WAKING + WAKINGS.len();
-pub(super) const LAG: usize = PHASE + PHASES.len();
-pub(super) const LAG_NANOS: usize = LAG + LAG_BOUNDS.len() + 1;
-pub(super) const ACCEPTED: usize = LAG_NANOS + 1;
-pub(super) const BODY_BYTES: usize = ACCEPTED + 1;
-pub(super) const CACHE_HITS: usize = BODY_BYTES + 1;
-pub(super) const CACHE_MISSES: usize = CACHE_HITS + 1;
-pub(super) const CACHE_EVICTIONS: usize = CACHE_MISSES + 1;
-pub(super) const CACHE_BYTES: usize = CACHE_EVICTIONS + 1;
-pub(super) const JOBS_WAITING: usize = CACHE_BYTES + 1;
-pub(super) const JOBS_REFUSED: usize = JOBS_WAITING + LANES.len();
-pub(super) const JOBS_VOID: usize = JOBS_REFUSED + 1;
+pub(crate) const STATUS: usize = 0;
+pub(crate) const CLOSED: usize = STATUS + Status::ALL.len();
+pub(crate) const CALL: usize = CLOSED + CloseReason::NAMES.len();
+pub(crate) const WAKING: usize = CALL + CALLS.len();
+pub(crate) const PHASE: usize = WAKING + WAKINGS.len();
+pub(crate) const LAG: usize = PHASE + PHASES.len();
+pub(crate) const LAG_NANOS: usize = LAG + LAG_BOUNDS.len() + 1;
+pub(crate) const ACCEPTED: usize = LAG_NANOS + 1;
+pub(crate) const BODY_BYTES: usize = ACCEPTED + 1;
+pub(crate) const CACHE_HITS: usize = BODY_BYTES + 1;
+pub(crate) const CACHE_MISSES: usize = CACHE_HITS + 1;
+pub(crate) const CACHE_EVICTIONS: usize = CACHE_MISSES + 1;
+pub(crate) const CACHE_BYTES: usize = CACHE_EVICTIONS + 1;
+pub(crate) const JOBS_WAITING: usize = CACHE_BYTES + 1;
+pub(crate) const JOBS_REFUSED: usize = JOBS_WAITING + LANES.len();
+pub(crate) const JOBS_VOID: usize = JOBS_REFUSED + 1;
 const CELLS: usize = JOBS_VOID + 1;
 
 /// The numbers of one loop, or the sum of all.
-pub(super) struct Counts([u64; CELLS]);
+pub(crate) struct Counts([u64; CELLS]);
 
 impl Counts {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self([0; CELLS])
     }
 
     /// The number at a place named above.
-    pub(super) fn get(&self, cell: usize) -> u64 {
+    pub(crate) fn get(&self, cell: usize) -> u64 {
         self.0.get(cell).copied().unwrap_or(0)
     }
 
-    pub(super) const fn call(&mut self, call: Call) {
+    pub(crate) const fn call(&mut self, call: Call) {
         self.0[CALL + call as usize] += 1;
     }
 
-    pub(super) const fn accepted(&mut self) {
+    pub(crate) const fn accepted(&mut self) {
         self.0[ACCEPTED] += 1;
     }
 
-    pub(super) const fn woken(&mut self, why: Waking) {
+    pub(crate) const fn woken(&mut self, why: Waking) {
         self.0[WAKING + why as usize] += 1;
     }
 
-    pub(super) fn answered(&mut self, finished: &Finished) {
+    pub(crate) fn answered(&mut self, finished: &Finished) {
         self.0[status_cell(finished.status)] += 1;
         self.0[BODY_BYTES] += finished.body_bytes;
     }
 
     /// A connection is seen in another phase than before; `None` before it came and after it went.
-    pub(super) fn moved(&mut self, from: Option<u8>, to: Option<u8>) {
+    pub(crate) fn moved(&mut self, from: Option<u8>, to: Option<u8>) {
         if from != to {
             for (phase, by) in [(from, -1_i64), (to, 1)] {
                 if let Some(cell) = phase.and_then(|at| self.0.get_mut(PHASE + usize::from(at))) {
@@ -141,7 +140,7 @@ impl Counts {
     }
 
     /// A turn took so long.
-    pub(super) fn lagged(&mut self, lag: Duration) {
+    pub(crate) fn lagged(&mut self, lag: Duration) {
         let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
         let bucket = LAG_BOUNDS.partition_point(|bound| *bound < micros);
         self.0[LAG + bucket] += 1;
@@ -149,7 +148,7 @@ impl Counts {
     }
 
     /// What is counted elsewhere.
-    pub(super) fn copy(&mut self, closed: &Closed, cache: CacheTally) {
+    pub(crate) fn copy(&mut self, closed: &Closed, cache: CacheTally) {
         self.0[CLOSED..CALL].copy_from_slice(closed.all());
         self.0[CACHE_HITS] = cache.hits;
         self.0[CACHE_MISSES] = cache.misses;
@@ -158,15 +157,24 @@ impl Counts {
     }
 
     /// What the threads of the loop say of their work.
-    pub(super) fn copy_jobs(&mut self, jobs: Tally) {
+    pub(crate) fn copy_jobs(&mut self, jobs: JobTally) {
         self.0[JOBS_WAITING..JOBS_REFUSED].copy_from_slice(&jobs.waiting);
         self.0[JOBS_REFUSED] = jobs.refused;
         self.0[JOBS_VOID] = jobs.voided;
     }
 }
 
+/// What a loop has handed to other threads.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct JobTally {
+    /// Requests that wait for a thread: short ones, long ones.
+    pub(crate) waiting: [u64; 2],
+    pub(crate) refused: u64,
+    pub(crate) voided: u64,
+}
+
 /// Which of [`PHASES`] a connection is in; `None` when it is over.
-pub(super) fn seen_as(conn: &Connection) -> Option<u8> {
+pub(crate) fn seen_as(conn: &Connection) -> Option<u8> {
     Some(match conn.phase() {
         Phase::AwaitProxyHeader => 0,
         Phase::AwaitHead if conn.is_idle() => 1,
@@ -190,19 +198,19 @@ fn status_cell(status: Status) -> usize {
 pub struct Published([AtomicU64; CELLS]);
 
 impl Published {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self([const { AtomicU64::new(0) }; CELLS]))
     }
 
     /// Shows what the only writer has counted.
-    pub(super) fn show(&self, counts: &Counts) {
+    pub(crate) fn show(&self, counts: &Counts) {
         for (shown, counted) in self.0.iter().zip(&counts.0) {
             shown.store(*counted, Relaxed);
         }
     }
 
     /// The sum of all.
-    pub(super) fn sum(all: &[Arc<Self>]) -> Counts {
+    pub(crate) fn sum(all: &[Arc<Self>]) -> Counts {
         let mut sum = Counts::new();
         for one in all {
             for (sum, shown) in sum.0.iter_mut().zip(&one.0) {
@@ -219,21 +227,21 @@ impl Published {
         }
     }
 
-    pub(super) fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         self.bump(CALL + Call::Accept as usize);
         self.bump(ACCEPTED);
     }
 
-    pub(super) fn answered(&self, finished: &Finished) {
+    pub(crate) fn answered(&self, finished: &Finished) {
         self.bump(status_cell(finished.status));
         self.0[BODY_BYTES].fetch_add(finished.body_bytes, Relaxed);
     }
 
-    pub(super) fn closed(&self, reason: CloseReason) {
+    pub(crate) fn closed(&self, reason: CloseReason) {
         self.bump(CLOSED + reason.index());
     }
 
-    pub(super) fn cache(&self, cache: CacheTally) {
+    pub(crate) fn cache(&self, cache: CacheTally) {
         self.0[CACHE_HITS].store(cache.hits, Relaxed);
         self.0[CACHE_MISSES].store(cache.misses, Relaxed);
         self.0[CACHE_EVICTIONS].store(cache.evictions, Relaxed);
@@ -242,13 +250,13 @@ impl Published {
 }
 
 /// Where a connection of a blocking driver is seen; gone when it is dropped.
-pub(super) struct Sighting {
+pub(crate) struct Sighting {
     shown: Option<Arc<Published>>,
     phase: Option<u8>,
 }
 
 impl Sighting {
-    pub(super) fn new(shown: Option<&Arc<Published>>) -> Self {
+    pub(crate) fn new(shown: Option<&Arc<Published>>) -> Self {
         Self {
             shown: shown.cloned(),
             phase: None,
@@ -256,7 +264,7 @@ impl Sighting {
     }
 
     /// It is in this phase now.
-    pub(super) fn look(&mut self, conn: &Connection) {
+    pub(crate) fn look(&mut self, conn: &Connection) {
         self.at(seen_as(conn));
     }
 
@@ -281,9 +289,9 @@ impl Drop for Sighting {
 }
 
 /// A [`Stream`] whose calls are counted where that is wanted.
-pub(super) struct Counted<T> {
-    pub(super) stream: T,
-    pub(super) shown: Option<Arc<Published>>,
+pub(crate) struct Counted<T> {
+    pub(crate) stream: T,
+    pub(crate) shown: Option<Arc<Published>>,
 }
 
 impl<T> Counted<T> {

@@ -3,37 +3,37 @@
 //! *Floor 4.* A loop can be asked whether it turns. A thread that sleeps in ppoll(2) cannot, and need
 //! not: what must end is what it does in between. So that is counted when it begins and when it ends.
 //!
-//! *Read next:* `supervisor.rs`.
+//! *Read next:* `process/supervisor.rs`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What has begun and what has ended.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     begun: AtomicU64,
     ended: AtomicU64,
 }
 
 /// What was seen of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Beat {
+pub(crate) struct Beat {
     begun: u64,
     ended: u64,
 }
 
 impl Pulse {
     /// Something begins that must end.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.begun.fetch_add(1, Relaxed);
     }
 
     /// It has ended.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.fetch_add(1, Relaxed);
     }
 
     /// Does what must end.
-    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
         struct Ends<'p>(&'p Pulse);
         impl Drop for Ends<'_> {
             fn drop(&mut self) {
@@ -46,7 +46,7 @@ impl Pulse {
     }
 
     /// What can be seen now.
-    pub(super) fn beat(&self) -> Beat {
+    pub(crate) fn beat(&self) -> Beat {
         // In this order, so that nothing has ended that is not seen to have begun.
         let ended = self.ended.load(Relaxed);
         let begun = self.begun.load(Relaxed);
@@ -54,7 +54,7 @@ impl Pulse {
     }
 
     /// Whether something has ended since `then`, or nothing was under way.
-    pub(super) fn has_moved_since(&self, then: Beat) -> bool {
+    pub(crate) fn has_moved_since(&self, then: Beat) -> bool {
         then.begun == then.ended || self.beat().ended != then.ended
     }
 }

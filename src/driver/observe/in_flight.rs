@@ -3,7 +3,7 @@
 //! *Floor 4.* One number, written by a loop or by the threads of a waiting driver, and read by the
 //! thread that waits for signals: whoever stops a server wants to know why it is still there.
 //!
-//! *Read next:* `server.rs`, which says it.
+//! *Read next:* `process/server.rs`, which says it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,23 +14,23 @@ pub struct InFlight(Arc<AtomicUsize>);
 
 impl InFlight {
     /// A loop has so many left.
-    pub(super) fn set(&self, count: usize) {
+    pub(crate) fn set(&self, count: usize) {
         self.0.store(count, Ordering::Relaxed);
     }
 
     /// One more, until the value is dropped.
-    pub(super) fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> Begun {
         self.0.fetch_add(1, Ordering::Relaxed);
         Begun(self.clone())
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// One connection that a thread serves.
-pub(super) struct Begun(InFlight);
+pub(crate) struct Begun(InFlight);
 
 impl Drop for Begun {
     fn drop(&mut self) {

@@ -81,8 +81,7 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::deadlines;
-    use crate::driver::event_loop::Slot;
+    use crate::driver::event_loop::{Slot, deadlines};
     use crate::kernel::Linux;
     use crate::readiness::EpollEdge;
 

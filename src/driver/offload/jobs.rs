@@ -11,14 +11,14 @@
 //! Of a thousand requests for the same listing one is at work and the others are held; when it has
 //! ended they come one after the other, and find in the service what it made.
 //!
-//! *Read next:* `offload.rs`.
+//! *Read next:* `mod.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What can stand in a [`Queue`].
-pub(super) trait Queueable {
+pub(crate) trait Queueable {
     /// Alike work has the same key.
     fn key(&self) -> Option<u64>;
     /// Whether nobody waits for it any more.
@@ -26,14 +26,14 @@ pub(super) trait Queueable {
 }
 
 /// Held by whoever waits for a piece of work: dropping it makes the work void.
-pub(super) struct Waiter(Arc<AtomicBool>);
+pub(crate) struct Waiter(Arc<AtomicBool>);
 
 /// Goes with the work.
 #[derive(Clone)]
-pub(super) struct Awaited(Arc<AtomicBool>);
+pub(crate) struct Awaited(Arc<AtomicBool>);
 
 impl Waiter {
-    pub(super) fn new() -> (Self, Awaited) {
+    pub(crate) fn new() -> (Self, Awaited) {
         let gone = Arc::new(AtomicBool::new(false));
         (Self(Arc::clone(&gone)), Awaited(gone))
     }
@@ -46,13 +46,13 @@ impl Drop for Waiter {
 }
 
 impl Awaited {
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
 /// What comes out of a [`Queue`].
-pub(super) enum Popped<T> {
+pub(crate) enum Popped<T> {
     /// To be done; [`Queue::done`] is to be told of its key then.
     Work(T),
     /// To be dropped, but not under the queue's lock: that may close a file.
@@ -60,20 +60,20 @@ pub(super) enum Popped<T> {
 }
 
 /// Work that waits for a thread.
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     waiting: VecDeque<T>,
     /// By the keys that are at work, what is alike.
     held: HashMap<u64, VecDeque<T>>,
     len: usize,
     len_max: usize,
     /// How often there was no room.
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// How many nobody waited for when their turn came.
-    pub(super) voided: u64,
+    pub(crate) voided: u64,
 }
 
 impl<T: Queueable> Queue<T> {
-    pub(super) fn new(len_max: usize) -> Self {
+    pub(crate) fn new(len_max: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
             held: HashMap::new(),
@@ -85,7 +85,7 @@ impl<T: Queueable> Queue<T> {
     }
 
     /// How many wait, the held ones too.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
@@ -93,7 +93,7 @@ impl<T: Queueable> Queue<T> {
     ///
     /// # Errors
     /// The work, if too much waits already that somebody waits for.
-    pub(super) fn push(&mut self, work: T) -> Result<(), T> {
+    pub(crate) fn push(&mut self, work: T) -> Result<(), T> {
         if self.len >= self.len_max {
             self.purge();
         }
@@ -107,7 +107,7 @@ impl<T: Queueable> Queue<T> {
     }
 
     /// The next one.
-    pub(super) fn pop(&mut self) -> Option<Popped<T>> {
+    pub(crate) fn pop(&mut self) -> Option<Popped<T>> {
         while let Some(work) = self.waiting.pop_front() {
             if work.is_void() {
                 self.len -= 1;
@@ -128,7 +128,7 @@ impl<T: Queueable> Queue<T> {
     }
 
     /// Work with this key has ended: what is alike comes first.
-    pub(super) fn done(&mut self, key: Option<u64>) {
+    pub(crate) fn done(&mut self, key: Option<u64>) {
         let Some(mut alike) = key.and_then(|key| self.held.remove(&key)) else {
             return;
         };

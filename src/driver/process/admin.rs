@@ -9,7 +9,7 @@
 //! * `/readyz`: 200; 503 from the signal to stop on, so that whoever sends clients sends no more.
 //! * `/metrics`: the counters, as OpenMetrics text.
 //!
-//! *References:* RFC 9110 §15.6.4 (503). *Read next:* `counters.rs`, `metrics.rs`.
+//! *References:* RFC 9110 §15.6.4 (503). *Read next:* `observe/counters.rs`, `observe/metrics.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "the admin thread starts here")]
 
@@ -19,12 +19,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::event_loop::EventLoop;
-use super::mailbox::Handle;
-use super::metrics::{self, Source};
-use super::offload::Offload;
-use super::settings::Settings;
 use crate::conn::Limits;
+use crate::driver::event_loop::EventLoop;
+use crate::driver::mailbox::Handle;
+use crate::driver::observe::metrics::{self, Source};
+use crate::driver::offload::Offload;
+use crate::driver::settings::Settings;
 use crate::http::{Request, Response, Status, Tick};
 use crate::kernel::{Linux, Listener};
 use crate::readiness::EpollLevel;
@@ -34,7 +34,7 @@ use crate::service::{HostName, Hosts, Reply, Router};
 const CONNECTIONS_MAX: usize = 32;
 
 /// The admin thread.
-pub(super) struct Admin {
+pub(crate) struct Admin {
     draining: Arc<AtomicBool>,
     handle: Handle,
     thread: thread::JoinHandle<io::Result<()>>,
@@ -42,7 +42,7 @@ pub(super) struct Admin {
 
 impl Admin {
     /// Starts answering, to `names` and to hosts that cannot be rebound.
-    pub(super) fn start(
+    pub(crate) fn start(
         listeners: Vec<Listener>,
         source: Source,
         names: &[HostName],
@@ -87,12 +87,12 @@ impl Admin {
     }
 
     /// From now on: not ready.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.draining.store(true, Relaxed);
     }
 
     /// Ends the thread, when there is nobody left to tell of.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.handle.abort();
         // Whatever became of it, the server has done its work.
         let _ = self.thread.join();

@@ -13,14 +13,16 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::counters::Call;
 use super::deadlines::NEVER;
-use super::event_loop::{EventLoop, Slot};
-use super::exchange;
-use super::per_address::counts_in;
-use super::room::{Failed, Failures, Made, RETRY, VICTIMS_MAX, Victim};
+use super::room::{Made, VICTIMS_MAX, Victim};
+use super::settle::{Bits, settle};
 use super::slots::RESERVED;
+use super::{EventLoop, Slot};
 use crate::conn::CloseReason;
+use crate::driver::exchange;
+use crate::driver::failures::{Failed, Failures, RETRY};
+use crate::driver::observe::counters::Call;
+use crate::driver::per_address::counts_in;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Interest, Token, Trigger};
@@ -46,6 +48,27 @@ struct Listening<K: Kernel> {
     /// Full, or out of the interest set against our will: not before this moment.
     paused_until: Option<Instant>,
     failures: Failures,
+}
+
+impl<K: Kernel> Listening<K> {
+    /// Accepting is always wanted here. About a listener that it does not watch, the kernel says
+    /// nothing at all: that is work which no event announces.
+    const fn bits(&self) -> Bits {
+        let ready = Interest {
+            readable: self.ready,
+            writable: false,
+        };
+        let armed = match self.watched {
+            true => Interest::READ,
+            false => Interest::NONE,
+        };
+        Bits {
+            wanted: Interest::READ,
+            ready,
+            armed,
+            has_work: self.ready && !self.watched,
+        }
+    }
 }
 
 impl<K: Kernel> Listeners<K> {
@@ -83,10 +106,8 @@ impl<K: Kernel> Listeners<K> {
         let closing = self.closing_at.filter(|at| *at > now);
         let tries = self.each.iter().filter_map(|one| match one.paused_until {
             Some(at) => Some(at),
-            // Left early: under edge the kernel will not repeat itself, and about what it does
-            // not watch it says nothing at all.
-            None if one.ready && (trigger == Trigger::Edge || !one.watched) => Some(now),
-            None => None,
+            // Left early: it is settled like a connection.
+            None => settle(trigger, one.bits()).queued.then_some(now),
         });
         tries.chain(closing).min()
     }

@@ -9,84 +9,19 @@
 //! *References:* accept(2), epoll_ctl(2), poll(2), pthread_create(3), each under ERRORS.
 //! *Read next:* `listeners.rs`, where clients come in.
 
-use std::io;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
-use super::counters::Call;
-use super::event_loop::{EventLoop, Slot};
+use super::{EventLoop, Slot};
 use crate::conn::{CloseReason, Standing};
+use crate::driver::failures::RETRY;
+use crate::driver::observe::counters::Call;
 use crate::http::Tick;
 use crate::kernel::Kernel;
 use crate::readiness::{Interest, Token};
 use crate::service::Service;
 
-/// How long whoever has no room waits before it is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(100);
-
 /// How many connections a turn may have to drop at most: as many as it accepts.
 pub(super) const VICTIMS_MAX: usize = 64;
-
-/// So many accepts may fail in a row, each for a reason of its own, before that is no accident.
-const FAILURES_MAX: u32 = 8;
-
-/// Out of descriptors, memory or watches: nobody's fault, and not over by trying at once.
-pub(super) fn is_missing(error: &io::Error) -> bool {
-    const MISSING: [Errno; 5] = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOBUFS,
-        Errno::NOMEM,
-        Errno::NOSPC,
-    ];
-    match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(errno) => MISSING.contains(&errno),
-        // Not the kernel but a selector has refused: a descriptor that select(2) cannot watch.
-        None => error.kind() == io::ErrorKind::InvalidInput,
-    }
-}
-
-/// How an accept failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Failed {
-    /// Nobody waits.
-    Nobody,
-    /// Something is missing to let in who waits.
-    NoRoom,
-    /// That one connection failed before we had it (accept(2), "Error handling").
-    Once,
-    /// Not one connection but accepting fails: EPERM from a security module, for example. To try
-    /// again at once is to spin.
-    AgainAndAgain,
-}
-
-/// Accepts that failed in a row on one listener.
-#[derive(Default)]
-pub(super) struct Failures(u32);
-
-impl Failures {
-    /// What this error means.
-    pub(super) fn judge(&mut self, error: &io::Error) -> Failed {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            self.0 = 0;
-            return Failed::Nobody;
-        }
-        if is_missing(error) {
-            return Failed::NoRoom;
-        }
-        self.0 = self.0.saturating_add(1);
-        match self.0 > FAILURES_MAX {
-            true => Failed::AgainAndAgain,
-            false => Failed::Once,
-        }
-    }
-
-    /// An accept has succeeded.
-    pub(super) fn end(&mut self) {
-        self.0 = 0;
-    }
-}
 
 /// Who must go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

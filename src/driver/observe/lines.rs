@@ -42,14 +42,14 @@ use std::time::Duration;
 use crate::kernel::TraceSink;
 
 /// Bytes that wait for a slow reader, those in the writer's hands among them.
-pub(super) const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Up to so many bytes lines are put together, and written at once.
-pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The way to a writer: cheap to clone, never waits. The writer ends when the last one is gone.
 #[derive(Clone, Debug)]
-pub(super) struct Lines(Arc<Inlet>);
+pub(crate) struct Lines(Arc<Inlet>);
 
 /// Waits for the writer at the end of the program.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl LogEnd {
 
 impl Lines {
     /// Starts a writer; it alone waits for `out`.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &str,
         out: impl Write + Send + 'static,
     ) -> io::Result<(Self, LogEnd)> {
@@ -81,18 +81,18 @@ impl Lines {
     }
 
     /// With nobody to write them yet.
-    pub(super) fn unwritten() -> (Self, Arc<Queue>) {
+    pub(crate) fn unwritten() -> (Self, Arc<Queue>) {
         let queue = Arc::new(Queue::default());
         (Self(Arc::new(Inlet(Arc::clone(&queue)))), queue)
     }
 
     /// Hands over `bytes`, so many whole lines, and leaves them empty.
-    pub(super) fn send(&self, bytes: &mut Vec<u8>, lines: u64) {
+    pub(crate) fn send(&self, bytes: &mut Vec<u8>, lines: u64) {
         self.0.0.put(bytes, lines);
     }
 
     /// Takes one line after the other, each without its end: what `kernel/traced.rs` prints to.
-    pub(super) fn sink(&self) -> TraceSink {
+    pub(crate) fn sink(&self) -> TraceSink {
         let (lines, mut bytes) = (self.clone(), Vec::new());
         Box::new(move |line| {
             bytes.extend_from_slice(line.as_bytes());
@@ -102,7 +102,7 @@ impl Lines {
     }
 
     /// How many lines nobody will see.
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.0.0.lost.load(Ordering::Relaxed)
     }
 }
@@ -120,7 +120,7 @@ impl Drop for Inlet {
 
 /// What waits to be written.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
     lost: AtomicU64,
@@ -140,9 +140,9 @@ struct State {
 
 /// Whole lines.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
-    pub(super) lines: u64,
+pub(crate) struct Chunk {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lines: u64,
     /// Lines that were lost before these.
     missing: u64,
 }
@@ -171,7 +171,7 @@ impl Queue {
     }
 
     /// The next chunk, now that `written` bytes are out of the way; `None` at the end.
-    pub(super) fn next(&self, written: usize) -> Option<Chunk> {
+    pub(crate) fn next(&self, written: usize) -> Option<Chunk> {
         let mut state = self.state();
         state.bytes -= written;
         loop {
@@ -278,19 +278,19 @@ impl<'q, W: Write> Writer<'q, W> {
 
 /// Descriptor 1 or 2, without std's buffer and lock: a panic message or another thread that holds
 /// the lock would wait for us, and we may be waiting for ever.
-pub(super) struct Standard(BorrowedFd<'static>);
+pub(crate) struct Standard(BorrowedFd<'static>);
 
 impl Standard {
-    pub(super) fn output() -> Self {
+    pub(crate) fn output() -> Self {
         Self(rustix::stdio::stdout())
     }
 
-    pub(super) fn error() -> Self {
+    pub(crate) fn error() -> Self {
         Self(rustix::stdio::stderr())
     }
 
     /// Whether standard output and standard error are the same file (fstat(2)).
-    pub(super) fn are_one() -> bool {
+    pub(crate) fn are_one() -> bool {
         let file = |one: Self| rustix::fs::fstat(one.0).map(|stat| (stat.st_dev, stat.st_ino));
         matches!((file(Self::output()), file(Self::error())), (Ok(out), Ok(err)) if out == err)
     }

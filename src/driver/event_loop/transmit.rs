@@ -8,12 +8,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::counters::{Call, Counts};
-use super::event_loop::{EventLoop, Slot};
-use super::exchange;
-use super::offload::What;
-use super::settings::Budget;
+use super::{EventLoop, Slot};
 use crate::conn::{CloseReason, Transmit};
+use crate::driver::exchange;
+use crate::driver::observe::counters::{Call, Counts};
+use crate::driver::offload::What;
+use crate::driver::settings::Budget;
 use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Sent};
 use crate::readiness::Token;

@@ -1,8 +1,8 @@
 //! Pieces of answers, read where waiting is allowed.
 //!
-//! *Floor 4.* Knows how much is read at once; runs on a thread of `offload.rs`.
+//! *Floor 4.* Knows how much is read at once; runs on a thread of `mod.rs`.
 //!
-//! *References:* pread(2), preadv2(2) `RWF_NOWAIT`. *Read next:* `transmit.rs`, who asks.
+//! *References:* pread(2), preadv2(2) `RWF_NOWAIT`. *Read next:* `event_loop/transmit.rs`, who asks.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 const AHEAD_BYTES: usize = 1024 * 1024;
 
 /// Reads or makes a piece. A panic in foreign code costs its answer, not the server.
-pub(super) fn fetch(what: Fetch) -> Fetched {
+pub(crate) fn fetch(what: Fetch) -> Fetched {
     match what {
         Fetch::Bytes {
             source,

@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Knows names, units and help texts; `prometheus-client` knows how they are written.
 //!
-//! *References:* the OpenMetrics specification, 1.0. *Read next:* `admin.rs`.
+//! *References:* the OpenMetrics specification, 1.0. *Read next:* `process/admin.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::conn::CloseReason;
 use crate::http::Status;
 
 /// The media type of the text (OpenMetrics 1.0, "Content Type").
-pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Where the numbers come from.
-pub(super) struct Source {
-    pub(super) loops: Vec<Arc<Published>>,
-    pub(super) backend: Backend,
+pub(crate) struct Source {
+    pub(crate) loops: Vec<Arc<Published>>,
+    pub(crate) backend: Backend,
 }
 
 impl fmt::Debug for Source {
@@ -37,14 +37,14 @@ impl fmt::Debug for Source {
 }
 
 /// A registry that reads `source` at each scrape.
-pub(super) fn registry(source: Source) -> Registry {
+pub(crate) fn registry(source: Source) -> Registry {
     let mut registry = Registry::with_prefix("httpoll");
     registry.register_collector(Box::new(source));
     registry
 }
 
 /// The whole text; nothing if a number cannot be written, which no String has ever done.
-pub(super) fn text(registry: &Registry) -> Option<String> {
+pub(crate) fn text(registry: &Registry) -> Option<String> {
     let mut text = String::new();
     let written = prometheus_client::encoding::text::encode(&mut text, registry);
     written.is_ok().then_some(text)

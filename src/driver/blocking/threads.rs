@@ -1,14 +1,14 @@
-//! A thread for each client: the straight line of `blocking.rs`, as often as there are clients.
+//! A thread for each client: the straight line of `mod.rs`, as often as there are clients.
 //!
 //! *Floor 4.* Knows who is being served and who may be dropped to make room; what happens on a
-//! connection is `blocking.rs`.
+//! connection is `mod.rs`.
 //!
 //! The idea: a thread holds its connection's lock while it works and lets go of it while it waits.
 //! So a lock that can be had *is* the proof that no answer is being made or sent, and a connection
 //! that is ended under it is never cut in the middle. Its thread, asleep in ppoll(2), is woken by
 //! shutdown(2) on its socket.
 //!
-//! *References:* pthreads(7), shutdown(2). *Read next:* `event_loop.rs`.
+//! *References:* pthreads(7), shutdown(2). *Read next:* `event_loop/mod.rs`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,12 +21,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::access_log::LogBuffer;
-use super::blocking::{Blocking, Guest, Terms, next_client, serve};
-use super::per_address::Share;
 use super::pulse::Pulse;
-use super::room::RETRY;
+use super::{Blocking, Guest, Terms, next_client, serve};
 use crate::conn::{CloseReason, Standing};
+use crate::driver::failures::RETRY;
+use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::per_address::Share;
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, BlockingStream, Hold, Stream, Waited};
 use crate::service::{CacheTally, Reply, Service};
@@ -36,7 +36,7 @@ const STACK_BYTES: usize = 512 * 1024;
 
 impl<S: Service> Blocking<S> {
     /// The `threads` backend: a thread per client, up to a bound at which somebody must go.
-    pub(super) fn run_threads(self) -> io::Result<()> {
+    pub(crate) fn run_threads(self) -> io::Result<()> {
         let mut acceptor = self.acceptor;
         let crew = Arc::new(Crew::default());
         let service = Shared {

@@ -7,7 +7,7 @@
 //! stop, a second one ends them. The loops share nothing but what `Config` holds.
 //!
 //! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
-//! *Read next:* `event_loop.rs`.
+//! *Read next:* `event_loop/mod.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "one thread per loop starts here")]
 
@@ -24,22 +24,22 @@ use rustix::net::SendFlags;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::access_log::{AccessLog, LogBuffer};
 use super::admin::Admin;
-use super::blocking::{Blocking, Terms};
-use super::counters::Published;
-use super::event_loop::EventLoop;
-use super::in_flight::InFlight;
-use super::lines::{Lines, LogEnd, Standard};
-use super::mailbox::OtherLoops;
-use super::metrics::Source;
-use super::offload::Offload;
-use super::per_address::PerAddress;
-use super::pulse::Pulse;
-use super::settings::Settings;
 use super::supervisor::{Supervisor, Watchdog, Watched};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
+use crate::driver::blocking::pulse::Pulse;
+use crate::driver::blocking::{Blocking, Terms};
+use crate::driver::event_loop::EventLoop;
+use crate::driver::mailbox::OtherLoops;
+use crate::driver::observe::access_log::{AccessLog, LogBuffer};
+use crate::driver::observe::counters::Published;
+use crate::driver::observe::in_flight::InFlight;
+use crate::driver::observe::lines::{Lines, LogEnd, Standard};
+use crate::driver::observe::metrics::Source;
+use crate::driver::offload::Offload;
+use crate::driver::per_address::PerAddress;
+use crate::driver::settings::Settings;
 use crate::http::TrustedProxies;
 use crate::kernel::{
     self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Steering, Stop, Traced,

@@ -13,7 +13,7 @@
 //!
 //! *References:* CWE-117 (why control bytes are escaped).
 //!
-//! *Read next:* `lines.rs` for how they are written, `event_loop.rs`, which calls `line` and
+//! *Read next:* `lines.rs` for how they are written, `event_loop/mod.rs`, which calls `line` and
 //! `flush`.
 
 use std::io::{self, Write};
@@ -71,7 +71,7 @@ impl AccessLog {
 
     /// Its writer, if what that writes appears where standard error does: on the same terminal, in
     /// the same pipe or file.
-    pub(super) fn lines_on_stderr(&self) -> Option<Lines> {
+    pub(crate) fn lines_on_stderr(&self) -> Option<Lines> {
         (self.is_stdout && Standard::are_one()).then(|| self.lines.clone())
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The watchdog asks each loop, every time, whether it still turns, and the manager hears from us
 //! only when all have answered. A loop that spins, sleeps or waits in a service does not, and the
-//! manager restarts us. The drivers that wait are not asked but looked at (`pulse.rs`).
+//! manager restarts us. The drivers that wait are not asked but looked at (`blocking/pulse.rs`).
 //!
 //! *References:* sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
 //! *Read next:* `server.rs`.
@@ -18,8 +18,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mailbox::Handle;
-use super::pulse::{Beat, Pulse};
+use crate::driver::blocking::pulse::{Beat, Pulse};
+use crate::driver::mailbox::Handle;
 
 /// The way to a service manager, if there is one.
 #[derive(Debug, Default)]
@@ -45,11 +45,11 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn ready(&self) {
+    pub(crate) fn ready(&self) {
         self.tell("READY=1");
     }
 
-    pub(super) fn stopping(&self) {
+    pub(crate) fn stopping(&self) {
         self.tell("STOPPING=1");
     }
 
@@ -82,9 +82,9 @@ fn connect(name: &OsStr) -> io::Result<UnixDatagram> {
 }
 
 /// Watches the loops on the manager's behalf.
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     /// How often to look: twice as often as the manager wants to hear.
-    pub(super) period: Option<Duration>,
+    pub(crate) period: Option<Duration>,
     /// What each loop had answered when it was last asked.
     answers: Vec<u64>,
     /// What was seen of each pulse at the last look.
@@ -93,13 +93,13 @@ pub(super) struct Watchdog {
 
 /// Whom it watches.
 #[derive(Default)]
-pub(super) struct Watched {
-    pub(super) loops: Vec<Handle>,
-    pub(super) pulses: Vec<Arc<Pulse>>,
+pub(crate) struct Watched {
+    pub(crate) loops: Vec<Handle>,
+    pub(crate) pulses: Vec<Arc<Pulse>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(supervisor: &Supervisor, watched: &Watched) -> Self {
+    pub(crate) fn new(supervisor: &Supervisor, watched: &Watched) -> Self {
         let loops = &watched.loops;
         let watchdog = Self {
             period: supervisor.watchdog.map(|every| every / 2),
@@ -113,7 +113,7 @@ impl Watchdog {
     }
 
     /// A period is over.
-    pub(super) fn look(&mut self, supervisor: &Supervisor, watched: &Watched) {
+    pub(crate) fn look(&mut self, supervisor: &Supervisor, watched: &Watched) {
         let loops = &watched.loops;
         let answers: Vec<_> = loops.iter().map(Handle::answers).collect();
         let all = answers

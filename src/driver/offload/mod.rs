@@ -22,6 +22,9 @@
     reason = "the threads of the loop start here"
 )]
 
+pub(crate) mod fetch;
+pub(crate) mod jobs;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,25 +32,26 @@ use std::thread;
 
 use foldhash::fast::RandomState;
 
-use super::fetch::fetch;
-use super::jobs::{Awaited, Popped, Queue, Queueable, Waiter};
-use super::mailbox::{Mailbox, Message};
 use crate::conn::Fetch;
-use crate::http::Response;
+use crate::driver::exchange::JobResult;
+use crate::driver::mailbox::{Mailbox, Message};
+use crate::driver::observe::counters::JobTally;
 use crate::readiness::Token;
 use crate::service::{Gone, Job, Outcome, finish};
+use fetch::fetch;
+use jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 
 /// How many requests may wait in a lane of one loop; one beyond is answered 503.
 const WAITING_MAX: usize = 1024;
 
 /// One piece of work.
-pub(super) struct Task {
-    pub(super) token: Token,
-    pub(super) what: What,
-    pub(super) awaited: Awaited,
+pub(crate) struct Task {
+    pub(crate) token: Token,
+    pub(crate) what: What,
+    pub(crate) awaited: Awaited,
 }
 
-pub(super) enum What {
+pub(crate) enum What {
     Answer(Job),
     Fetch(Fetch),
 }
@@ -66,31 +70,12 @@ impl Queueable for Task {
 }
 
 /// Runs a job to its end on this thread; a panic in it costs its request, not the server.
-pub(super) fn run_job(job: Job, gone: &Gone<'_>) -> Made {
+pub(crate) fn run_job(job: Job, gone: &Gone<'_>) -> JobResult {
     match catch_unwind(AssertUnwindSafe(|| finish(job, gone))) {
-        Ok(Some(response)) => Made::Answer(Box::new(response)),
-        Ok(None) => Made::Nothing,
-        Err(_) => Made::Panicked,
+        Ok(Some(response)) => JobResult::Answer(Box::new(response)),
+        Ok(None) => JobResult::Nothing,
+        Err(_) => JobResult::Panicked,
     }
-}
-
-/// What came of a job.
-pub(super) enum Made {
-    Answer(Box<Response>),
-    /// There was no room for it.
-    Refused,
-    Panicked,
-    /// Nobody waited for it any more.
-    Nothing,
-}
-
-/// What a loop has handed over, for who counts it.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tally {
-    /// Requests that wait for a thread: short ones, long ones.
-    pub(super) waiting: [u64; 2],
-    pub(super) refused: u64,
-    pub(super) voided: u64,
 }
 
 /// Where a loop sends what may block.
@@ -144,7 +129,7 @@ impl Offload {
 
     /// Hands work over for a connection; its result arrives in `mailbox`. `false` if too much waits
     /// already.
-    pub(super) fn submit(&mut self, token: Token, what: What, mailbox: &Arc<Mailbox>) -> bool {
+    pub(crate) fn submit(&mut self, token: Token, what: What, mailbox: &Arc<Mailbox>) -> bool {
         let (waiter, awaited) = Waiter::new();
         let task = Task {
             token,
@@ -168,14 +153,14 @@ impl Offload {
     }
 
     /// The connection has what it waited for, or waits for nothing any more.
-    pub(super) fn settle(&mut self, token: Token) {
+    pub(crate) fn settle(&mut self, token: Token) {
         if !self.waiters.is_empty() {
             self.waiters.remove(&token);
         }
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+    pub(crate) fn tally(&self) -> JobTally {
+        let mut tally = JobTally::default();
         let Some(lanes) = &self.lanes else {
             return tally;
         };
@@ -309,7 +294,7 @@ impl Task {
             return mailbox.post(Message::Answer(token, run_job(job, &gone)));
         };
         let made = match catch_unwind(AssertUnwindSafe(|| job.run(&gone))) {
-            Ok(Outcome::Answer(response)) => Made::Answer(Box::new(response)),
+            Ok(Outcome::Answer(response)) => JobResult::Answer(Box::new(response)),
             Ok(Outcome::Abandoned) => return,
             Ok(Outcome::Long(rest)) => {
                 let what = What::Answer(rest);
@@ -321,9 +306,9 @@ impl Task {
                 if lanes.long.submit(task, lanes, mailbox).is_ok() {
                     return;
                 }
-                Made::Refused
+                JobResult::Refused
             }
-            Err(_) => Made::Panicked,
+            Err(_) => JobResult::Panicked,
         };
         mailbox.post(Message::Answer(token, made));
     }

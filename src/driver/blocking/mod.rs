@@ -6,28 +6,31 @@
 //! `Connection: close`; `threads` calls it once per thread, which is why a thousand clients cost a
 //! thousand stacks. The protocol, its limits and its deadlines are the same [`Connection`].
 //!
-//! *Read next:* `threads.rs` for what a thousand of these need around them, then `event_loop.rs`,
+//! *Read next:* `threads.rs` for what a thousand of these need around them, then `event_loop/mod.rs`,
 //! which turns this inside out.
+
+pub(crate) mod pulse;
+pub(crate) mod threads;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::access_log::LogBuffer;
-use super::counters::{Counted, Published, Sighting};
-use super::exchange::{self, Advanced, Asker};
-use super::in_flight::InFlight;
-use super::lines::Lines;
-use super::offload::run_job;
-use super::per_address::{PerAddress, Share};
-use super::pulse::Pulse;
-use super::room::{Failed, Failures, RETRY};
 use crate::conn::{CloseReason, Connection, Limits, Transmit};
+use crate::driver::exchange::{self, Advanced, Asker};
+use crate::driver::failures::{Failed, Failures, RETRY};
+use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::observe::counters::{Counted, Published, Sighting};
+use crate::driver::observe::in_flight::InFlight;
+use crate::driver::observe::lines::Lines;
+use crate::driver::offload::run_job;
+use crate::driver::per_address::{PerAddress, Share};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
 use crate::readiness::Interest;
 use crate::service::Service;
+use pulse::Pulse;
 
 /// How long a thread sleeps at most when only other work can wake it.
 const DOZE: Duration = Duration::from_millis(500);
@@ -37,13 +40,13 @@ const DOZE: Duration = Duration::from_millis(500);
 /// The lock is held while there is work for the connection and let go while waiting for its
 /// client. So whoever gets it from another thread has found a connection that waits, and may look
 /// at it or end it: that is how `threads.rs` makes room.
-pub(super) struct Guest {
-    pub(super) peer: Peer,
+pub(crate) struct Guest {
+    pub(crate) peer: Peer,
     conn: Mutex<Connection>,
 }
 
 impl Guest {
-    pub(super) fn new(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Self {
+    pub(crate) fn new(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Self {
         Self {
             peer,
             conn: Mutex::new(exchange::begin(peer, limits, now)),
@@ -55,7 +58,7 @@ impl Guest {
     }
 
     /// The connection, if nobody works on it now.
-    pub(super) fn waiting(&self) -> Option<MutexGuard<'_, Connection>> {
+    pub(crate) fn waiting(&self) -> Option<MutexGuard<'_, Connection>> {
         self.conn.try_lock().ok()
     }
 }
@@ -132,7 +135,7 @@ fn serve_connection<T: Stream, S: Service>(
 }
 
 /// Serves one connection, its calls counted and printed if that is wanted.
-pub(super) fn serve<S: Service>(
+pub(crate) fn serve<S: Service>(
     stream: BlockingStream,
     guest: &Guest,
     service: &mut S,
@@ -161,22 +164,22 @@ pub(super) fn serve<S: Service>(
 
 /// What every connection of a blocking driver is held to.
 #[derive(Clone)]
-pub(super) struct Terms {
-    pub(super) limits: Arc<Limits>,
+pub(crate) struct Terms {
+    pub(crate) limits: Arc<Limits>,
     /// How long a stop waits for what is in flight.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
     /// Where each connection's calls are printed, if anywhere.
-    pub(super) trace: Option<Lines>,
+    pub(crate) trace: Option<Lines>,
     /// Whose word about their clients is taken.
-    pub(super) proxies: Option<Arc<TrustedProxies>>,
+    pub(crate) proxies: Option<Arc<TrustedProxies>>,
     /// Connections that one address may hold.
-    pub(super) per_address: Option<PerAddress>,
+    pub(crate) per_address: Option<PerAddress>,
     /// Where numbers are shown, if anybody asks for them.
-    pub(super) shown: Option<Arc<Published>>,
+    pub(crate) shown: Option<Arc<Published>>,
     /// How many connections are being served.
-    pub(super) in_flight: InFlight,
+    pub(crate) in_flight: InFlight,
     /// Told of each wait, where one that does not come means that nobody is served.
-    pub(super) pulse: Option<Arc<Pulse>>,
+    pub(crate) pulse: Option<Arc<Pulse>>,
 }
 
 impl Terms {
@@ -385,20 +388,20 @@ impl Notify for Bell {
 }
 
 /// What the blocking drivers are told.
-pub(super) struct Blocking<S: Service> {
-    pub(super) acceptor: Acceptor,
-    pub(super) service: S,
-    pub(super) terms: Terms,
-    pub(super) threads_max: usize,
-    pub(super) log: Option<LogBuffer>,
+pub(crate) struct Blocking<S: Service> {
+    pub(crate) acceptor: Acceptor,
+    pub(crate) service: S,
+    pub(crate) terms: Terms,
+    pub(crate) threads_max: usize,
+    pub(crate) log: Option<LogBuffer>,
     /// Where it is seen that it moves.
-    pub(super) pulse: Arc<Pulse>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl<S: Service> Blocking<S> {
     /// The `blocking` backend: one client after the other. When the server stops, new ones are
     /// refused while the present one is still being served; those who waited are served after it.
-    pub(super) fn run_one_at_a_time(mut self) -> io::Result<()> {
+    pub(crate) fn run_one_at_a_time(mut self) -> io::Result<()> {
         // There is only one thread: all that it does between two waits must end.
         self.terms.pulse = Some(Arc::clone(&self.pulse));
         let mut acceptor = Some(self.acceptor);
@@ -451,7 +454,7 @@ fn take_in_all(acceptor: &mut Acceptor, waiting: &mut VecDeque<(BlockingStream, 
 
 /// The next client, or `None` when the server stops. Where there is no room for it, `make_room` is
 /// asked for some, and without that accepting rests.
-pub(super) fn next_client(
+pub(crate) fn next_client(
     acceptor: &mut Acceptor,
     make_room: &mut dyn FnMut(&mut Acceptor) -> bool,
 ) -> Option<(BlockingStream, Peer)> {

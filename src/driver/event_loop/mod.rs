@@ -14,52 +14,62 @@
 //!
 //! *References:* epoll(7). *Read next:* `settle.rs`, then `listeners.rs`, `transmit.rs`.
 
+mod buffers;
+mod deadlines;
+mod listeners;
+mod room;
+pub(crate) mod settle;
+mod slots;
+mod transmit;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::access_log::LogBuffer;
-use super::buffers::Pool;
-use super::counters::{Call, Counts, Waking, seen_as};
-use super::deadlines::{Deadlines, NEVER, Step};
-use super::exchange::{self, Advanced, Asker};
-use super::listeners::Listeners;
-use super::mailbox::{Handle, Mailbox, Message};
-use super::offload::{Made, Offload, What};
-use super::room::{Room, is_missing};
-use super::settings::{Budget, Settings};
-use super::settle::Bits;
-use super::slots::{RESERVED, Slots};
 use crate::conn::{CloseReason, Connection};
+use crate::driver::exchange::JobResult;
+use crate::driver::exchange::{self, Advanced, Asker};
+use crate::driver::failures::is_missing;
+use crate::driver::mailbox::{Handle, Mailbox, Message};
+use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::observe::counters::{Call, Counts, Waking, seen_as};
+use crate::driver::offload::{Offload, What};
+use crate::driver::settings::{Budget, Settings};
 use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Event, Interest, Token};
 use crate::service::{Service, Sink};
+use buffers::Pool;
+use deadlines::{Deadlines, NEVER, Step};
+use listeners::Listeners;
+use room::Room;
+use settle::Bits;
+use slots::{RESERVED, Slots};
 
 /// One connection of the loop. Kept small: 10,000 idle ones should cost little.
-pub(super) struct Slot<K: Kernel> {
-    pub(super) socket: K::Socket,
-    pub(super) conn: Connection,
-    pub(super) sink: Option<Box<dyn Sink>>,
-    pub(super) peer: Peer,
+struct Slot<K: Kernel> {
+    socket: K::Socket,
+    conn: Connection,
+    sink: Option<Box<dyn Sink>>,
+    peer: Peer,
     /// Directions in which the kernel has not said EAGAIN since it last said "ready".
-    pub(super) ready: Interest,
+    ready: Interest,
     /// The kernel's interest set.
-    pub(super) armed: Interest,
+    armed: Interest,
     /// The end of the client's stream has been announced: a short read does not mean "empty".
-    pub(super) read_closed: bool,
+    read_closed: bool,
     /// In the run queue or in this turn's batch.
-    pub(super) queued: bool,
+    queued: bool,
     /// The phase in which it was seen last, for the counters.
-    pub(super) seen_as: Option<u8>,
+    seen_as: Option<u8>,
     /// Its entry among the deadlines.
-    pub(super) armed_at: Step,
+    armed_at: Step,
 }
 
 impl<K: Kernel> Slot<K> {
     /// What the protocol would do, whatever the kernel says.
-    pub(super) fn wanted(&self) -> Interest {
+    fn wanted(&self) -> Interest {
         Interest {
             readable: self.conn.wants_read(),
             writable: self.conn.wants_write(),
@@ -72,7 +82,7 @@ impl<K: Kernel> Slot<K> {
     }
 
     /// Counts it under what it is doing now.
-    pub(super) fn see(&mut self, counts: &mut Counts) {
+    fn see(&mut self, counts: &mut Counts) {
         let seen = seen_as(&self.conn);
         counts.moved(self.seen_as, seen);
         self.seen_as = seen;
@@ -91,22 +101,22 @@ impl<K: Kernel> Slot<K> {
 
 /// One loop: a kernel, a service, and the connections between them.
 pub struct EventLoop<K: Kernel, S: Service> {
-    pub(super) kernel: K,
-    pub(super) service: S,
-    pub(super) settings: Settings,
-    pub(super) listeners: Listeners<K>,
-    pub(super) room: Room,
-    pub(super) slots: Slots<Slot<K>>,
+    kernel: K,
+    service: S,
+    settings: Settings,
+    listeners: Listeners<K>,
+    room: Room,
+    slots: Slots<Slot<K>>,
     /// Connections that nobody will announce: they go on in the next turn.
-    pub(super) run_queue: VecDeque<Token>,
-    pub(super) deadlines: Deadlines,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) offload: Offload,
-    pub(super) pool: Pool,
+    run_queue: VecDeque<Token>,
+    deadlines: Deadlines,
+    mailbox: Arc<Mailbox>,
+    offload: Offload,
+    pool: Pool,
     /// The moment at which a stop stops waiting.
-    pub(super) stop_at: Option<Instant>,
-    pub(super) closed: super::Closed,
-    pub(super) counts: Counts,
+    stop_at: Option<Instant>,
+    closed: crate::driver::Closed,
+    counts: Counts,
     batch: Vec<Token>,
     /// What each of the batch may do.
     share: Budget,
@@ -114,7 +124,7 @@ pub struct EventLoop<K: Kernel, S: Service> {
     late: Vec<Token>,
     events: Vec<Event>,
     scratch: Box<[u8]>,
-    pub(super) now: Tick,
+    now: Tick,
 }
 
 /// The token of the mailbox's knock.
@@ -148,7 +158,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             offload,
             pool: Pool::default(),
             stop_at: None,
-            closed: super::Closed::default(),
+            closed: crate::driver::Closed::default(),
             counts: Counts::new(),
             batch: Vec::new(),
             share: settings.budget,
@@ -288,7 +298,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Puts a connection into this turn's batch.
-    pub(super) fn schedule(&mut self, token: Token) {
+    fn schedule(&mut self, token: Token) {
         if let Some(slot) = self.slots.get_mut(token)
             && !slot.queued
         {
@@ -297,7 +307,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    pub(super) fn read_mail(&mut self, now: &Tick) {
+    fn read_mail(&mut self, now: &Tick) {
         self.kernel.quiet();
         for message in self.mailbox.take() {
             match message {
@@ -359,7 +369,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Second pass: answer and send, until nothing is left or the budget is spent.
-    pub(super) fn serve(&mut self, token: Token, now: &Tick) {
+    fn serve(&mut self, token: Token, now: &Tick) {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
@@ -389,7 +399,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 }
                 Advanced::Job(job) => {
                     if !self.offload.submit(token, What::Answer(job), mailbox) {
-                        exchange::finish_job(&mut slot.conn, Made::Refused, now);
+                        exchange::finish_job(&mut slot.conn, JobResult::Refused, now);
                     }
                 }
                 Advanced::Waiting | Advanced::Spent => {}
@@ -411,7 +421,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Sees to it that somebody comes back to this connection.
-    pub(super) fn leave(&mut self, token: Token) {
+    fn leave(&mut self, token: Token) {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
@@ -521,7 +531,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Ends a connection.
-    pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
+    fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(mut slot) = self.slots.remove(token) else {
             return;
         };
@@ -549,7 +559,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     }
 
     /// Why connections have ended so far.
-    pub const fn closed(&self) -> &super::Closed {
+    pub const fn closed(&self) -> &crate::driver::Closed {
         &self.closed
     }
 

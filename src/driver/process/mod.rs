@@ -1,0 +1,9 @@
+//! A server as a process: bound, running, stopped, watched.
+//!
+//! *Floor 4.* Starts the threads of the other folders and ends them.
+//!
+//! *Read next:* `server.rs`.
+
+pub(crate) mod admin;
+pub(crate) mod server;
+pub(crate) mod supervisor;
