@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use super::resolve::Resource;
+use super::resource::Resource;
 
 /// An entry.
 pub(super) struct Slot {

@@ -17,12 +17,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Reply;
 use super::alike::{Member, Turn};
-use super::files::{Lookup, WouldBlock, needs_slash, serve};
 use super::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
+use super::lookup::{Lookup, WouldBlock, needs_slash, serve};
 use super::open::{Patience, Refusal, Root, Wait};
+use super::opening::{Media, Resolver};
 use super::options::Symlinks;
 use super::policy::Policy;
-use super::resolve::{Media, Named, Resolver, Resource};
+use super::resolve::Named;
+use super::resource::Resource;
 use super::variant::Role;
 use super::work::{Gone, Outcome, Work};
 use crate::http::head::Known;

@@ -31,12 +31,14 @@ use rustix::process::{Resource as Limit, getrlimit};
 use super::alike::Groups;
 use super::cache::{Cache, Cost};
 use super::errand::{Errand, Means, Returns};
+use super::lookup::{Lookup, WouldBlock, needs_slash, redirect, serve};
 use super::open::{Patience, Refusal, Root, Wait};
+use super::opening::{Media, Resolver};
 use super::options::{FilesConfig, Symlinks};
-use super::pages;
 use super::policy::Policy;
 use super::precompressed::Looked;
-use super::resolve::{Media, Named, Resolver, Resource, Selected};
+use super::resolve::Named;
+use super::resource::{Resource, Selected};
 use super::variant::Role;
 use super::{CacheTally, Reply, Service};
 use crate::http::head::Known;
@@ -273,21 +275,6 @@ impl Service for Files {
     }
 }
 
-/// Not without waiting.
-#[derive(Debug)]
-pub(super) struct WouldBlock;
-
-/// Who can say what a key leads to: a loop, with its cache, or an errand, which may wait.
-pub(super) trait Lookup {
-    fn answer(
-        &mut self,
-        key: &[u8],
-        role: Role,
-        request: &Request<'_>,
-        now: &Tick,
-    ) -> Result<Response, Refusal>;
-}
-
 impl Lookup for Files {
     fn answer(
         &mut self,
@@ -327,71 +314,6 @@ impl Lookup for Files {
             Named::Listing(_) => Err(Refusal::WouldBlock),
         }
     }
-}
-
-/// The answer to a GET or HEAD of a key: what it leads to, or what stands in for it.
-///
-/// `refused` is what is wrong with a path that can lead to nothing (`/a%2Fb`, a segment of 300
-/// bytes); `key` then is the path as it was written, and never looked up. It is missing like any
-/// other: an application may have such a route, and a site its own page for what is not there.
-pub(super) fn serve(
-    lookup: &mut impl Lookup,
-    policy: &Policy,
-    key: &[u8],
-    refused: Option<Status>,
-    request: &Request<'_>,
-    now: &Tick,
-) -> Result<Response, WouldBlock> {
-    let found = match refused {
-        Some(status) => Err(Refusal::Status(status)),
-        None if policy.hides(key) => Err(Refusal::Status(Status::NOT_FOUND)),
-        None => lookup.answer(key, Role::Itself, request, now),
-    };
-    let status = match found {
-        Ok(response) => return Ok(response),
-        Err(Refusal::WouldBlock) => return Err(WouldBlock),
-        Err(Refusal::Status(status)) => status,
-    };
-    if status == Status::NOT_FOUND {
-        let spa = policy
-            .spa
-            .as_ref()
-            .filter(|_| policy.is_navigation(key, request));
-        let stand_ins = [
-            (spa, Role::Application),
-            (policy.not_found.as_ref(), Role::NotFound),
-        ];
-        for (file, role) in stand_ins {
-            let Some(file) = file else { continue };
-            match lookup.answer(file, role, request, now) {
-                Ok(response) => return Ok(response),
-                Err(Refusal::WouldBlock) => return Err(WouldBlock),
-                Err(Refusal::Status(_)) => {}
-            }
-        }
-    }
-    Ok(policy.error_page(status, request, key))
-}
-
-/// The redirect to a directory's name with its slash. Not for stand-ins, which must be files.
-pub(super) fn needs_slash(
-    policy: &Policy,
-    key: &[u8],
-    role: Role,
-    request: &Request<'_>,
-) -> Result<Response, Refusal> {
-    if role != Role::Itself {
-        return Err(Refusal::Status(Status::NOT_FOUND));
-    }
-    let whole = [policy.prefix.as_bytes(), key].concat();
-    Ok(policy.decorate(redirect(&whole, request), key))
-}
-
-/// 301 rather than 308, which keeps the method: only GET and HEAD come here, and Java's
-/// HttpURLConnection, urllib before Python 3.11 and lynx do not follow a 308.
-fn redirect(directory: &[u8], request: &Request<'_>) -> Response {
-    let location = target::redirect_location(directory, request.query());
-    pages::redirect(Status::MOVED_PERMANENTLY, &location)
 }
 
 /// What is known of an entry.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::load::Loaded;
 use super::meta::Identity;
 use super::open::{Refusal, Root};
-use super::resolve::{Opening, Resolver};
+use super::opening::{Opening, Resolver};
 use super::variant::{About, Variant, only_range};
 use super::version::Version;
 use crate::http::head::Known;

@@ -5,7 +5,7 @@
 //! stay in one place against the second table. Comments may point anywhere (they are how a reader
 //! finds the way), and so may the unit tests at the end of a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +99,39 @@ fn borrowed_crates_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Parents aside: a `mod.rs` is the way into its folder, and its files may build on it.
+#[test]
+fn no_file_imports_its_importers() {
+    let sources = sources();
+    let modules: BTreeSet<String> = sources.iter().map(|(file, _)| module_of(file)).collect();
+    let imports = |file: &str, code: &str| -> BTreeSet<String> {
+        let own = module_of(file);
+        let named = absolute_paths(code, &own).into_iter();
+        let found = named.filter_map(|path| longest_module(&path, &modules));
+        let related = |module: &String| own.starts_with(&format!("{module}::")) || *module == own;
+        found.filter(|module| !related(module)).collect()
+    };
+    let graph: BTreeMap<String, BTreeSet<String>> = sources
+        .iter()
+        .map(|(file, code)| (module_of(file), imports(file, code)))
+        .collect();
+    let mut circles: Vec<String> = Vec::new();
+    for module in graph.keys() {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![module]);
+        while let Some(at) = next.pop() {
+            for import in graph.get(at).into_iter().flatten() {
+                if import == module {
+                    circles.push(format!("{module} is imported by {at}, which it imports"));
+                }
+                if seen.insert(import) {
+                    next.push(import);
+                }
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
 #[test]
 fn paths_are_found_in_every_way_of_writing_them() {
     let check = |code: &str, expected: &[&str]| {
@@ -157,6 +190,44 @@ fn sources() -> Vec<(String, String)> {
     }
     assert!(found.len() > 20, "this is not the whole house");
     found
+}
+
+/// `driver/event_loop/mod.rs` as `driver::event_loop`.
+fn module_of(file: &str) -> String {
+    let path = file.strip_suffix(".rs").unwrap();
+    path.strip_suffix("/mod").unwrap_or(path).replace('/', "::")
+}
+
+/// The paths that `code` names by `crate::` or `super::`, from the root.
+fn absolute_paths(code: &str, own: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for at in starts_of(code, "crate::") {
+        expand("", &code[at + "crate::".len()..], &mut found);
+    }
+    for at in starts_of(code, "super::") {
+        let (mut rest, mut base) = (&code[at..], own);
+        while let Some(up) = rest.strip_prefix("super::") {
+            (rest, base) = (up, base.rsplit_once("::").map_or("", |(parent, _)| parent));
+        }
+        let prefix = if base.is_empty() {
+            String::new()
+        } else {
+            format!("{base}::")
+        };
+        expand(&prefix, rest, &mut found);
+    }
+    found
+}
+
+/// The file that a path leads to: `driver::settings::Budget` is in `driver::settings`.
+fn longest_module(path: &str, modules: &BTreeSet<String>) -> Option<String> {
+    let mut path = path;
+    loop {
+        if modules.contains(path) {
+            return Some(path.to_owned());
+        }
+        path = path.rsplit_once("::")?.0;
+    }
 }
 
 fn floor_of(file: &str) -> &str {
