@@ -8,7 +8,7 @@
 //!
 //! *Usage:* `25_http_epoll_edge [PORT|ADDRESS:PORT] [DIR]`; port 0 is any free one.
 //!
-//! *Needs:* `cargo add httparse mime_guess && cargo add rustix --features event,net`.
+//! *Needs:* `cargo add httparse && cargo add rustix --features event,net`.
 //!
 //! *Shows:* the kernel tells once that a socket *became* ready. So both directions are watched from
 //! the start, and what is ready is used until `WouldBlock`: only that says that an event will come.
@@ -18,10 +18,9 @@
 //! *Cannot:* use a second processor: `27_http_loops`. `26_http_mio` is the same with a crate for
 //! the system calls.
 //!
-//! *Not here:* percent-encoding, dates, ranges, deadlines. Links in DIR are followed wherever they
-//! lead. `26_http_mio` decodes; the server of this package has the rest.
-
-#![allow(clippy::disallowed_methods, reason = "the library's rules are not the examples'")]
+//! *Not here:* percent-encoding, types other than HTML, CSS and SVG, dates, ranges, deadlines. A
+//! head that is too long is a 400 like any bad one. Links in DIR are followed wherever they lead,
+//! but not in `26_http_mio`. The server of this package has the rest.
 
 use std::collections::HashMap;
 use std::env;
@@ -30,12 +29,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::Path;
 
-use mime_guess::Mime;
+use httparse::{Header, Request, Status};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::retry_on_intr;
 
 /// Whether a client may send another request.
 const KEEP_ALIVE: bool = true;
@@ -55,44 +54,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, number(&listener), EDGES)?;
-    let mut connections: HashMap<RawFd, Connection> = HashMap::new();
     let mut unfinished: Vec<RawFd> = Vec::new();
+    let mut connections: HashMap<RawFd, Connection> = HashMap::new();
     let mut paused = false;
     loop {
         let mut ready = wait(&epoll, paused, !unfinished.is_empty())?;
         ready.append(&mut unfinished);
         for fd in &ready {
-            let Some(connection) = connections.get_mut(fd) else {
-                continue;
-            };
-            let mut steps = 1;
-            let mut result = connection.step();
-            while matches!(result, Ok(true)) && steps < STEPS_MAX {
-                steps += 1;
-                result = connection.step();
-            }
-            match result {
-                Ok(true) => unfinished.push(*fd), // and no event will say so
+            let Some(connection) = connections.get_mut(fd) else { continue };
+            match (0..STEPS_MAX).try_for_each(|_| connection.step()) {
+                Ok(()) => unfinished.push(*fd), // and no event will say so
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // It is over. An error is the end of a client, never of the server.
-                _ => drop(connections.remove(fd)), // close(2) takes it off the list of epoll
+                // An error is the end of a client, never of the server. close(2) takes it off the
+                // list of epoll.
+                Err(_) => drop(connections.remove(fd)),
             }
         }
         if paused || ready.contains(&listener.as_raw_fd()) {
-            let stopped_by = loop {
+            paused = loop {
                 match listener.accept() {
                     Ok((socket, _)) => {
                         socket.set_nonblocking(true)?;
-                        let told = epoll::add(&epoll, &socket, number(&socket), EDGES);
-                        if told.is_ok() {
+                        if epoll::add(&epoll, &socket, number(&socket), EDGES).is_ok() {
                             connections.insert(socket.as_raw_fd(), Connection::new(socket));
                         }
                     }
-                    Err(error) => break error,
+                    // Anything else, such as no descriptor left, may pass: they wait meanwhile.
+                    Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
                 }
             };
-            // Anything else, such as no descriptor being left, may pass: they wait meanwhile.
-            paused = stopped_by.kind() != io::ErrorKind::WouldBlock;
         }
     }
 }
@@ -101,10 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn wait(epoll: &OwnedFd, paused: bool, unfinished: bool) -> io::Result<Vec<RawFd>> {
     let mut events: Vec<Event> = Vec::with_capacity(256); // the others are told next time
     let timeout = if unfinished { Some(&NOW) } else { paused.then_some(&PAUSE) };
-    match epoll::wait(epoll, spare_capacity(&mut events), timeout) {
-        Err(rustix::io::Errno::INTR) => return Ok(Vec::new()), // stopped, and continued
-        result => result?,
-    };
+    // A process that was stopped and continued is interrupted here (signal(7)).
+    retry_on_intr(|| epoll::wait(epoll, spare_capacity(&mut events), timeout))?;
     // Not only what was asked for: an error or a hang-up is always told.
     let ready = events.iter().map(|event| RawFd::try_from(event.data.u64()));
     Ok(ready.flatten().collect())
@@ -145,9 +133,9 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// At most one read(2) and one write(2); either may move less than it could. False and errors
-    /// are the end, except `WouldBlock`: that is "not now", from a non-blocking socket.
-    fn step(&mut self) -> io::Result<bool> {
+    /// At most one read(2) and one write(2); either may move less than it could. An error is the
+    /// end, except `WouldBlock`: that is "not now", from a non-blocking socket.
+    fn step(&mut self) -> io::Result<()> {
         if !self.wants_write() {
             // There is room, for a full input was answered: read(2) into no room returns 0, and
             // that would look like the end of the stream.
@@ -155,7 +143,7 @@ impl Connection {
             let room = &mut buffer[self.input.len()..];
             let n = self.socket.read(room)?;
             if n == 0 {
-                return Ok(false);
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.input.extend_from_slice(&room[..n]);
             self.refill()?;
@@ -163,131 +151,105 @@ impl Connection {
         if self.wants_write() {
             let n = self.socket.write(&self.output)?;
             self.output.drain(..n);
-            self.refill()?;
+            if self.output.is_empty() {
+                self.refill()?;
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Once the output is gone: the next piece of the file, or else the next answer.
+    /// The output is gone: puts the next piece of the file there, or else the next answer.
     fn refill(&mut self) -> io::Result<()> {
-        if self.output.is_empty() && self.file.is_none() {
-            if self.last {
-                // close(2) with bytes of the client unread is a reset, and that may destroy what it
-                // has not read yet (RFC 9112 §9.6). So only this direction ends; what comes is
-                // dropped.
-                self.input.clear();
-                return self.socket.shutdown(Shutdown::Write);
-            }
+        if self.file.is_none() {
             self.answer()?;
         }
-        if self.output.len() < MAX_HEAD
-            && let Some(file) = &mut self.file
-        {
-            let n = file.take(PIECE).read_to_end(&mut self.output)?;
-            if file.limit() == 0 {
-                self.file = None;
-            } else if n == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into()); // the file has shrunk
-            }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        match file.take(PIECE).read_to_end(&mut self.output)? {
+            0 if file.limit() > 0 => return Err(io::ErrorKind::UnexpectedEof.into()), // it shrank
+            _ if file.limit() == 0 => self.file = None,
+            _ => {}
         }
         Ok(())
     }
 
     /// Answers the first request of the input, if its head is complete.
     fn answer(&mut self) -> io::Result<()> {
-        let head_only = self.input.starts_with(b"HEAD ");
-        let found = match parse(&self.input) {
-            Ok(None) => return Ok(()),
-            Ok(Some((length, target, keep_alive))) => {
-                self.input.drain(..length);
-                self.last = !keep_alive;
-                open(&target)
-            }
-            Err(status) => {
-                self.last = true; // where the next head begins is unknown
-                Err(status)
-            }
+        if self.last {
+            // close(2) with bytes of the client unread is a reset, and that may destroy what it has
+            // not read yet (RFC 9112 §9.6). So only this direction ends; what comes is dropped.
+            self.input.clear();
+            return self.socket.shutdown(Shutdown::Write);
+        }
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut head = Request::new(&mut fields);
+        let (length, found) = match head.parse(&self.input) {
+            Ok(Status::Complete(length)) => (length, find(&head)),
+            Ok(Status::Partial) if self.input.len() < MAX_HEAD => return Ok(()),
+            _ => (0, Err("400 Bad Request")),
         };
-        let (status, kind, length) = match &found {
-            Ok((file, kind)) => ("200 OK", kind.essence_str(), file.limit()),
-            Err(status) => (*status, "text/plain", status.len() as u64),
+        // Behind a bad head it is unknown where the next one begins.
+        self.last = matches!(found, Err("400 Bad Request")) || is_last(&head);
+        let (status, kind, size, text) = match &found {
+            Ok((file, kind)) => ("200 OK", *kind, file.limit(), ""),
+            Err(status) => (*status, "text/plain", status.len() as u64, *status),
         };
         let connection = if self.last { "close" } else { "keep-alive" };
-        write!(
-            self.output,
-            "HTTP/1.1 {status}\r\nAllow: GET, HEAD\r\nContent-Type: {kind}\r\n\
-             Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
-        )?;
-        match found {
-            _ if head_only => {}
-            Ok((file, _)) => self.file = Some(file),
-            Err(status) => self.output.extend_from_slice(status.as_bytes()),
+        write!(self.output, "HTTP/1.1 {status}\r\nAllow: GET, HEAD\r\nContent-Type: {kind}\r\n")?;
+        write!(self.output, "Content-Length: {size}\r\nConnection: {connection}\r\n\r\n")?;
+        if head.method != Some("HEAD") {
+            self.output.extend_from_slice(text.as_bytes());
+            self.file = found.ok().map(|(file, _)| file);
         }
+        self.input.drain(..length);
         Ok(())
     }
 }
 
-/// The length of a head, its target, and whether another head may follow; `None` if it is not
-/// complete, the status to answer if it is wrong.
-fn parse(input: &[u8]) -> Result<Option<(usize, String, bool)>, &'static str> {
-    let mut fields = [httparse::EMPTY_HEADER; 64];
-    let mut head = httparse::Request::new(&mut fields);
-    let length = match head.parse(input) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(_) if input.len() < MAX_HEAD => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
-            return Err("431 Request Header Fields Too Large");
-        }
-        Err(_) => return Err("400 Bad Request"),
+/// Whether the answer to this head is the last one of its connection.
+fn is_last(head: &Request<'_, '_>) -> bool {
+    let ends = |field: &Header<'_>| match field.name.to_ascii_lowercase().as_str() {
+        // Content is not read, so what follows such a head is not the next one.
+        "content-length" | "transfer-encoding" => true,
+        "connection" => !field.value.eq_ignore_ascii_case(b"keep-alive"),
+        _ => false,
     };
-    let (mut hosts, mut keep_alive) = (0, KEEP_ALIVE && head.version == Some(1));
-    for field in head.headers.iter() {
-        match field.name.to_ascii_lowercase().as_str() {
-            "host" => hosts += 1,
-            "connection" => keep_alive &= !field.value.to_ascii_lowercase().ends_with(b"close"),
-            // Content is not read, so what follows such a head is not the next one.
-            "content-length" | "transfer-encoding" => keep_alive = false,
-            _ => {}
-        }
-    }
-    match head.method {
-        _ if hosts != 1 && head.version == Some(1) => Err("400 Bad Request"),
-        Some("GET" | "HEAD") => Ok(head.path.map(|path| (length, path.to_owned(), keep_alive))),
-        _ => Err("405 Method Not Allowed"),
-    }
+    !KEEP_ALIVE || head.version == Some(0) || head.headers.iter().any(ends)
 }
 
-/// The file that a target names, limited to its length, and its type; or why it cannot be had.
-fn open(target: &str) -> Result<(io::Take<File>, Mime), &'static str> {
-    let path = target.split('?').next().unwrap_or_default();
+/// The file that a head asks for, limited to its length, and its type; or the status instead.
+fn find(head: &Request<'_, '_>) -> Result<(io::Take<File>, &'static str), &'static str> {
+    let hosts = head.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let path = head.path.and_then(|target| target.split('?').next()).unwrap_or_default();
+    match head.method {
+        _ if head.version == Some(1) && hosts.count() != 1 => return Err("400 Bad Request"),
+        Some("GET" | "HEAD") => {}
+        _ => return Err("405 Method Not Allowed"),
+    }
     // %2e%2e does not lead out either: nothing is decoded here.
     if !path.starts_with('/') || path.split('/').any(|segment| segment == "..") {
         return Err("404 Not Found");
     }
-    let mut path = format!(".{path}"); // relative, whatever it begins with
-    if path.ends_with('/') {
-        path.push_str("index.html");
-    }
+    let index = if path.ends_with('/') { "index.html" } else { "" };
+    let path = format!(".{path}{index}"); // relative, whatever it begins with
     // Looked at before it is opened: to open a FIFO is to wait for its writer.
-    let found = fs::metadata(&path).ok().filter(|found| found.is_file());
-    let length = found.ok_or("404 Not Found")?.len();
+    let found = fs::metadata(&path).ok().filter(|found| found.is_file()).ok_or("404 Not Found")?;
     let file = File::open(&path).map_err(|_| "503 Service Unavailable")?;
-    let kind = mime_guess::from_path(&path).first_or_octet_stream();
-    Ok((file.take(length), kind))
+    let kind = match path.rsplit('.').next() {
+        Some("html") => "text/html",
+        Some("css") => "text/css",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    Ok((file.take(found.len()), kind))
 }
 
 /// Binds what the command line says, and changes to the directory that it names.
 fn start() -> Result<TcpListener, Box<dyn Error>> {
     let words: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut address = words.get(1).map_or("8080", String::as_str).to_owned();
-    if !address.contains(':') {
-        address = format!("127.0.0.1:{address}"); // this machine only, unless told
-    }
-    let dir = match words.get(2) {
-        Some(dir) => dir,
-        None if Path::new("www").is_dir() => "www",
-        None => ".",
-    };
+    let port = words.get(1).map_or("8080", String::as_str);
+    // This machine only, unless told.
+    let address = if port.contains(':') { port.to_owned() } else { format!("127.0.0.1:{port}") };
+    let dir = words.get(2).map_or("www", String::as_str);
     let listener = TcpListener::bind(&address)
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     env::set_current_dir(dir).map_err(|error| format!("cannot serve {dir}: {error}"))?;

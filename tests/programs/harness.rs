@@ -294,3 +294,11 @@ pub(crate) fn source(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
     std::fs::read_to_string(path).unwrap()
 }
+
+/// How many lines of a program are neither blank nor comment.
+pub(crate) fn lines_of_code(name: &str) -> usize {
+    let text = source(name);
+    let lines = text.lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    code.count()
+}

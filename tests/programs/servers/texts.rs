@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::client::Client;
 use super::{ALL, Site};
-use crate::harness::{Ended, Program, source};
+use crate::harness::{Ended, Program, lines_of_code, source};
 
 const PROGRAMS: [&str; 9] = [
     "20_http_blocking",
@@ -56,6 +56,23 @@ fn every_header_says_what_it_shows_and_what_it_cannot() {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(cited);
             assert!(path.exists(), "{name} cites {cited}");
         }
+    }
+}
+
+/// Short enough to be read as one page, or nearly: HTTP itself is 120 lines of it.
+#[test]
+fn every_program_is_short() {
+    for name in PROGRAMS {
+        let limit = match &name[..2] {
+            "22" | "23" | "24" | "25" => 180,
+            "26" => 198,
+            _ => 150,
+        };
+        let lines = lines_of_code(name);
+        assert!(
+            (40..=limit).contains(&lines),
+            "{name}: {lines} lines of code"
+        );
     }
 }
 
