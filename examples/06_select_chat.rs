@@ -27,9 +27,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
-use rustix::event::{
-    FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, fd_set_num_elements, select,
-};
+use rustix::event::{self, FdSetElement, FdSetIter};
 
 /// The bits of a set, as the C library has it: descriptors 0 to 1,023.
 const FD_SETSIZE: RawFd = 1024;
@@ -77,10 +75,9 @@ fn server(address: &str) -> Result<(), Box<dyn Error>> {
         // select never waits again.
         let write: Vec<RawFd> =
             clients.iter().filter(|(_, it)| !it.output.is_empty()).map(|(fd, _)| *fd).collect();
-        let [readable, _] = wait(&read, &write)?;
+        let readable = wait(&read, &write)?;
 
-        let mut said = Vec::new();
-        let mut gone = Vec::new();
+        let (mut said, mut gone) = (Vec::new(), Vec::new());
         for (fd, client) in clients.iter_mut().filter(|(fd, _)| readable.contains(fd)) {
             match client.receive() {
                 Ok(text) => said.push((*fd, client.peer, text)),
@@ -92,23 +89,21 @@ fn server(address: &str) -> Result<(), Box<dyn Error>> {
                 let shown = String::from_utf8_lossy(line);
                 writeln!(io::stdout(), "{peer} said {:?}", shown.trim_end())?;
                 for (_, client) in clients.iter_mut().filter(|(fd, _)| **fd != from) {
-                    client.output.extend_from_slice(format!("{peer}: ").as_bytes());
-                    client.output.extend_from_slice(line);
+                    client.output.extend([format!("{peer}: ").as_bytes(), line].concat());
                 }
             }
         }
         // To everybody, not only to those that select found writable: most sockets have room at
-        // once, and select was asked before anything was said. A full one says so and loses nothing.
+        // once, and select was asked before anything was said. A full one loses nothing.
         for (fd, client) in clients.iter_mut().filter(|(_, it)| !it.output.is_empty()) {
             if let Err(why) = client.send() {
                 gone.push((*fd, why));
             }
         }
         for (fd, why) in gone {
-            if let Some(client) = clients.remove(&fd) {
-                writeln!(io::stdout(), "{} gone: {why}", client.peer)?;
-                can_accept = true; // its descriptor is free again
-            }
+            let Some(client) = clients.remove(&fd) else { continue };
+            writeln!(io::stdout(), "{} gone: {why}", client.peer)?;
+            can_accept = true; // its descriptor is free again
         }
         // Last, for the kernel gives the lowest free number: a newcomer accepted earlier could
         // bear the number of one who has just gone, and be taken for it in this turn.
@@ -176,22 +171,18 @@ impl Client {
     }
 }
 
-/// Waits until at least one of these descriptors can be read or written without waiting.
-fn wait(read: &[RawFd], write: &[RawFd]) -> io::Result<[Vec<RawFd>; 2]> {
-    let mut sets = [read, write].map(|fds| {
-        let elements = fd_set_num_elements(fds.len(), FD_SETSIZE);
-        let mut set = vec![FdSetElement::default(); elements];
-        for &fd in fds {
-            fd_set_insert(&mut set, fd);
-        }
-        set
-    });
-    let [readable, writable] = &mut sets;
-    let bound = fd_set_bound(readable).max(fd_set_bound(writable)); // the highest, and one
+/// Waits until at least one of these descriptors can be read or written without waiting, and
+/// returns those that can be read: to the others, something is sent anyway.
+fn wait(read: &[RawFd], write: &[RawFd]) -> io::Result<Vec<RawFd>> {
+    let mut readable = vec![FdSetElement::default(); event::fd_set_num_elements(1024, FD_SETSIZE)];
+    let mut writable = readable.clone();
+    read.iter().for_each(|fd| event::fd_set_insert(&mut readable, *fd));
+    write.iter().for_each(|fd| event::fd_set_insert(&mut writable, *fd));
+    let bound = event::fd_set_bound(&readable).max(event::fd_set_bound(&writable));
     #[expect(unsafe_code, reason = "select(2) takes bare numbers for descriptors")]
     // SAFETY: whoever calls keeps these descriptors open during the call.
-    unsafe { select(bound, Some(readable), Some(writable), None, None) }?;
-    Ok(sets.map(|set| FdSetIter::new(&set).collect()))
+    unsafe { event::select(bound, Some(&mut readable), Some(&mut writable), None, None) }?;
+    Ok(FdSetIter::new(&readable).collect())
 }
 
 fn client(address: &str) -> Result<(), Box<dyn Error>> {
@@ -200,7 +191,7 @@ fn client(address: &str) -> Result<(), Box<dyn Error>> {
     let (stdin, socket) = (io::stdin().as_raw_fd(), stream.as_raw_fd());
     let mut piece = [0; 4096];
     loop {
-        let [readable, _] = wait(&[stdin, socket], &[])?;
+        let readable = wait(&[stdin, socket], &[])?;
         if readable.contains(&socket) {
             match stream.read(&mut piece)? {
                 0 => return Err("the server closed".into()),
