@@ -120,9 +120,9 @@ fn receive(mut stream: &TcpStream, directory: &Path) -> Result<String, Box<dyn E
     }
     // What came in an earlier try counts, and is hashed again: the sum is that of the whole file.
     let mut hash = Sha256::new();
-    copy(&mut file, have, &mut hash, |_| Ok(()))?;
+    copy(&mut file, have, &mut hash, io::sink())?;
     writeln!(stream, "have {have}")?;
-    have += copy(&mut input, size - have, &mut hash, |piece| file.write_all(piece))?;
+    have += copy(&mut input, size - have, &mut hash, &file)?;
     if have < size {
         return Err(format!("ended at {have} of {size}; another try goes on there").into());
     }
@@ -139,12 +139,7 @@ fn receive(mut stream: &TcpStream, directory: &Path) -> Result<String, Box<dyn E
 }
 
 /// Reads up to `size` bytes, a piece at a time, and returns how many there were.
-fn copy(
-    from: &mut impl Read,
-    size: u64,
-    hash: &mut Sha256,
-    mut to: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<u64> {
+fn copy(from: impl Read, size: u64, hash: &mut Sha256, mut to: impl Write) -> io::Result<u64> {
     let mut piece = vec![0; PIECE];
     let mut from = from.take(size); // never into what comes after the content
     loop {
@@ -152,7 +147,7 @@ fn copy(
             0 => return Ok(size - from.limit()),
             n => {
                 hash.update(&piece[..n]);
-                to(&piece[..n])?;
+                to.write_all(&piece[..n])?; // as many writes as it takes
             }
         }
     }
@@ -202,20 +197,16 @@ fn client(address: &str, path: &Path) -> Result<(), Box<dyn Error>> {
     };
     writeln!(io::stdout(), "{have} of {size} bytes are there already")?;
     let mut hash = Sha256::new();
-    let (mut done, mut shown) = (copy(&mut file, have, &mut hash, |_| Ok(()))?, 0);
-    let sent = copy(&mut file, size - have, &mut hash, |piece| {
-        stream.write_all(piece)?; // as many sends as it takes
-        done += piece.len() as u64;
-        if done * 10 / size > shown {
-            shown = done * 10 / size;
-            writeln!(io::stdout(), "{shown}0 %")?;
-        }
-        Ok(())
+    let mut done = copy(&mut file, have, &mut hash, io::sink())?;
+    let sent = (1..=10).try_for_each(|tenth| {
+        let goal = size - size / 10 * (10 - tenth);
+        done += copy(&mut file, goal.saturating_sub(done), &mut hash, &stream)?;
+        if goal > have { writeln!(io::stdout(), "{tenth}0 %") } else { Ok(()) }
     });
-    if sent.as_ref().is_ok_and(|n| *n < size - have) {
+    if sent.is_ok() && done < size {
         return Err("the file became shorter".into());
     }
-    let sent = sent.and_then(|_| stream.write_all(&hash.finalize()));
+    let sent = sent.and_then(|()| stream.write_all(&hash.finalize()));
     // A server that has given up says why, though it takes nothing any more.
     match (sent, read_line(&mut replies)) {
         (Ok(()), Ok(reply)) if reply == b"stored" => Ok(writeln!(io::stdout(), "stored")?),
