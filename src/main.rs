@@ -48,7 +48,8 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
     let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
-    text.push_str(&startup::room(&plan.config, server.room()?));
+    text.push_str(&startup::room(&plan.config, server.room()));
+    text.push_str(&startup::watched(&plan.config, server.watched()));
     text.push_str(&startup::admin(server.admin_address()));
     text.extend(give_up_rights(plan, &server, user)?);
 

@@ -67,6 +67,18 @@ pub(crate) fn room(config: &Config, room: usize) -> String {
     format!("  It can hold {room} connections, not {wanted}: {why}, and files need some.\n")
 }
 
+/// A line if the loops leave the selector so little that clients will be looked at by the clock.
+pub(crate) fn watched(config: &Config, watched: Option<usize>) -> String {
+    let Some(watched) = watched.filter(|_| config.workers > 1) else {
+        return String::new();
+    };
+    let loops = config.workers;
+    format!(
+        "  select(2) watches 1,024 descriptors, and {loops} loops take so many that only {watched} \
+         connections are left; others are looked at ten times a second: give fewer --workers.\n"
+    )
+}
+
 /// Where metrics and health are, if anywhere: a line of its own.
 pub(crate) fn admin(address: Option<&ListenAddr>) -> String {
     match address {

@@ -185,6 +185,33 @@ fn it_says_how_many_connections_select_can_hold() {
     );
 }
 
+/// Each loop needs some descriptors for itself, and select(2) watches few.
+#[test]
+fn it_says_what_too_many_loops_cost() {
+    let words = ["--hello", "-l", "127.0.0.1:0", "-b", "select", "-w", "250"];
+    let (_server, _, _, mut out) = Server::start_and_listen(&words);
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("250 loops take so many that only "), "{line}");
+    assert!(line.ends_with("give fewer --workers.\n"), "{line}");
+}
+
+#[test]
+fn more_loops_than_descriptors_are_refused_with_advice() {
+    let script = r#"ulimit -n 512; exec "$0" --hello -p 0 -w 200"#;
+    let mut shell = Command::new("sh");
+    let out = shell
+        .args(["-c", script, env!("CARGO_BIN_EXE_httpoll")])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&out.stderr);
+    let expected = "httpoll: 200 loops need 800 descriptors of 512; \
+                    give fewer --workers, or raise ulimit -Hn\n";
+    assert_eq!(error, expected);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(out.stdout.is_empty());
+}
+
 #[test]
 fn a_line_per_request() {
     let words = ["--hello", "-l", "127.0.0.1:0", "--log", "plain"];

@@ -5,5 +5,6 @@
 //! *Read next:* `server.rs`.
 
 pub(crate) mod admin;
+mod descriptors;
 pub(crate) mod server;
 pub(crate) mod supervisor;

@@ -21,10 +21,11 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::SendFlags;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::admin::Admin;
+use super::descriptors::{self, check_loops, room};
 use super::supervisor::{Supervisor, Watchdog, Watched};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::conn::Limits;
@@ -68,17 +69,6 @@ pub struct Server {
 /// net.core.somaxconn (listen(2)).
 const BACKLOG: i32 = 4096;
 
-/// Descriptors kept back for files that are being sent, pipes and whatever else is not a
-/// connection. What the file caches keep open comes on top: at most a quarter of all, and at most
-/// [`CACHED_DESCRIPTORS`].
-const RESERVED_DESCRIPTORS: u64 = 128;
-
-/// The default of [`FilesConfig`](crate::service::FilesConfig).
-const CACHED_DESCRIPTORS: u64 = 1024;
-
-/// Where select(2) ends: a higher descriptor cannot be watched (select(2), BUGS).
-const SELECT_DESCRIPTORS: u64 = 1024;
-
 impl Server {
     /// Binds all addresses of `config`, or none; with `config.activation`, takes the listeners that
     /// a service manager has left, if there are any.
@@ -95,6 +85,7 @@ impl Server {
             },
         };
         let failed = |error: io::Error| StartError::new(error.to_string(), "raise ulimit -n");
+        check_loops(&config)?;
         let (mut bound, inherited) = listeners(&config)?;
         for listeners in &mut bound.workers {
             for (at, listener) in listeners.iter_mut().enumerate() {
@@ -139,11 +130,14 @@ impl Server {
     }
 
     /// How many connections there is room for at once, whatever [`Config::connections_max`] says.
-    ///
-    /// # Errors
-    /// Never, where limits can be asked for (getrlimit(2)).
-    pub fn room(&self) -> io::Result<usize> {
+    pub fn room(&self) -> usize {
         room(self.config.backend)
+    }
+
+    /// How many connections the selector can announce at once, where the loops themselves take
+    /// most of what it watches; those beyond are looked at by the clock.
+    pub fn watched(&self) -> Option<usize> {
+        descriptors::watched(&self.config)
     }
 
     /// Whether the addresses were bound by somebody else, whose their files are too.
@@ -271,7 +265,7 @@ impl Plan {
         limits.report_finished = log.is_some() || config.admin.is_some();
         limits.report_lines = log.is_some();
         limits.close_always |= config.backend == Backend::Blocking;
-        let room = room(config.backend)?;
+        let room = room(config.backend);
         let connections = match config.connections_max {
             0 => room,
             stated => stated.min(room),
@@ -350,47 +344,10 @@ fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
     }
 }
 
-/// How many connections this process can hold.
-fn room(backend: Backend) -> io::Result<usize> {
-    let room = room_for_connections(descriptors()?, backend);
-    Ok(usize::try_from(room).unwrap_or(usize::MAX))
-}
-
-/// How many of `descriptors` connections may use, so that a flood of them never leaves a file
-/// without one.
-fn room_for_connections(descriptors: u64, backend: Backend) -> u64 {
-    let usable = match backend {
-        Backend::Select => descriptors.min(SELECT_DESCRIPTORS),
-        _ => descriptors,
-    };
-    let files = RESERVED_DESCRIPTORS + (usable / 4).min(CACHED_DESCRIPTORS);
-    usable.saturating_sub(files).max(8)
-}
-
 /// Nobody to trust is nothing to look for.
 fn trusted(proxies: &TrustedProxies) -> Option<Arc<TrustedProxies>> {
     (*proxies != TrustedProxies::default()).then(|| Arc::new(proxies.clone()))
 }
-
-/// Raises the soft limit on descriptors to the hard one (getrlimit(2)) and returns it.
-fn descriptors() -> io::Result<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum;
-    // Refused only where a sandbox forbids it: then the soft limit stands.
-    let raised = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: hard,
-            maximum: hard,
-        },
-    )
-    .is_ok();
-    let current = if raised { hard } else { limit.current };
-    Ok(current.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX))
-}
-
-/// What "unlimited" means here.
-const DESCRIPTORS_MAX: u64 = 1 << 20;
 
 /// The loops at work, and what stops them.
 struct Crew {
@@ -727,17 +684,5 @@ mod tests {
         check(3, 3, &[1, 1, 1]);
         // A loop that may hold nobody would leave its clients in the backlog.
         check(2, 3, &[1, 1]);
-    }
-
-    #[test]
-    fn connections_leave_descriptors_for_files() {
-        let check = |descriptors: u64, backend: Backend, expected: u64| {
-            let room = room_for_connections(descriptors, backend);
-            assert_eq!(room, expected, "{descriptors} {backend:?}");
-        };
-        check(64, Backend::Edge, 8);
-        check(1024, Backend::Edge, 1024 - 256 - 128);
-        check(20_000, Backend::Poll, 20_000 - 1024 - 128);
-        check(20_000, Backend::Select, 1024 - 256 - 128);
     }
 }
