@@ -294,6 +294,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             armed: Interest::NONE,
             read_closed: false,
             queued: false,
+            unwatched: false,
             seen_as: None,
             armed_at: NEVER,
         };

@@ -61,6 +61,8 @@ struct Slot<K: Kernel> {
     read_closed: bool,
     /// In the run queue or in this turn's batch.
     queued: bool,
+    /// Looked at by the clock: see `room.rs`.
+    unwatched: bool,
     /// The phase in which it was seen last, for the counters.
     seen_as: Option<u8>,
     /// Its entry among the deadlines.

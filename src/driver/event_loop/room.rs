@@ -140,7 +140,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
         let (room, soon) = (&mut self.room, self.now.instant + RETRY);
         room.look_at.get_or_insert(soon);
-        if !room.unwatched.contains(&token) {
+        if !std::mem::replace(&mut slot.unwatched, true) {
             room.unwatched.push(token);
         }
     }
@@ -156,6 +156,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         for token in std::mem::take(&mut self.room.unwatched) {
             if let Some(slot) = self.slots.get_mut(token) {
                 self.kernel.renumber(&mut slot.socket);
+                slot.unwatched = false;
                 slot.ready = Interest::BOTH;
                 self.schedule(token);
             }
