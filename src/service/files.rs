@@ -153,6 +153,8 @@ impl Files {
         {
             self.root = Arc::new(root);
             self.cache.clear();
+            // Who asked before may still be answered from the other root.
+            self.groups = Groups::default();
         }
         let keep_remote = self.policy.cache_valid.is_some();
         for found in self.returns.collect() {

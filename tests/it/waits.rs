@@ -254,6 +254,40 @@ fn what_is_alike_is_made_once() {
     }
 }
 
+/// What was made of one root is no answer to who asked when another one stood in its place.
+#[test]
+fn what_is_made_of_one_root_serves_no_other() {
+    each(&LOOPS, |backend| {
+        let Some((mount, dir)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let fresh = dir.path().join("fresh");
+        fs::create_dir(&fresh).unwrap();
+        fs::write(fresh.join("unheard-of"), "").unwrap();
+        let root = dir.path().join("current");
+        symlink("slow", &root).unwrap();
+        let server = Server::of(backend, &root, &["--follow-root"]);
+        let mut clients = [(); 3].map(|()| server.connect());
+        for client in &mut clients[..2] {
+            client.send(request("GET", "/", &[]).as_bytes());
+            mount.gate.is_reached();
+        }
+        // A turn reads all that was sent before this one.
+        assert_eq!(server.ask("DELETE", "/", &[]).status, 405);
+        let swap = dir.path().join("swap");
+        symlink("fresh", &swap).unwrap();
+        fs::rename(&swap, &root).unwrap();
+        clients[2].send(request("GET", "/", &[]).as_bytes());
+        assert_eq!(server.get("/unheard-of").status, 200);
+        assert!(mount.gate.open());
+        for (client, name) in clients.iter_mut().zip(["large", "large", "unheard-of"]) {
+            let page = client.answer("GET");
+            assert!(page.text().contains(name), "{backend}: {}", page.text());
+        }
+        drop(server);
+    });
+}
+
 /// A manager hears from `blocking` while it moves, and not while its one thread hangs in a service.
 #[test]
 fn a_manager_hears_nothing_from_a_thread_that_hangs() {
