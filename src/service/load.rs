@@ -12,7 +12,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
@@ -62,15 +62,45 @@ impl Content {
             (Wait::Never, Medium::Mute | Medium::Remote) => return Err(Refusal::WouldBlock),
             _ => ReadWriteFlags::empty(),
         };
-        fill(&source.fd, into, offset, flags)
+        fill(source.fd()?, into, offset, flags)
     }
 }
 
 /// An open file, as long as it was when it was opened.
 pub(super) struct FileSource {
-    fd: OwnedFd,
+    /// Taken out when it is dropped.
+    fd: Option<OwnedFd>,
     len: u64,
     medium: Medium,
+}
+
+/// Who closes descriptors of files where that may wait: close(2) asks FUSE's server to flush.
+static CLOSER: OnceLock<fn(OwnedFd)> = OnceLock::new();
+
+/// From now on such descriptors are given to `closer`, once for the process; until then they are
+/// closed where their last answer ends, which may be a loop.
+pub fn close_with(closer: fn(OwnedFd)) {
+    // Said again by another server of the same process.
+    let _ = CLOSER.set(closer);
+}
+
+impl FileSource {
+    fn fd(&self) -> rustix::io::Result<&OwnedFd> {
+        self.fd.as_ref().ok_or(Errno::BADF)
+    }
+}
+
+/// PITFALL: the last answer may end on a loop, or under the lock of `threads`
+/// (`closing_a_file_on_a_slow_file_system_stops_nobody`).
+impl Drop for FileSource {
+    fn drop(&mut self) {
+        let may_wait = matches!(self.medium, Medium::Mute | Medium::Remote);
+        if let Some(close) = CLOSER.get().filter(|_| may_wait)
+            && let Some(fd) = self.fd.take()
+        {
+            close(fd);
+        }
+    }
 }
 
 impl Source for FileSource {
@@ -79,11 +109,11 @@ impl Source for FileSource {
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(pread(&self.fd, into, offset)?)
+        Ok(pread(self.fd()?, into, offset)?)
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.fd.as_fd())
+        self.fd.as_ref().map(AsFd::as_fd)
     }
 
     /// Asks for one byte. It tells of the first page only, but the kernel reads ahead in stretches
@@ -93,7 +123,9 @@ impl Source for FileSource {
             Medium::Memory => true,
             Medium::Disk => {
                 offset >= self.len
-                    || read_some(&self.fd, &mut [0], offset, ReadWriteFlags::NOWAIT).is_ok()
+                    || self.fd().is_ok_and(|fd| {
+                        read_some(fd, &mut [0], offset, ReadWriteFlags::NOWAIT).is_ok()
+                    })
             }
             Medium::Mute | Medium::Remote => false,
         }
@@ -177,7 +209,7 @@ fn keep_open(
     };
     let whole = digest.is_none() || Identity::of(fd.as_fd())? == identity;
     let source = FileSource {
-        fd,
+        fd: Some(fd),
         len: identity.size,
         medium,
     };

@@ -34,6 +34,7 @@ pub use decoration::Decoration;
 pub use files::Files;
 pub use hello::{Hello, hello};
 pub use hosts::{HostName, Hosts};
+pub use load::close_with;
 pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
 pub use router::Router;
 pub use work::{Gone, Job, Outcome, Work, finish};

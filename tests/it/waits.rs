@@ -60,6 +60,30 @@ fn files_on_a_slow_file_system_stop_nobody() {
     });
 }
 
+/// close(2) asks FUSE's server to flush, and waits for what it says.
+#[test]
+fn closing_a_file_on_a_slow_file_system_stops_nobody() {
+    each(&MANY, |backend| {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        assert!(mount.gate.open());
+        let server = Server::of(backend, root.path(), &[]);
+        let whole = server.get("/slow/shut");
+        assert!(whole.body == content(0..LARGE_BYTES), "{backend}");
+        // Whatever is kept of an answer until the next request comes is given up now.
+        let mut next = server.connect();
+        next.send(request("GET", "/fast", &[]).as_bytes());
+        mount.closing.is_reached();
+        for _ in 0..3 {
+            assert_eq!(server.get("/fast").text(), "fast", "{backend}");
+        }
+        assert!(mount.closing.open(), "{backend}: others waited for it");
+        assert_eq!(next.answer("GET").text(), "fast", "{backend}");
+        drop(server);
+    });
+}
+
 /// overlayfs (containers) answers EOPNOTSUPP where it is asked not to wait.
 #[test]
 fn a_file_system_that_cannot_say_stops_nobody() {

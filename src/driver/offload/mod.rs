@@ -15,6 +15,8 @@
 //! | long | directories listed, content hashed | 2 |
 //! | fetch | the next piece of an answer that is being sent | 8 |
 //!
+//! What is only to be closed goes to a thread of its own, `closing.rs`.
+//!
 //! *Read next:* `jobs.rs`, the queue of a lane.
 
 #![expect(
@@ -22,6 +24,7 @@
     reason = "the threads of the loop start here"
 )]
 
+pub(crate) mod closing;
 pub(crate) mod fetch;
 pub(crate) mod jobs;
 

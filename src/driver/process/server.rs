@@ -39,6 +39,7 @@ use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::{Lines, LogEnd, Standard};
 use crate::driver::observe::metrics::Source;
 use crate::driver::offload::Offload;
+use crate::driver::offload::closing::close_elsewhere;
 use crate::driver::per_address::PerAddress;
 use crate::driver::settings::Settings;
 use crate::http::TrustedProxies;
@@ -46,7 +47,7 @@ use crate::kernel::{
     self, Acceptor, Bound, Kernel, Linux, Listener, StartError, Steering, Stop, Traced,
 };
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
-use crate::service::{HostName, Service};
+use crate::service::{self, HostName, Service};
 
 /// A server whose addresses are bound. Clients that connect now wait in the backlog.
 #[derive(Debug)]
@@ -179,6 +180,7 @@ impl Server {
     /// # Errors
     /// If a loop cannot be started or its kernel fails.
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
+        service::close_with(close_elsewhere);
         let told = self.announcement.as_ref().map(|(log, _)| log.clone());
         let plan = Plan::new(&self.config, self.log, told)?;
         let mut crew = Crew::new(plan, (self.news, self.tell))?;

@@ -12,8 +12,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation,
-    INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry,
-    Request, SessionACL,
+    INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, Request, SessionACL,
 };
 
 use crate::harness::skip;
@@ -90,6 +90,8 @@ impl Gate {
 /// A mount, ended with the test.
 pub(super) struct SlowFs {
     pub(super) gate: Arc<Gate>,
+    /// Where whoever closes `shut` waits.
+    pub(super) closing: Arc<Gate>,
     _session: BackgroundSession,
 }
 
@@ -104,8 +106,14 @@ impl SlowFs {
         config.acl = SessionACL::All;
         config.n_threads = Some(8);
         let gate = Arc::new(Gate::default());
-        match fuser::spawn_mount(Files(Arc::clone(&gate)), at, &config) {
-            Ok(_session) => Some(Self { gate, _session }),
+        let closing = Arc::new(Gate::default());
+        let files = Files(Arc::clone(&gate), Arc::clone(&closing));
+        match fuser::spawn_mount(files, at, &config) {
+            Ok(_session) => Some(Self {
+                gate,
+                closing,
+                _session,
+            }),
             Err(error) => {
                 skip(&format!("a right to mount FUSE: {error}"));
                 None
@@ -131,17 +139,18 @@ impl Drop for Overlay {
     }
 }
 
-/// `large`, `small`, `link-0`, `link-1`, …
-struct Files(Arc<Gate>);
+/// `large`, `small`, `shut`, `link-0`, `link-1`, … and the gates of reading and closing.
+struct Files(Arc<Gate>, Arc<Gate>);
 
 const LONG: Duration = Duration::from_secs(3600);
 const ROOT: u64 = 1;
 const LARGE: u64 = 2;
+const SHUT: u64 = 1_000;
 
 fn attributes(ino: u64) -> FileAttr {
     let size = match ino {
         ROOT => 0,
-        LARGE => LARGE_BYTES as u64,
+        LARGE | SHUT => LARGE_BYTES as u64,
         _ => 1_000,
     };
     FileAttr {
@@ -172,6 +181,7 @@ impl Filesystem for Files {
         let ino = match (&*name, name.strip_prefix("link-")) {
             ("large", _) => LARGE,
             ("small", _) => 3,
+            ("shut", _) => SHUT,
             (_, Some(number)) => {
                 self.0.pass();
                 4 + number.parse::<u64>().unwrap_or(0)
@@ -204,6 +214,13 @@ impl Filesystem for Files {
         let from = usize::try_from(offset).unwrap().min(len);
         let to = (from + size as usize).min(len);
         reply.data(&content(from..to));
+    }
+
+    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        if u64::from(ino) == SHUT {
+            self.1.pass();
+        }
+        reply.ok();
     }
 
     fn readdir(
