@@ -10,7 +10,8 @@
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to others: access lines, counters, metrics |
 //!
-//! `exchange.rs` stands between a connection and a service, for all six drivers alike.
+//! `exchange.rs` stands between a connection and a service, `transmit.rs` between a connection and its
+//! socket, for all six drivers alike.
 //!
 //! *Read next:* `blocking/mod.rs` for the linear reading, then `event_loop/mod.rs`.
 
@@ -24,6 +25,7 @@ mod offload;
 mod per_address;
 mod process;
 mod settings;
+mod transmit;
 
 pub use crate::config::Backend;
 pub use event_loop::EventLoop;

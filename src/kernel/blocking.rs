@@ -19,7 +19,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::clock::{self, Clock};
-use super::{Listener, Peer, Sent, Socket, Stream, Waited};
+use super::{Listener, Peer, Sent, Socket, SocketFd, Stream, Waited};
 use crate::http::{Source, Tick};
 use crate::readiness::{Interest, timespec};
 
@@ -68,7 +68,7 @@ impl Stop {
 
 /// A hold on a stream's socket for another thread than the one that waits on it.
 #[derive(Clone)]
-pub struct Hold(Arc<Socket>);
+pub struct Hold(Arc<SocketFd>);
 
 impl Hold {
     /// Ends both directions: the thread that waits on the stream wakes and finds its end.
@@ -81,7 +81,7 @@ impl Hold {
         self.0.is_quiet()
     }
 
-    /// As [`Stream::unacknowledged`].
+    /// As [`Socket::unacknowledged`].
     pub fn unacknowledged(&self) -> usize {
         self.0.unacknowledged()
     }
@@ -89,24 +89,22 @@ impl Hold {
 
 /// A connected socket with deadlines.
 pub struct BlockingStream {
-    socket: Arc<Socket>,
+    socket: Arc<SocketFd>,
     stop: Stop,
     /// Whether [`Waited::Stopping`] was said. Once is enough: what is in flight must still be
     /// finished, with waits that mean the socket.
     told: bool,
     clock: Clock,
-    scratch: Vec<u8>,
 }
 
 impl BlockingStream {
     /// A stream over an accepted socket.
-    pub fn new(socket: Socket, stop: Stop) -> Self {
+    pub fn new(socket: SocketFd, stop: Stop) -> Self {
         Self {
             socket: Arc::new(socket),
             stop,
             told: false,
             clock: Clock::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -148,6 +146,14 @@ impl Stream for BlockingStream {
         })
     }
 
+    fn now(&mut self) -> Tick {
+        let mut tick = self.clock.now();
+        tick.turn = 1 + TURNS.fetch_add(1, Ordering::Relaxed);
+        tick
+    }
+}
+
+impl Socket for BlockingStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.socket.read(into)
     }
@@ -163,8 +169,7 @@ impl Stream for BlockingStream {
         len: usize,
         more: bool,
     ) -> io::Result<Sent> {
-        self.socket
-            .send_file(source, offset, len, more, &mut self.scratch)
+        self.socket.send_file(source, offset, len, more)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -185,12 +190,6 @@ impl Stream for BlockingStream {
 
     fn id(&self) -> i32 {
         self.socket.id()
-    }
-
-    fn now(&mut self) -> Tick {
-        let mut tick = self.clock.now();
-        tick.turn = 1 + TURNS.fetch_add(1, Ordering::Relaxed);
-        tick
     }
 }
 
@@ -384,7 +383,7 @@ mod tests {
         let (own, peer) = UnixStream::pair().unwrap();
         own.set_nonblocking(true).unwrap();
         (
-            BlockingStream::new(Socket::new(own.into()), stop.clone()),
+            BlockingStream::new(SocketFd::new(own.into()), stop.clone()),
             peer,
         )
     }

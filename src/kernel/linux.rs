@@ -6,7 +6,7 @@
 //! *References:* accept(2), eventfd(2), and those of `socket.rs`.
 //! *Read next:* `readiness/`, then `driver/event_loop/mod.rs`.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use rustix::event::EventfdFlags;
 
 use super::clock::Clock;
-use super::{Kernel, Listener, Peer, Sent, Socket};
-use crate::http::{Notify, Source, Tick};
+use super::{Kernel, Listener, Peer, SocketFd};
+use crate::http::{Notify, Tick};
 use crate::readiness::{Event, Interest, Selector, Token, Trigger};
 
 /// The operating system as one event loop sees it.
@@ -23,8 +23,6 @@ pub struct Linux<S: Selector> {
     selector: S,
     clock: Clock,
     knock: Option<Arc<Knock>>,
-    /// For sources that sendfile(2) cannot read; empty until there is one.
-    scratch: Vec<u8>,
 }
 
 impl<S: Selector> Linux<S> {
@@ -37,7 +35,6 @@ impl<S: Selector> Linux<S> {
             selector: S::new()?,
             clock: Clock::new(),
             knock: None,
-            scratch: Vec::new(),
         })
     }
 }
@@ -46,73 +43,26 @@ impl<S: Selector> Kernel for Linux<S> {
     const TRIGGER: Trigger = S::TRIGGER;
     const NAME: &'static str = S::NAME;
     const FORGETS_CLOSED: bool = S::FORGETS_CLOSED;
-    type Socket = Socket;
+    type Socket = SocketFd;
     type Listener = Listener;
 
-    fn accept(&mut self, listener: &Listener) -> io::Result<(Socket, Peer)> {
+    fn accept(&mut self, listener: &Listener) -> io::Result<(SocketFd, Peer)> {
         listener.accept()
-    }
-
-    fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into)
-    }
-
-    fn write(
-        &mut self,
-        socket: &mut Socket,
-        from: &[IoSlice<'_>],
-        more: bool,
-    ) -> io::Result<usize> {
-        socket.write(from, more)
-    }
-
-    fn send_file(
-        &mut self,
-        socket: &mut Socket,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        more: bool,
-    ) -> io::Result<Sent> {
-        if !source.is_resident(offset, len) {
-            return Ok(Sent::SourceCold);
-        }
-        socket.send_file(source, offset, len, more, &mut self.scratch)
-    }
-
-    fn shutdown_write(&mut self, socket: &mut Socket) -> io::Result<()> {
-        socket.shutdown_write()
-    }
-
-    fn unacknowledged(&self, socket: &Socket) -> usize {
-        socket.unacknowledged()
-    }
-
-    fn closes_cleanly(&self, socket: &Socket) -> bool {
-        socket.closes_cleanly()
-    }
-
-    fn id(&self, socket: &Socket) -> i32 {
-        socket.id()
-    }
-
-    fn renumber(&mut self, socket: &mut Socket) {
-        socket.renumber();
     }
 
     fn now(&mut self) -> Tick {
         self.clock.now()
     }
 
-    fn register(&mut self, socket: &Socket, token: Token, wanted: Interest) -> io::Result<()> {
+    fn register(&mut self, socket: &SocketFd, token: Token, wanted: Interest) -> io::Result<()> {
         self.selector.register(socket.as_fd(), token, wanted)
     }
 
-    fn reregister(&mut self, socket: &Socket, token: Token, wanted: Interest) -> io::Result<()> {
+    fn reregister(&mut self, socket: &SocketFd, token: Token, wanted: Interest) -> io::Result<()> {
         self.selector.reregister(socket.as_fd(), token, wanted)
     }
 
-    fn deregister(&mut self, socket: &Socket) -> io::Result<()> {
+    fn deregister(&mut self, socket: &SocketFd) -> io::Result<()> {
         self.selector.deregister(socket.as_fd())
     }
 

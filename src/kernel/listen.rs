@@ -367,7 +367,7 @@ mod tests {
     }
 
     /// Accepts `n` clients, who may still be on their way, and says by which listener.
-    fn accept(listeners: &[&Listener], n: usize) -> Vec<(usize, crate::kernel::Socket, Peer)> {
+    fn accept(listeners: &[&Listener], n: usize) -> Vec<(usize, crate::kernel::SocketFd, Peer)> {
         let five_seconds = std::time::Duration::from_secs(5).try_into().unwrap();
         let mut accepted = Vec::new();
         while accepted.len() < n {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use rustix::net::SocketFlags;
 
-use super::{Peer, Socket};
+use super::{Peer, SocketFd};
 
 /// A listening socket. Dropping it closes it; connections that wait in its backlog are then reset
 /// (a server that stops politely accepts until `WouldBlock` first), and the last listener of a
@@ -74,7 +74,7 @@ impl Listener {
     ///
     /// # Errors
     /// As [`Kernel::accept`](super::Kernel::accept).
-    pub fn accept(&self) -> io::Result<(Socket, Peer)> {
+    pub fn accept(&self) -> io::Result<(SocketFd, Peer)> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if self.unix {
             let fd = rustix::net::accept_with(&self.fd, flags)?;
@@ -83,7 +83,7 @@ impl Listener {
             } else {
                 Peer::Unix
             };
-            return Ok((Socket::unix(fd), peer));
+            return Ok((SocketFd::unix(fd), peer));
         }
         let (fd, address) = rustix::net::acceptfrom_with(&self.fd, flags)?;
         let ip = address
@@ -96,7 +96,7 @@ impl Listener {
         } else {
             Peer::Ip(ip)
         };
-        Ok((Socket::new(fd), peer))
+        Ok((SocketFd::new(fd), peer))
     }
 
     /// Whether its clients come through the file system.

@@ -34,7 +34,7 @@ pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;
 #[cfg(feature = "sim")]
 pub use sim::Sim;
-pub use socket::Socket;
+pub use socket::SocketFd;
 pub use traced::{Calls, Count, TraceSink, Traced};
 
 /// Who is at the other end. Only the address: a port identifies nobody for longer than a
@@ -77,61 +77,36 @@ pub enum Sent {
     Bytes(usize),
     /// The socket takes nothing now: wait until it is writable.
     SocketFull,
-    /// The next bytes are not in memory; reading them here would stop the whole loop.
-    SourceCold,
     /// The source ended before its promised length: it shrank, or could not be read.
     SourceEnd,
 }
 
-/// Every system call of the event loop.
+/// One connected socket, the same for loops and for threads.
 ///
-/// All sockets are non-blocking: a call that would wait fails with `WouldBlock`.
-pub trait Kernel {
-    /// Which promise [`Kernel::wait`] makes.
-    const TRIGGER: Trigger;
-    /// For messages and traces.
-    const NAME: &'static str;
-    /// Whether closing a socket is enough to stop watching it, see
-    /// [`Selector::FORGETS_CLOSED`](crate::readiness::Selector::FORGETS_CLOSED).
-    const FORGETS_CLOSED: bool = false;
-    /// A connected socket. Dropping it closes it; [`Kernel::deregister`] comes first.
-    type Socket;
-    /// A listening socket. Dropping it closes it; switch [`Kernel::watch`] off first.
-    type Listener;
-
-    /// accept4(2).
-    ///
-    /// # Errors
-    /// `WouldBlock` when nobody waits; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the process or
-    /// the system is out of room; others concern that one connection only (accept(2), "Error
-    /// handling").
-    fn accept(&mut self, listener: &Self::Listener) -> io::Result<(Self::Socket, Peer)>;
-
+/// It is non-blocking: a call that would wait fails with `WouldBlock`, and whoever uses it decides
+/// how to wait.
+pub trait Socket {
     /// recv(2). 0 means that the peer will send no more.
     ///
     /// # Errors
     /// Of the system call.
-    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
     /// send(2) or sendmsg(2) with `MSG_NOSIGNAL`; with `more`, `MSG_MORE`: the segment may wait
     /// for the bytes that sendfile(2) is about to add.
     ///
     /// # Errors
     /// Of the system call.
-    fn write(
-        &mut self,
-        socket: &mut Self::Socket,
-        from: &[IoSlice<'_>],
-        more: bool,
-    ) -> io::Result<usize>;
+    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
 
-    /// sendfile(2), or read and write where the source has no descriptor.
+    /// sendfile(2), or read and write where the source has no descriptor. It waits for the disk if
+    /// it must: ask [`Source::is_resident`] first where that may not be. With `more`, the same
+    /// source goes on behind these bytes.
     ///
     /// # Errors
     /// Of the socket; trouble with the source is [`Sent::SourceEnd`].
     fn send_file(
         &mut self,
-        socket: &mut Self::Socket,
         source: &dyn Source,
         offset: u64,
         len: usize,
@@ -142,33 +117,58 @@ pub trait Kernel {
     ///
     /// # Errors
     /// Of the system call.
-    fn shutdown_write(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
+    fn shutdown_write(&mut self) -> io::Result<()>;
 
     /// Bytes written that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)): what tells a
     /// reader that is slow from one that is gone. 0 where it cannot be known.
-    fn unacknowledged(&self, socket: &Self::Socket) -> usize;
+    fn unacknowledged(&self) -> usize;
 
     /// Whether closing would destroy nothing: the peer has acknowledged all that was written, and
     /// nothing has come from it that was not read, for which the kernel would send a reset.
-    fn closes_cleanly(&self, socket: &Self::Socket) -> bool;
+    fn closes_cleanly(&self) -> bool;
+
+    /// Whether no answer can reach the peer any more: the connection is broken, or closed in both
+    /// directions. A peer that has only closed its sending half still waits for its answer.
+    fn is_gone(&self) -> bool {
+        false
+    }
 
     /// What a layer below still owes or holds (TLS); nothing for plain sockets.
-    fn pending(&self, socket: &Self::Socket) -> Interest {
-        let _ = socket;
+    fn pending(&self) -> Interest {
         Interest::NONE
     }
 
-    /// What traces call a socket: its descriptor. -1 where it has no number.
-    fn id(&self, socket: &Self::Socket) -> i32 {
-        let _ = socket;
+    /// Takes the lowest descriptor that is free, if that is lower (fcntl(2), `F_DUPFD_CLOEXEC`):
+    /// select(2) can watch the low ones only. Not while it is watched.
+    fn renumber(&mut self) {}
+
+    /// What traces call it: its descriptor. -1 where it has no number.
+    fn id(&self) -> i32 {
         -1
     }
+}
 
-    /// Gives a socket that is not watched the lowest descriptor that is free (fcntl(2),
-    /// `F_DUPFD_CLOEXEC`), if that is lower: select(2) can watch the low ones only.
-    fn renumber(&mut self, socket: &mut Self::Socket) {
-        let _ = socket;
-    }
+/// Every system call of the event loop that is about more than one socket.
+pub trait Kernel {
+    /// Which promise [`Kernel::wait`] makes.
+    const TRIGGER: Trigger;
+    /// For messages and traces.
+    const NAME: &'static str;
+    /// Whether closing a socket is enough to stop watching it, see
+    /// [`Selector::FORGETS_CLOSED`](crate::readiness::Selector::FORGETS_CLOSED).
+    const FORGETS_CLOSED: bool = false;
+    /// A connected socket. Dropping it closes it; [`Kernel::deregister`] comes first.
+    type Socket: Socket;
+    /// A listening socket. Dropping it closes it; switch [`Kernel::watch`] off first.
+    type Listener;
+
+    /// accept4(2).
+    ///
+    /// # Errors
+    /// `WouldBlock` when nobody waits; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the process or
+    /// the system is out of room; others concern that one connection only (accept(2), "Error
+    /// handling").
+    fn accept(&mut self, listener: &Self::Listener) -> io::Result<(Self::Socket, Peer)>;
 
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;
@@ -243,52 +243,14 @@ pub enum Waited {
     Stopping,
 }
 
-/// One socket as the blocking drivers see it: every call may wait, up to a deadline.
-pub trait Stream {
+/// A socket that can be waited for: what the blocking drivers work with.
+pub trait Stream: Socket {
     /// Waits (ppoll(2)) for a direction of `wanted`, for the deadline, or for the server to stop.
     ///
     /// # Errors
     /// Of the system call.
     fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited>;
-    /// As [`Kernel::read`].
-    ///
-    /// # Errors
-    /// Of the system call; `WouldBlock` asks for [`Stream::wait`].
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
-    /// As [`Kernel::write`].
-    ///
-    /// # Errors
-    /// Of the system call; `WouldBlock` asks for [`Stream::wait`].
-    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
-    /// As [`Kernel::send_file`], but may wait for the disk: it never answers `SourceCold`.
-    ///
-    /// # Errors
-    /// Of the socket.
-    fn send_file(
-        &mut self,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        more: bool,
-    ) -> io::Result<Sent>;
-    /// As [`Kernel::shutdown_write`].
-    ///
-    /// # Errors
-    /// Of the system call.
-    fn shutdown_write(&mut self) -> io::Result<()>;
-    /// As [`Kernel::unacknowledged`].
-    fn unacknowledged(&self) -> usize;
-    /// As [`Kernel::closes_cleanly`].
-    fn closes_cleanly(&self) -> bool;
-    /// Whether no answer can reach the peer any more: the connection is broken, or closed in both
-    /// directions. A peer that has only closed its sending half still waits for its answer.
-    fn is_gone(&self) -> bool {
-        false
-    }
-    /// As [`Kernel::id`].
-    fn id(&self) -> i32 {
-        -1
-    }
+
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;
 }

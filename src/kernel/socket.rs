@@ -17,25 +17,25 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt,
 };
 
-use super::{Sent, gaps};
+use super::{Sent, Socket, gaps};
 use crate::http::Source;
 use crate::readiness::timespec;
 
 /// The most one call of sendfile(2) is asked to move, whatever budget the caller has.
 const SEND_FILE_BYTES_MAX: usize = 1024 * 1024;
-/// How much of a source without a descriptor is read at a time.
-const SCRATCH_BYTES: usize = 64 * 1024;
+/// How much of a source without a descriptor is read at a time, onto the stack.
+const COPIED_BYTES: usize = 32 * 1024;
 
 /// A connected, non-blocking socket: one descriptor, closed when it is dropped.
 #[derive(Debug)]
-pub struct Socket {
+pub struct SocketFd {
     fd: OwnedFd,
     unix: bool,
     /// Whether `TCP_CORK` is set. Relaxed will do: who sends is one thread at a time.
     corked: AtomicBool,
 }
 
-impl Socket {
+impl SocketFd {
     /// Takes over a connected socket, which must be non-blocking.
     pub const fn new(fd: OwnedFd) -> Self {
         Self::of(fd, false)
@@ -117,39 +117,31 @@ impl Socket {
         }
     }
 
-    /// sendfile(2), or read and send where the source has no descriptor that it takes. `scratch`
-    /// stays empty until then. With `more`, the same file goes on behind these bytes.
+    /// sendfile(2), or read and send where the source has no descriptor that it takes.
     pub(super) fn send_file(
         &self,
         source: &dyn Source,
         offset: u64,
         len: usize,
         more: bool,
-        scratch: &mut Vec<u8>,
     ) -> io::Result<Sent> {
         let asked = len.min(SEND_FILE_BYTES_MAX);
         if more || asked < len {
             self.cork(true);
         }
-        let sent = self.send_stretch(source, offset, asked, scratch);
+        let sent = self.send_stretch(source, offset, asked);
         if !more && matches!(sent, Ok(Sent::Bytes(n)) if n == len) {
             self.cork(false);
         }
         sent
     }
 
-    fn send_stretch(
-        &self,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        scratch: &mut Vec<u8>,
-    ) -> io::Result<Sent> {
+    fn send_stretch(&self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
         if len == 0 {
             return Ok(Sent::Bytes(0));
         }
         let Some(file) = source.as_fd() else {
-            return self.send_copy(source, offset, len, scratch);
+            return self.send_copy(source, offset, len);
         };
         let mut cursor = offset;
         // PITFALL: sendfile(2) has no MSG_NOSIGNAL. Rust programs ignore SIGPIPE from the start;
@@ -158,22 +150,16 @@ impl Socket {
             Ok(0) => Ok(Sent::SourceEnd),
             Ok(n) => Ok(Sent::Bytes(n)),
             Err(Errno::AGAIN) => Ok(Sent::SocketFull),
-            Err(Errno::INVAL | Errno::NOSYS) => self.send_copy(source, offset, len, scratch),
+            Err(Errno::INVAL | Errno::NOSYS) => self.send_copy(source, offset, len),
             Err(errno) if is_of_source(errno) => Ok(Sent::SourceEnd),
             Err(errno) => Err(errno.into()),
         }
     }
 
     /// What the socket does not take is read again by the next call: no copy outlives this one.
-    fn send_copy(
-        &self,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        scratch: &mut Vec<u8>,
-    ) -> io::Result<Sent> {
-        scratch.resize(SCRATCH_BYTES, 0);
-        let window = &mut scratch[..len.min(SCRATCH_BYTES)];
+    fn send_copy(&self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
+        let mut copy = [0; COPIED_BYTES];
+        let window = &mut copy[..len.min(COPIED_BYTES)];
         let Ok(taken @ 1..) = source.read_at(window, offset) else {
             return Ok(Sent::SourceEnd);
         };
@@ -237,7 +223,7 @@ impl Socket {
     }
 }
 
-impl AsFd for Socket {
+impl AsFd for SocketFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -250,6 +236,51 @@ fn is_of_source(errno: Errno) -> bool {
         errno,
         Errno::IO | Errno::STALE | Errno::REMOTEIO | Errno::UCLEAN | Errno::BADMSG | Errno::NODATA
     )
+}
+
+/// Only renumbering needs it for itself: threads share it, see [`Hold`](super::Hold).
+impl Socket for SocketFd {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Self::read(self, into)
+    }
+
+    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        Self::write(self, from, more)
+    }
+
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        more: bool,
+    ) -> io::Result<Sent> {
+        Self::send_file(self, source, offset, len, more)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Self::shutdown_write(self)
+    }
+
+    fn unacknowledged(&self) -> usize {
+        Self::unacknowledged(self)
+    }
+
+    fn closes_cleanly(&self) -> bool {
+        Self::closes_cleanly(self)
+    }
+
+    fn is_gone(&self) -> bool {
+        Self::is_gone(self)
+    }
+
+    fn renumber(&mut self) {
+        Self::renumber(self);
+    }
+
+    fn id(&self) -> i32 {
+        Self::id(self)
+    }
 }
 
 #[cfg(test)]
@@ -278,10 +309,10 @@ mod tests {
     fn what_is_sent_in_stretches_is_corked_until_its_end() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let socket = Socket::new(listener.accept().unwrap().0.into());
+        let socket = SocketFd::new(listener.accept().unwrap().0.into());
         let corked = || sockopt::tcp_cork(&socket).unwrap();
         let send = |offset, len, more| {
-            let sent = socket.send_file(&Letters, offset, len, more, &mut Vec::new());
+            let sent = socket.send_file(&Letters, offset, len, more);
             assert_eq!(sent.unwrap(), Sent::Bytes(len));
         };
         send(0, 2, false);

@@ -1,6 +1,6 @@
 //! A kernel that tells what it is asked: `--trace`, and the transcripts of the tour.
 //!
-//! *Floor 2.* Wraps a [`Kernel`] or a [`Stream`], counts its calls and prints them; changes
+//! *Floor 2.* Wraps a [`Kernel`] with its sockets, or a [`Stream`], counts its calls and prints them; changes
 //! nothing. It is another type, so a server without `--trace` has not a single instruction of it.
 //!
 //! ```text
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Not shown are close(2), which is a drop, and what only looks: the ioctl(2) behind
-//! [`Kernel::unacknowledged`], the recv(2) of nothing behind [`Kernel::closes_cleanly`], and the
-//! poll(2) behind [`Stream::is_gone`].
+//! [`Socket::unacknowledged`], the recv(2) of nothing behind [`Socket::closes_cleanly`], and the
+//! poll(2) behind [`Socket::is_gone`].
 //!
 //! *Read next:* the transcripts in `tests/it/`.
 
@@ -21,12 +21,12 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::{Kernel, Peer, Sent, Stream, Waited};
+use super::{Kernel, Peer, Sent, Socket, Stream, Waited};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Event, Interest, Token, Trigger};
 
@@ -60,9 +60,15 @@ pub struct Calls {
     pub deregister: Count,
 }
 
-/// A [`Kernel`] or a [`Stream`] whose calls are counted, and printed if there is a sink.
+/// A [`Kernel`], a [`Socket`] or a [`Stream`] whose calls are counted, and printed if there is a
+/// sink. The sockets of a kernel tell where it tells.
 pub struct Traced<T> {
     inner: T,
+    trace: Arc<Mutex<Trace>>,
+}
+
+/// Where all that belong together tell of their calls.
+struct Trace {
     calls: Calls,
     sink: Option<TraceSink>,
     is_timed: bool,
@@ -74,36 +80,36 @@ pub struct Traced<T> {
 impl<T> Traced<T> {
     /// Counts.
     pub fn counting(inner: T) -> Self {
-        Self {
-            inner,
-            calls: Calls::default(),
-            sink: None,
-            is_timed: false,
-            names: Vec::new(),
-            line: String::new(),
-        }
+        Self::with_sink(inner, None)
     }
 
     /// Counts and prints. Without times: the same calls make the same transcript.
     pub fn printing(inner: T, sink: TraceSink) -> Self {
-        Self {
-            sink: Some(sink),
-            ..Self::counting(inner)
-        }
+        Self::with_sink(inner, Some(sink))
+    }
+
+    fn with_sink(inner: T, sink: Option<TraceSink>) -> Self {
+        let trace = Trace {
+            calls: Calls::default(),
+            sink,
+            is_timed: false,
+            names: Vec::new(),
+            line: String::new(),
+        };
+        let trace = Arc::new(Mutex::new(trace));
+        Self { inner, trace }
     }
 
     /// Prints how long each wait took.
     #[must_use]
     pub fn with_times(self) -> Self {
-        Self {
-            is_timed: true,
-            ..self
-        }
+        self.trace().is_timed = true;
+        self
     }
 
     /// The calls so far.
-    pub fn calls(&self) -> &Calls {
-        &self.calls
+    pub fn calls(&self) -> Calls {
+        self.trace().calls
     }
 
     /// What is wrapped.
@@ -111,6 +117,18 @@ impl<T> Traced<T> {
         &mut self.inner
     }
 
+    /// Another that tells where this one tells.
+    fn beside<U>(&self, inner: U) -> Traced<U> {
+        let trace = Arc::clone(&self.trace);
+        Traced { inner, trace }
+    }
+
+    fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trace {
     /// Counts a call that ended with `result` and prints it as `call = result`.
     fn note<R>(
         &mut self,
@@ -192,107 +210,63 @@ impl<K: Kernel> Kernel for Traced<K> {
     const TRIGGER: Trigger = K::TRIGGER;
     const NAME: &'static str = K::NAME;
     const FORGETS_CLOSED: bool = K::FORGETS_CLOSED;
-    type Socket = K::Socket;
+    type Socket = Traced<K::Socket>;
     type Listener = K::Listener;
 
-    fn accept(&mut self, listener: &K::Listener) -> io::Result<(K::Socket, Peer)> {
+    fn accept(&mut self, listener: &K::Listener) -> io::Result<(Self::Socket, Peer)> {
         let result = self.inner.accept(listener);
-        let id = result.as_ref().map_or(-1, |(s, _)| self.inner.id(s));
+        let id = result.as_ref().map_or(-1, |(socket, _)| socket.id());
         let show = |(_, peer): &(K::Socket, Peer)| Shown::Client(id, *peer);
-        self.note(|c| &mut c.accept, format_args!("accept()"), result, show)
-    }
-
-    fn read(&mut self, socket: &mut K::Socket, into: &mut [u8]) -> io::Result<usize> {
-        let (result, id) = (self.inner.read(socket, into), self.inner.id(socket));
-        let call = format_args!("read({id})");
-        self.note(|c| &mut c.read, call, result, |n| Shown::Bytes(*n))
-    }
-
-    fn write(
-        &mut self,
-        socket: &mut K::Socket,
-        from: &[IoSlice<'_>],
-        more: bool,
-    ) -> io::Result<usize> {
-        let result = self.inner.write(socket, from, more);
-        let (id, (name, more)) = (self.inner.id(socket), write_words(from, more));
-        let call = format_args!("{name}({id}{more})");
-        self.note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
-    }
-
-    fn send_file(
-        &mut self,
-        socket: &mut K::Socket,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        more: bool,
-    ) -> io::Result<Sent> {
-        let result = self.inner.send_file(socket, source, offset, len, more);
-        let id = self.inner.id(socket);
-        let call = format_args!("sendfile({id})");
-        self.note(|c| &mut c.send_file, call, result, show_sent)
-    }
-
-    fn shutdown_write(&mut self, socket: &mut K::Socket) -> io::Result<()> {
-        let (result, id) = (self.inner.shutdown_write(socket), self.inner.id(socket));
-        let call = format_args!("shutdown({id})");
-        self.note(|c| &mut c.shutdown_write, call, result, show_done)
-    }
-
-    fn unacknowledged(&self, socket: &K::Socket) -> usize {
-        self.inner.unacknowledged(socket)
-    }
-
-    fn closes_cleanly(&self, socket: &K::Socket) -> bool {
-        self.inner.closes_cleanly(socket)
-    }
-
-    fn id(&self, socket: &K::Socket) -> i32 {
-        self.inner.id(socket)
-    }
-
-    fn pending(&self, socket: &K::Socket) -> Interest {
-        self.inner.pending(socket)
-    }
-
-    fn renumber(&mut self, socket: &mut K::Socket) {
-        self.inner.renumber(socket);
+        let call = format_args!("accept()");
+        let (socket, peer) = self.trace().note(|c| &mut c.accept, call, result, show)?;
+        Ok((self.beside(socket), peer))
     }
 
     fn now(&mut self) -> Tick {
         self.inner.now()
     }
 
-    fn register(&mut self, socket: &K::Socket, token: Token, wanted: Interest) -> io::Result<()> {
-        let result = self.inner.register(socket, token, wanted);
-        let (id, name, flags) = (self.inner.id(socket), self.name(token), Flags::from(wanted));
+    fn register(
+        &mut self,
+        socket: &Self::Socket,
+        token: Token,
+        wanted: Interest,
+    ) -> io::Result<()> {
+        let result = self.inner.register(&socket.inner, token, wanted);
+        let mut trace = self.trace();
+        let (id, name, flags) = (socket.id(), trace.name(token), Flags::from(wanted));
         let call = format_args!("register({id}, {flags}, {name})");
-        self.note(|c| &mut c.register, call, result, show_done)
+        trace.note(|c| &mut c.register, call, result, show_done)
     }
 
-    fn reregister(&mut self, socket: &K::Socket, token: Token, wanted: Interest) -> io::Result<()> {
-        let result = self.inner.reregister(socket, token, wanted);
-        let (id, flags) = (self.inner.id(socket), Flags::from(wanted));
+    fn reregister(
+        &mut self,
+        socket: &Self::Socket,
+        token: Token,
+        wanted: Interest,
+    ) -> io::Result<()> {
+        let result = self.inner.reregister(&socket.inner, token, wanted);
+        let (id, flags) = (socket.id(), Flags::from(wanted));
         let call = format_args!("reregister({id}, {flags})");
-        self.note(|c| &mut c.reregister, call, result, show_done)
+        (self.trace()).note(|c| &mut c.reregister, call, result, show_done)
     }
 
-    fn deregister(&mut self, socket: &K::Socket) -> io::Result<()> {
-        let (result, id) = (self.inner.deregister(socket), self.inner.id(socket));
+    fn deregister(&mut self, socket: &Self::Socket) -> io::Result<()> {
+        let (result, id) = (self.inner.deregister(&socket.inner), socket.id());
         let call = format_args!("deregister({id})");
-        self.note(|c| &mut c.deregister, call, result, show_done)
+        (self.trace()).note(|c| &mut c.deregister, call, result, show_done)
     }
 
     fn watch(&mut self, listener: &K::Listener, token: Token, on: bool) -> io::Result<()> {
         let result = self.inner.watch(listener, token, on);
-        self.learn(token, "listener");
+        let mut trace = self.trace();
+        trace.learn(token, "listener");
         if on {
             let call = format_args!("register(listener, IN)");
-            self.note(|c| &mut c.register, call, result, show_done)
+            trace.note(|c| &mut c.register, call, result, show_done)
         } else {
             let call = format_args!("deregister(listener)");
-            self.note(|c| &mut c.deregister, call, result, show_done)
+            trace.note(|c| &mut c.deregister, call, result, show_done)
         }
     }
 
@@ -301,24 +275,26 @@ impl<K: Kernel> Kernel for Traced<K> {
     }
 
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
-        self.learn(token, "waker");
+        self.trace().learn(token, "waker");
         self.inner.notifier(token)
     }
 
     fn quiet(&mut self) {
         self.inner.quiet();
-        self.calls.quiet.calls += 1;
-        self.print(format_args!("  quiet()"));
+        let mut trace = self.trace();
+        trace.calls.quiet.calls += 1;
+        trace.print(format_args!("  quiet()"));
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
-        let started = self.start();
+        let started = self.trace().start();
         let result = self.inner.wait(events, timeout);
-        let what = match self.sink {
-            Some(_) => self.describe(events),
+        let mut trace = self.trace();
+        let what = match trace.sink {
+            Some(_) => trace.describe(events),
             None => String::new(),
         };
-        self.note_wait(started, result.as_ref().err(), &what);
+        trace.note_wait(started, result.as_ref().err(), &what);
         result
     }
 
@@ -327,31 +303,18 @@ impl<K: Kernel> Kernel for Traced<K> {
     }
 }
 
-impl<T: Stream> Stream for Traced<T> {
-    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
-        let started = self.start();
-        let result = self.inner.wait(wanted, deadline);
-        let (id, wanted) = (self.inner.id(), Flags::from(wanted));
-        let what = match result {
-            Ok(Waited::Ready) => format!("{id} ready for {wanted}"),
-            Ok(Waited::Stopping) => String::from("stopping"),
-            Ok(Waited::TimedOut) | Err(_) => String::from("timed out"),
-        };
-        self.note_wait(started, result.as_ref().err(), &what);
-        result
-    }
-
+impl<T: Socket> Socket for Traced<T> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (result, id) = (self.inner.read(into), self.inner.id());
         let call = format_args!("read({id})");
-        self.note(|c| &mut c.read, call, result, |n| Shown::Bytes(*n))
+        (self.trace()).note(|c| &mut c.read, call, result, |n| Shown::Bytes(*n))
     }
 
     fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         let (result, id) = (self.inner.write(from, more), self.inner.id());
         let (name, more) = write_words(from, more);
         let call = format_args!("{name}({id}{more})");
-        self.note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
+        (self.trace()).note(|c| &mut c.write, call, result, |n| Shown::Bytes(*n))
     }
 
     fn send_file(
@@ -364,13 +327,13 @@ impl<T: Stream> Stream for Traced<T> {
         let result = self.inner.send_file(source, offset, len, more);
         let id = self.inner.id();
         let call = format_args!("sendfile({id})");
-        self.note(|c| &mut c.send_file, call, result, show_sent)
+        (self.trace()).note(|c| &mut c.send_file, call, result, show_sent)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         let (result, id) = (self.inner.shutdown_write(), self.inner.id());
         let call = format_args!("shutdown({id})");
-        self.note(|c| &mut c.shutdown_write, call, result, show_done)
+        (self.trace()).note(|c| &mut c.shutdown_write, call, result, show_done)
     }
 
     fn unacknowledged(&self) -> usize {
@@ -385,8 +348,32 @@ impl<T: Stream> Stream for Traced<T> {
         self.inner.is_gone()
     }
 
+    fn pending(&self) -> Interest {
+        self.inner.pending()
+    }
+
+    fn renumber(&mut self) {
+        self.inner.renumber();
+    }
+
     fn id(&self) -> i32 {
         self.inner.id()
+    }
+}
+
+impl<T: Stream> Stream for Traced<T> {
+    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
+        let started = self.trace().start();
+        let result = self.inner.wait(wanted, deadline);
+        let (id, wanted) = (self.inner.id(), Flags::from(wanted));
+        let what = match result {
+            Ok(Waited::Ready) => format!("{id} ready for {wanted}"),
+            Ok(Waited::Stopping) => String::from("stopping"),
+            Ok(Waited::TimedOut) | Err(_) => String::from("timed out"),
+        };
+        let error = result.as_ref().err();
+        self.trace().note_wait(started, error, &what);
+        result
     }
 
     fn now(&mut self) -> Tick {
@@ -403,7 +390,6 @@ fn show_sent(sent: &Sent) -> Shown {
     match *sent {
         Sent::Bytes(n) => Shown::Bytes(n),
         Sent::SocketFull => Shown::Failed(Errno::AGAIN),
-        Sent::SourceCold => Shown::Word("not in memory"),
         Sent::SourceEnd => Shown::Word("end of file"),
     }
 }
@@ -504,11 +490,10 @@ const ERRNO_NAMES: &[(Errno, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{BlockingStream, Linux, Socket, Stop};
+    use crate::kernel::{BlockingStream, Linux, SocketFd, Stop};
     use crate::readiness::{EpollLevel, SelectSets, Selector};
     use std::io::Write as _;
     use std::os::unix::net::UnixStream;
-    use std::sync::Mutex;
 
     type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -521,39 +506,38 @@ mod tests {
         )
     }
 
-    fn socket_and_peer() -> (Socket, UnixStream) {
+    fn socket_and_peer() -> (SocketFd, UnixStream) {
         let (own, peer) = UnixStream::pair().unwrap();
         own.set_nonblocking(true).unwrap();
-        (Socket::new(own.into()), peer)
+        (SocketFd::new(own.into()), peer)
     }
 
     fn transcript<S: Selector>() -> (String, Calls, i32) {
         let (sink, lines) = sink();
         let mut kernel = Traced::printing(Linux::<S>::new().unwrap(), sink);
-        let (mut socket, mut peer) = socket_and_peer();
-        let (id, token) = (kernel.id(&socket), Token::new(3, 1));
+        let (socket, mut peer) = socket_and_peer();
+        let (id, token) = (socket.id(), Token::new(3, 1));
+        let mut socket = kernel.beside(socket);
         let (mut events, now) = (Vec::new(), Some(Duration::ZERO));
         let knock = kernel.notifier(Token::new(9, 9)).unwrap();
         kernel.register(&socket, token, Interest::READ).unwrap();
         kernel.wait(&mut events, now).unwrap();
         peer.write_all(b"GET").unwrap();
         kernel.wait(&mut events, now).unwrap();
-        assert_eq!(kernel.read(&mut socket, &mut [0; 64]).unwrap(), 3);
-        kernel.read(&mut socket, &mut [0; 64]).unwrap_err();
-        kernel
-            .write(&mut socket, &[IoSlice::new(b"head")], true)
-            .unwrap();
+        assert_eq!(socket.read(&mut [0; 64]).unwrap(), 3);
+        socket.read(&mut [0; 64]).unwrap_err();
+        socket.write(&[IoSlice::new(b"head")], true).unwrap();
         let slices = [IoSlice::new(b"ad"), IoSlice::new(b"body")];
-        kernel.write(&mut socket, &slices, false).unwrap();
+        socket.write(&slices, false).unwrap();
         kernel.reregister(&socket, token, Interest::BOTH).unwrap();
         knock.notify(0);
         kernel.deregister(&socket).unwrap();
         kernel.wait(&mut events, now).unwrap();
         kernel.quiet();
         drop(peer);
-        kernel.write(&mut socket, &slices, false).unwrap_err();
+        socket.write(&slices, false).unwrap_err();
         let text = lines.lock().unwrap().join("\n");
-        (text, *kernel.calls(), id)
+        (text, kernel.calls(), id)
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use httpoll::http::Source;
-use httpoll::kernel::{Kernel, Linux, ListenAddr, Listener, Peer, Sent, Socket, bind};
+use httpoll::kernel::{Kernel, Linux, ListenAddr, Listener, Peer, Sent, Socket, SocketFd, bind};
 use httpoll::readiness::{
     EpollEdge, EpollLevel, Event, FD_SETSIZE, Interest, PollArray, SelectSets, Selector, Token,
     Trigger,
@@ -99,24 +99,24 @@ fn event(token: Token, readable: bool, writable: bool) -> Event {
 }
 
 /// One read; at most `n` bytes.
-fn read<W: World>(world: &mut W, socket: &mut SocketOf<W>, n: usize) -> Vec<u8> {
+fn read<S: Socket>(socket: &mut S, n: usize) -> Vec<u8> {
     let mut bytes = vec![0; n];
-    let taken = world.kernel().read(socket, &mut bytes).expect("read");
+    let taken = socket.read(&mut bytes).expect("read");
     bytes.truncate(taken);
     bytes
 }
 
-fn read_error<W: World>(world: &mut W, socket: &mut SocketOf<W>) -> ErrorKind {
-    let result = world.kernel().read(socket, &mut [0; 16]);
+fn read_error<S: Socket>(socket: &mut S) -> ErrorKind {
+    let result = socket.read(&mut [0; 16]);
     result.expect_err("nothing to read").kind()
 }
 
 /// Reads until the kernel says `WouldBlock`.
-fn drain<W: World>(world: &mut W, socket: &mut SocketOf<W>) -> Vec<u8> {
+fn drain<S: Socket>(socket: &mut S) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let mut bytes = [0; 1024];
-        match world.kernel().read(socket, &mut bytes) {
+        match socket.read(&mut bytes) {
             Ok(0) => return all,
             Ok(n) => all.extend_from_slice(&bytes[..n]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return all,
@@ -125,9 +125,9 @@ fn drain<W: World>(world: &mut W, socket: &mut SocketOf<W>) -> Vec<u8> {
     }
 }
 
-fn write<W: World>(world: &mut W, socket: &mut SocketOf<W>, bytes: &[u8]) -> usize {
+fn write<S: Socket>(socket: &mut S, bytes: &[u8]) -> usize {
     let slices = [IoSlice::new(bytes)];
-    world.kernel().write(socket, &slices, false).expect("write")
+    socket.write(&slices, false).expect("write")
 }
 
 /// Writes until nothing is taken any more, and goes on until that lasts.
@@ -135,7 +135,7 @@ fn fill<W: World>(world: &mut W, socket: &mut SocketOf<W>) -> usize {
     let block = vec![b'x'; 64 * 1024];
     let mut total = 0;
     loop {
-        match world.kernel().write(socket, &[IoSlice::new(&block)], false) {
+        match socket.write(&[IoSlice::new(&block)], false) {
             Ok(n) => total += n,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if wait(world, Some(Duration::from_millis(1))).is_empty() {
@@ -204,7 +204,7 @@ fn a_drained_socket_is_silent_until_more_arrives<W: World>() {
     for _ in 0..2 {
         world.send(&mut peer, b"ping");
         assert!(wait_one(&mut world).readable);
-        assert_eq!(drain(&mut world, &mut socket), b"ping");
+        assert_eq!(drain(&mut socket), b"ping");
         assert_silent(&mut world);
     }
 }
@@ -212,7 +212,7 @@ fn a_drained_socket_is_silent_until_more_arrives<W: World>() {
 fn reading_nothing_would_block<W: World>() {
     let mut world = W::new();
     let (mut socket, _peer) = world.pair();
-    assert_eq!(read_error(&mut world, &mut socket), ErrorKind::WouldBlock);
+    assert_eq!(read_error(&mut socket), ErrorKind::WouldBlock);
 }
 
 fn level_reports_again_after_a_partial_read<W: World>() {
@@ -225,7 +225,7 @@ fn level_reports_again_after_a_partial_read<W: World>() {
     world.send(&mut peer, b"0123456789");
     for digit in b"0123" {
         assert!(wait_one(&mut world).readable);
-        assert_eq!(read(&mut world, &mut socket, 1), [*digit]);
+        assert_eq!(read(&mut socket, 1), [*digit]);
     }
 }
 
@@ -239,11 +239,11 @@ fn edge_is_silent_after_a_partial_read_until_more_arrives<W: World>() {
     wait_one(&mut world);
     world.send(&mut peer, b"0123456789");
     assert!(wait_one(&mut world).readable);
-    assert_eq!(read(&mut world, &mut socket, 4), b"0123");
+    assert_eq!(read(&mut socket, 4), b"0123");
     assert_silent(&mut world);
     world.send(&mut peer, b"A");
     assert!(wait_one(&mut world).readable);
-    assert_eq!(drain(&mut world, &mut socket), b"456789A");
+    assert_eq!(drain(&mut socket), b"456789A");
 }
 
 fn edge_is_silent_about_data_that_nobody_read<W: World>() {
@@ -271,9 +271,9 @@ fn data_and_fin_in_one_event_set_read_closed<W: World>() {
         .unwrap();
     let event = wait_one(&mut world);
     assert!(event.readable && event.read_closed, "{event:?}");
-    assert_eq!(read(&mut world, &mut socket, 64), b"GET");
-    assert_eq!(read(&mut world, &mut socket, 64), b"", "the end");
-    assert_eq!(read(&mut world, &mut socket, 64), b"", "for ever");
+    assert_eq!(read(&mut socket, 64), b"GET");
+    assert_eq!(read(&mut socket, 64), b"", "the end");
+    assert_eq!(read(&mut socket, 64), b"", "for ever");
 }
 
 /// Why `read_closed` exists: without it, a loop that takes a short read for "nothing left" would
@@ -288,9 +288,9 @@ fn edge_forgets_an_eof_behind_a_short_read<W: World>() {
     world.send(&mut peer, b"GET");
     world.finish(&mut peer);
     assert!(wait_one(&mut world).readable);
-    assert_eq!(read(&mut world, &mut socket, 64), b"GET");
+    assert_eq!(read(&mut socket, 64), b"GET");
     assert_silent(&mut world);
-    assert_eq!(read(&mut world, &mut socket, 64), b"", "it was there");
+    assert_eq!(read(&mut socket, 64), b"", "it was there");
 }
 
 fn level_reports_an_eof_until_it_is_no_longer_wanted<W: World>() {
@@ -304,7 +304,7 @@ fn level_reports_an_eof_until_it_is_no_longer_wanted<W: World>() {
     for _ in 0..3 {
         let event = wait_one(&mut world);
         assert!(event.readable && event.read_closed, "{event:?}");
-        assert_eq!(read(&mut world, &mut socket, 64), b"");
+        assert_eq!(read(&mut socket, 64), b"");
     }
     world.kernel().deregister(&socket).unwrap();
     assert_silent(&mut world);
@@ -327,26 +327,22 @@ fn a_peer_that_closed_its_half_still_reads<W: World>() {
     let mut world = W::new();
     let (mut socket, mut peer) = world.pair();
     world.finish(&mut peer);
-    assert_eq!(write(&mut world, &mut socket, b"bye"), 3);
+    assert_eq!(write(&mut socket, b"bye"), 3);
     assert_eq!(take(&mut world, &mut peer, 3), b"bye");
 }
 
 fn shutdown_write_is_the_end_for_the_peer<W: World>() {
     let mut world = W::new();
     let (mut socket, mut peer) = world.pair();
-    write(&mut world, &mut socket, b"bye");
-    world.kernel().shutdown_write(&mut socket).unwrap();
+    write(&mut socket, b"bye");
+    socket.shutdown_write().unwrap();
     assert_eq!(take(&mut world, &mut peer, 3), b"bye");
     let started = Instant::now();
     while world.take(&mut peer).is_some() {
         assert!(started.elapsed() < Duration::from_secs(5), "no end");
     }
     world.send(&mut peer, b"and you");
-    assert_eq!(
-        read(&mut world, &mut socket, 64),
-        b"and you",
-        "the other half is open"
-    );
+    assert_eq!(read(&mut socket, 64), b"and you", "the other half is open");
 }
 
 fn rst_is_readable_and_then_an_error<W: World>() {
@@ -359,10 +355,7 @@ fn rst_is_readable_and_then_an_error<W: World>() {
     world.reset(peer);
     let event = wait_one(&mut world);
     assert!(event.readable && event.read_closed, "{event:?}");
-    assert_eq!(
-        read_error(&mut world, &mut socket),
-        ErrorKind::ConnectionReset
-    );
+    assert_eq!(read_error(&mut socket), ErrorKind::ConnectionReset);
 }
 
 fn rst_wakes_who_only_writes<W: World>() {
@@ -375,9 +368,7 @@ fn rst_wakes_who_only_writes<W: World>() {
     fill(&mut world, &mut socket);
     world.reset(peer);
     assert!(wait_one(&mut world).writable);
-    let result = world
-        .kernel()
-        .write(&mut socket, &[IoSlice::new(b"x")], false);
+    let result = socket.write(&[IoSlice::new(b"x")], false);
     let kind = result.expect_err("reset").kind();
     assert!(
         matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
@@ -407,7 +398,7 @@ fn level_reports_writable_while_there_is_room<W: World>() {
         .unwrap();
     for _ in 0..3 {
         assert!(wait_one(&mut world).writable);
-        write(&mut world, &mut socket, b"x");
+        write(&mut socket, b"x");
     }
     world
         .kernel()
@@ -445,21 +436,18 @@ fn a_full_socket_is_writable_when_the_peer_has_read<W: World>() {
             fill(&mut world, &mut socket)
         }
     };
-    assert!(world.kernel().unacknowledged(&socket) > 0);
+    assert!(socket.unacknowledged() > 0);
     assert_silent(&mut world);
     take(&mut world, &mut peer, total);
     assert!(wait_one(&mut world).writable);
-    assert!(write(&mut world, &mut socket, b"more") > 0);
+    assert!(write(&mut socket, b"more") > 0);
 }
 
 fn several_slices_leave_in_order<W: World>() {
     let mut world = W::new();
     let (mut socket, mut peer) = world.pair();
     let slices = [IoSlice::new(b"head "), IoSlice::new(b"and body")];
-    assert_eq!(
-        world.kernel().write(&mut socket, &slices, false).unwrap(),
-        13
-    );
+    assert_eq!(socket.write(&slices, false).unwrap(), 13);
     assert_eq!(take(&mut world, &mut peer, 13), b"head and body");
 }
 
@@ -471,12 +459,9 @@ fn what_waits_for_more_leaves_with_it<W: World>() {
         ..Memory::default()
     };
     let head = [IoSlice::new(b"head ")];
-    assert_eq!(world.kernel().write(&mut socket, &head, true).unwrap(), 5);
+    assert_eq!(socket.write(&head, true).unwrap(), 5);
     assert_eq!(
-        world
-            .kernel()
-            .send_file(&mut socket, &source, 0, 8, false)
-            .unwrap(),
+        socket.send_file(&source, 0, 8, false).unwrap(),
         Sent::Bytes(8)
     );
     assert_eq!(take(&mut world, &mut peer, 13), b"head and body");
@@ -488,7 +473,6 @@ fn what_waits_for_more_leaves_with_it<W: World>() {
 #[derive(Default)]
 struct Memory {
     bytes: &'static [u8],
-    is_cold: bool,
     is_broken: bool,
 }
 
@@ -508,10 +492,6 @@ impl Source for Memory {
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
-
-    fn is_resident(&self, _: u64, _: usize) -> bool {
-        !self.is_cold
-    }
 }
 
 fn send_file_moves_a_stretch<W: World>() {
@@ -522,10 +502,7 @@ fn send_file_moves_a_stretch<W: World>() {
         ..Memory::default()
     };
     assert_eq!(
-        world
-            .kernel()
-            .send_file(&mut socket, &source, 3, 4, false)
-            .unwrap(),
+        socket.send_file(&source, 3, 4, false).unwrap(),
         Sent::Bytes(4)
     );
     assert_eq!(take(&mut world, &mut peer, 4), b"3456");
@@ -535,15 +512,9 @@ fn send_file_says_what_it_cannot_do<W: World>() {
     let mut world = W::new();
     let (mut socket, peer) = world.pair();
     let bytes: &[u8] = b"0123456789";
-    let cold = Memory {
-        bytes,
-        is_cold: true,
-        ..Memory::default()
-    };
     let broken = Memory {
         bytes,
         is_broken: true,
-        ..Memory::default()
     };
     let whole = Memory {
         bytes,
@@ -551,31 +522,23 @@ fn send_file_says_what_it_cannot_do<W: World>() {
     };
     let kernel = world.kernel();
     assert_eq!(
-        kernel.send_file(&mut socket, &cold, 0, 4, false).unwrap(),
-        Sent::SourceCold
-    );
-    assert_eq!(
-        kernel.send_file(&mut socket, &broken, 0, 4, false).unwrap(),
+        socket.send_file(&broken, 0, 4, false).unwrap(),
         Sent::SourceEnd
     );
     assert_eq!(
-        kernel.send_file(&mut socket, &whole, 10, 4, false).unwrap(),
+        socket.send_file(&whole, 10, 4, false).unwrap(),
         Sent::SourceEnd,
         "shrunk"
     );
     kernel.register(&socket, ONE, Interest::WRITE).unwrap();
     fill(&mut world, &mut socket);
-    let kernel = world.kernel();
     assert_eq!(
-        kernel.send_file(&mut socket, &whole, 0, 4, false).unwrap(),
+        socket.send_file(&whole, 0, 4, false).unwrap(),
         Sent::SocketFull
     );
     world.reset(peer);
     assert!(
-        world
-            .kernel()
-            .send_file(&mut socket, &whole, 0, 4, false)
-            .is_err(),
+        socket.send_file(&whole, 0, 4, false).is_err(),
         "the socket's trouble"
     );
 }
@@ -714,9 +677,9 @@ fn an_accepted_socket_does_not_wait<W: World>() {
         matches!(peer, Peer::Ip(ip) if ip.is_loopback()) || peer == Peer::Unix,
         "{peer:?}"
     );
-    assert_eq!(read_error(&mut world, &mut socket), ErrorKind::WouldBlock);
+    assert_eq!(read_error(&mut socket), ErrorKind::WouldBlock);
     world.send(&mut client, b"hello");
-    assert_eq!(read(&mut world, &mut socket, 64), b"hello");
+    assert_eq!(read(&mut socket, 64), b"hello");
 }
 
 fn a_listener_is_silent_until_watched_and_afterwards<W: World>() {
@@ -870,7 +833,7 @@ impl<S: Selector> World for Loopback<S> {
         &mut self.kernel
     }
 
-    fn pair(&mut self) -> (Socket, TcpStream) {
+    fn pair(&mut self) -> (SocketFd, TcpStream) {
         let client = connect_to(&self.door);
         let (socket, _) = self.door.accept().expect("accept");
         (socket, client)
@@ -932,10 +895,9 @@ fn connect_to(listener: &Listener) -> TcpStream {
 
 /// Returns when the other end's kernel has acknowledged everything, a FIN too.
 fn arrived(peer: &TcpStream) {
-    let socket = Socket::new(peer.as_fd().try_clone_to_owned().expect("dup"));
-    let kernel = Linux::<PollArray>::new().expect("a kernel");
+    let socket = SocketFd::new(peer.as_fd().try_clone_to_owned().expect("dup"));
     let started = Instant::now();
-    while kernel.unacknowledged(&socket) > 0 {
+    while socket.unacknowledged() > 0 {
         assert!(
             started.elapsed() < Duration::from_secs(5),
             "not acknowledged"

@@ -58,6 +58,7 @@ fn check<const EDGE: bool>(
         no_descriptors: false,
         small_batches: false,
         jump: None,
+        hides_ends: false,
     };
     let sim = Sim::<EDGE>::new(Schedule::friendly()).disturbed(quiet);
     sim.client(script, room);

@@ -17,19 +17,20 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::conn::{CloseReason, Connection, Limits, Transmit};
+use crate::conn::{CloseReason, Connection, Limits};
 use crate::driver::exchange::{self, Advanced, Asker};
 use crate::driver::failures::{Failed, Failures, RETRY};
 use crate::driver::observe::access_log::LogBuffer;
-use crate::driver::observe::counters::{Counted, Published, Sighting};
+use crate::driver::observe::counters::{Call, Published, Sighting, Waking};
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::Lines;
 use crate::driver::offload::run_job;
 use crate::driver::per_address::{PerAddress, Share};
+use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
-use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Sent, Stream, Traced, Waited};
+use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Traced, Waited};
 use crate::readiness::Interest;
-use crate::service::Service;
+use crate::service::{Service, Sink};
 use pulse::Pulse;
 
 /// How long a thread sleeps at most when only other work can wake it.
@@ -64,97 +65,208 @@ impl Guest {
 }
 
 /// Serves one connection to its end. `on_stop` is called when the server stops, once.
+///
+/// Answer, send, judge, wait, read: the whole of it is this loop.
 fn serve_connection<T: Stream, S: Service>(
-    stream: &mut T,
+    mut served: Served<'_, T, S>,
     guest: &Guest,
-    service: &mut S,
-    terms: &Terms,
-    log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
-    let mut now = stream.now();
-    let mut teller = Teller::new(terms, log);
-    let (mut peer, mut sink, mut stop_at) = (guest.peer, None, None);
-    let mut _share = None;
-    let bell = Arc::new(Bell::default());
-    let wake = || Wake::new(Arc::clone(&bell) as Arc<dyn Notify>, 0);
-    let mut scratch = vec![0; READ_BYTES];
     let mut conn = guest.conn();
     let mut has_waited = false;
     loop {
-        let mut steps = u32::MAX;
-        let asker = Asker {
-            peer: peer.ip(),
-            proxies: terms.proxies.as_deref(),
-        };
-        match exchange::advance(&mut conn, &mut sink, service, asker, wake, &mut steps, &now) {
-            Advanced::Job(job) => {
-                let made = run_job(job, &|| stream.is_gone());
-                now = stream.now();
-                exchange::finish_job(&mut conn, made, &now);
-                continue;
-            }
-            Advanced::Client(client) => {
-                peer = peer.speaking_for(client);
-                _share = Share::take(terms.per_address.as_ref(), peer);
-                if _share.is_none() {
-                    return CloseReason::AddressLimit;
-                }
-                continue;
-            }
-            Advanced::Close(reason) => {
-                teller.report(&mut conn, peer, service, &now);
-                return reason;
-            }
-            Advanced::Waiting | Advanced::Spent => {}
+        if let Some(reason) = served.answer(&mut conn) {
+            served.report(&mut conn);
+            return reason;
         }
-        transmit(stream, &mut conn, wake, &now);
-        let judged = std::mem::take(&mut has_waited) && judge(stream, &mut conn, &now);
-        teller.report(&mut conn, peer, service, &now);
+        served.transmit(&mut conn);
+        let judged = std::mem::take(&mut has_waited) && served.judge(&mut conn);
+        served.report(&mut conn);
         if judged || conn.has_work() {
             continue;
         }
-        let wish = Wish::of(&conn, stop_at);
+        let wish = Wish::of(&conn, served.stop_at);
         drop(conn);
-        let waited = terms.asleep(|| wish.wait(stream, &bell));
-        now = stream.now();
+        let waited = served.wait(&wish);
         conn = guest.conn();
         has_waited = true;
         if matches!(waited, Ok(Waited::Stopping)) {
-            stop_at = Some(now.instant + terms.grace);
+            served.stop_at = Some(served.now.instant + served.terms.grace);
             on_stop();
         }
-        heed(waited, &wish, stream, &mut conn, &mut scratch, &now);
-        if stop_at.is_some_and(|at| at <= now.instant) {
+        served.on_waited(waited, &wish, &mut conn);
+    }
+}
+
+/// One connection's stream and service, and what is remembered from one turn to the next.
+struct Served<'a, T, S> {
+    stream: &'a mut T,
+    service: &'a mut S,
+    terms: &'a Terms,
+    teller: Teller<'a>,
+    peer: Peer,
+    /// Its part of what its address may hold, once a proxy has named it.
+    share: Option<Share>,
+    sink: Option<Box<dyn Sink>>,
+    bell: Arc<Bell>,
+    scratch: Vec<u8>,
+    /// The moment at which a stop stops waiting.
+    stop_at: Option<Instant>,
+    now: Tick,
+}
+
+impl<'a, T: Stream, S: Service> Served<'a, T, S> {
+    fn new(
+        stream: &'a mut T,
+        service: &'a mut S,
+        terms: &'a Terms,
+        log: Option<&'a mut LogBuffer>,
+        peer: Peer,
+    ) -> Self {
+        let now = stream.now();
+        Self {
+            stream,
+            service,
+            terms,
+            teller: Teller::new(terms, log),
+            peer,
+            share: None,
+            sink: None,
+            bell: Arc::default(),
+            scratch: vec![0; READ_BYTES],
+            stop_at: None,
+            now,
+        }
+    }
+
+    /// Answers all that has come; the reason if the connection is over.
+    fn answer(&mut self, conn: &mut Connection) -> Option<CloseReason> {
+        loop {
+            let bell = &self.bell;
+            let wake = || Wake::new(Arc::clone(bell) as Arc<dyn Notify>, 0);
+            let asker = Asker {
+                peer: self.peer.ip(),
+                proxies: self.terms.proxies.as_deref(),
+            };
+            let (service, sink) = (&mut *self.service, &mut self.sink);
+            let mut steps = u32::MAX;
+            match exchange::advance(conn, sink, service, asker, wake, &mut steps, &self.now) {
+                Advanced::Job(job) => {
+                    let made = run_job(job, &|| self.stream.is_gone());
+                    self.now = self.stream.now();
+                    exchange::finish_job(conn, made, &self.now);
+                }
+                Advanced::Client(client) => {
+                    self.peer = self.peer.speaking_for(client);
+                    self.share = Share::take(self.terms.per_address.as_ref(), self.peer);
+                    if self.share.is_none() {
+                        return Some(CloseReason::AddressLimit);
+                    }
+                }
+                Advanced::Close(reason) => return Some(reason),
+                Advanced::Waiting | Advanced::Spent => return None,
+            }
+        }
+    }
+
+    /// Sends until nothing is left, the socket is full or the client has had its share.
+    fn transmit(&mut self, conn: &mut Connection) {
+        let mut allowance = Allowance {
+            bytes: SEND_BYTES,
+            writable: true,
+            waits: true,
+        };
+        let (stream, terms) = (&mut *self.stream, self.terms);
+        loop {
+            if conn.wants_pull() {
+                let bell = Arc::clone(&self.bell) as Arc<dyn Notify>;
+                exchange::pull(conn, &Wake::new(bell, 0));
+            }
+            let count = |call| terms.called(call);
+            match send_some(stream, conn, &mut allowance, count, &self.now) {
+                Sending::More => {}
+                Sending::Cold | Sending::Stop => return,
+            }
+        }
+    }
+
+    /// Tells a connection that its time is over, if it is.
+    ///
+    /// PITFALL: only when all that was there has been served, because it may have come in time,
+    /// while the process was stopped. But then in any case, and not only after `TimedOut`: a client
+    /// that never stops sending is always ready.
+    fn judge(&mut self, conn: &mut Connection) -> bool {
+        let is_late = conn
+            .next_deadline()
+            .is_some_and(|at| at <= self.now.instant);
+        if is_late {
+            conn.on_deadline(&self.now, self.stream.unacknowledged());
+        }
+        is_late
+    }
+
+    fn report(&mut self, conn: &mut Connection) {
+        (self.teller).report(conn, self.peer, &*self.service, &self.now);
+    }
+
+    fn wait(&mut self, wish: &Wish) -> io::Result<Waited> {
+        let (stream, bell) = (&mut *self.stream, &self.bell);
+        let waited = self.terms.asleep(|| wish.wait(stream, bell));
+        self.now = self.stream.now();
+        waited
+    }
+
+    /// Tells the connection what came of its wait.
+    fn on_waited(&mut self, waited: io::Result<Waited>, wish: &Wish, conn: &mut Connection) {
+        match waited {
+            Ok(Waited::Ready) if wish.wanted.readable => self.read(conn),
+            Ok(Waited::Ready | Waited::TimedOut) => {}
+            Ok(Waited::Stopping) => conn.on_shutdown(&self.now),
+            Err(_) => conn.on_abort(CloseReason::SocketFailed),
+        }
+        if self.stop_at.is_some_and(|at| at <= self.now.instant) {
             conn.on_abort(CloseReason::Shutdown);
         }
-        if bell.take() {
-            conn.on_wake(&now);
+        if self.bell.take() {
+            conn.on_wake(&self.now);
+        }
+    }
+
+    fn read(&mut self, conn: &mut Connection) {
+        self.terms.called(Call::Read);
+        match self.stream.read(&mut self.scratch) {
+            Ok(0) => conn.on_eof(&self.now),
+            Ok(n) => conn.on_bytes(self.scratch.get(..n).unwrap_or_default(), &self.now),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                _ => conn.on_abort(CloseReason::SocketFailed),
+            },
         }
     }
 }
 
 /// Serves one connection, its calls counted and printed if that is wanted.
 pub(crate) fn serve<S: Service>(
-    stream: BlockingStream,
+    mut stream: BlockingStream,
     guest: &Guest,
-    service: &mut S,
-    terms: &Terms,
+    (service, terms): (&mut S, &Terms),
     log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
-    let _served = terms.in_flight.begin();
-    let shown = terms.shown.clone();
-    let mut stream = Counted { stream, shown };
+    let _counted = terms.in_flight.begin();
     if let Some(shown) = &terms.shown {
         shown.accepted();
     }
     let reason = match &terms.trace {
         Some(lines) => {
             let mut traced = Traced::printing(stream, lines.sink()).with_times();
-            serve_connection(&mut traced, guest, service, terms, log, on_stop)
+            let served = Served::new(&mut traced, service, terms, log, guest.peer);
+            serve_connection(served, guest, on_stop)
         }
-        None => serve_connection(&mut stream, guest, service, terms, log, on_stop),
+        None => {
+            let served = Served::new(&mut stream, service, terms, log, guest.peer);
+            serve_connection(served, guest, on_stop)
+        }
     };
     if let Some(shown) = &terms.shown {
         shown.closed(reason);
@@ -183,14 +295,30 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// Counts a call, if anybody asks for numbers.
+    fn called(&self, call: Call) {
+        if let Some(shown) = &self.shown {
+            shown.called(call);
+        }
+    }
+
     /// Waits for a client, which may take as long as its deadlines let it.
-    fn asleep<T>(&self, wait: impl FnOnce() -> T) -> T {
-        let Some(pulse) = &self.pulse else {
-            return wait();
-        };
-        pulse.end();
+    fn asleep(&self, wait: impl FnOnce() -> io::Result<Waited>) -> io::Result<Waited> {
+        self.called(Call::Wait);
+        if let Some(pulse) = &self.pulse {
+            pulse.end();
+        }
         let waited = wait();
-        pulse.begin();
+        if let Some(pulse) = &self.pulse {
+            pulse.begin();
+        }
+        if let (Some(shown), Ok(waited)) = (&self.shown, &waited) {
+            shown.woken(match waited {
+                Waited::Ready => Waking::Ready,
+                Waited::Stopping => Waking::Message,
+                Waited::TimedOut => Waking::Timeout,
+            });
+        }
         waited
     }
 }
@@ -201,68 +329,6 @@ const READ_BYTES: usize = 64 * 1024;
 /// Bytes sent before the deadlines and the stop are looked at again, however fast the client
 /// takes them.
 const SEND_BYTES: usize = 4 * 1024 * 1024;
-
-/// Sends until nothing is left, the socket is full or the client has had its share.
-fn transmit<T: Stream>(stream: &mut T, conn: &mut Connection, wake: impl Fn() -> Wake, now: &Tick) {
-    let mut left = SEND_BYTES;
-    while left > 0 {
-        if conn.wants_pull() {
-            exchange::pull(conn, &wake());
-        }
-        let sent = match conn.next_transmit() {
-            None => return,
-            Some(Transmit::LastLook) => {
-                conn.on_last_look(stream.closes_cleanly());
-                continue;
-            }
-            Some(Transmit::Shutdown) => {
-                let _ = stream.shutdown_write();
-                conn.on_shutdown_sent(now);
-                return;
-            }
-            Some(Transmit::Bytes { slices, more }) => {
-                let used = if slices[1].is_empty() {
-                    &slices[..1]
-                } else {
-                    &slices[..]
-                };
-                stream.write(used, more).map(Sent::Bytes)
-            }
-            Some(Transmit::File {
-                source,
-                offset,
-                len,
-            }) => {
-                let part = usize::try_from(len).unwrap_or(usize::MAX).min(left);
-                stream.send_file(source, offset, part, (part as u64) < len)
-            }
-        };
-        match sent {
-            Ok(Sent::Bytes(n)) => {
-                conn.on_sent(n, now);
-                left = left.saturating_sub(n);
-            }
-            Ok(Sent::SocketFull | Sent::SourceCold) => return,
-            Ok(Sent::SourceEnd) => conn.on_source_end(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return conn.on_abort(CloseReason::SocketFailed),
-        }
-    }
-}
-
-/// Tells a connection that its time is over, if it is.
-///
-/// PITFALL: only when all that was there has been served, because it may have come in time, while
-/// the process was stopped. But then in any case, and not only after `TimedOut`: a client that never
-/// stops sending is always ready.
-fn judge<T: Stream>(stream: &mut T, conn: &mut Connection, now: &Tick) -> bool {
-    let is_late = conn.next_deadline().is_some_and(|at| at <= now.instant);
-    if is_late {
-        conn.on_deadline(now, stream.unacknowledged());
-    }
-    is_late
-}
 
 /// What a connection waits for.
 struct Wish {
@@ -293,34 +359,6 @@ impl Wish {
         bell.wait(DOZE);
         let at_once = stream.now().instant;
         stream.wait(self.wanted, Some(at_once))
-    }
-}
-
-/// Tells the connection what came of its wait.
-fn heed<T: Stream>(
-    waited: io::Result<Waited>,
-    wish: &Wish,
-    stream: &mut T,
-    conn: &mut Connection,
-    scratch: &mut [u8],
-    now: &Tick,
-) {
-    match waited {
-        Ok(Waited::Ready) if wish.wanted.readable => read(stream, conn, scratch, now),
-        Ok(Waited::Ready | Waited::TimedOut) => {}
-        Ok(Waited::Stopping) => conn.on_shutdown(now),
-        Err(_) => conn.on_abort(CloseReason::SocketFailed),
-    }
-}
-
-fn read<T: Stream>(stream: &mut T, conn: &mut Connection, scratch: &mut [u8], now: &Tick) {
-    match stream.read(scratch) {
-        Ok(0) => conn.on_eof(now),
-        Ok(n) => conn.on_bytes(scratch.get(..n).unwrap_or_default(), now),
-        Err(error) => match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
-            _ => conn.on_abort(CloseReason::SocketFailed),
-        },
     }
 }
 
@@ -426,7 +464,7 @@ impl<S: Service> Blocking<S> {
             };
             let (service, log) = (&mut self.service, self.log.as_mut());
             self.pulse.during(|| {
-                serve(stream, &guest, service, &self.terms, log, &mut on_stop);
+                serve(stream, &guest, (service, &self.terms), log, &mut on_stop);
             });
         }
         Ok(())
@@ -481,6 +519,7 @@ pub(crate) fn next_client(
 mod tests {
     use super::*;
     use crate::http::{Request, Response, Source};
+    use crate::kernel::{Sent, Socket};
     use crate::service::Reply;
     use std::io::IoSlice;
 
@@ -492,15 +531,7 @@ mod tests {
         outbox: Vec<u8>,
     }
 
-    impl Stream for Script {
-        fn wait(&mut self, _: Interest, _: Option<Instant>) -> io::Result<Waited> {
-            if let Some((seconds, bytes)) = self.acts.pop_front() {
-                self.now.instant += Duration::from_secs(seconds);
-                self.inbox = Some(bytes);
-            }
-            Ok(Waited::Ready)
-        }
-
+    impl Socket for Script {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             let bytes = self.inbox.take().unwrap_or_default();
             into[..bytes.len()].copy_from_slice(bytes.as_bytes());
@@ -526,6 +557,16 @@ mod tests {
 
         fn closes_cleanly(&self) -> bool {
             true
+        }
+    }
+
+    impl Stream for Script {
+        fn wait(&mut self, _: Interest, _: Option<Instant>) -> io::Result<Waited> {
+            if let Some((seconds, bytes)) = self.acts.pop_front() {
+                self.now.instant += Duration::from_secs(seconds);
+                self.inbox = Some(bytes);
+            }
+            Ok(Waited::Ready)
         }
 
         fn now(&mut self) -> Tick {
@@ -554,7 +595,8 @@ mod tests {
             pulse: None,
         };
         let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
-        serve_connection(&mut script, &guest, &mut hello, &terms, None, &mut || {});
+        let served = Served::new(&mut script, &mut hello, &terms, None, guest.peer);
+        serve_connection(served, &guest, &mut || {});
         String::from_utf8_lossy(&script.outbox[..12]).into_owned()
     }
 

@@ -148,8 +148,7 @@ impl<S: Service> Task<S> {
         serve(
             self.stream,
             &self.guest,
-            service,
-            &self.terms,
+            (service, &self.terms),
             log,
             &mut || {},
         );

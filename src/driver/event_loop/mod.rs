@@ -20,7 +20,6 @@ mod listeners;
 mod room;
 pub(crate) mod settle;
 mod slots;
-mod transmit;
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,8 +35,9 @@ use crate::driver::observe::access_log::LogBuffer;
 use crate::driver::observe::counters::{Call, Counts, Waking, seen_as};
 use crate::driver::offload::{Offload, What};
 use crate::driver::settings::{Budget, Settings};
+use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
-use crate::kernel::{Kernel, Peer};
+use crate::kernel::{Kernel, Peer, Socket};
 use crate::readiness::{Event, Interest, Token};
 use crate::service::{Service, Sink};
 use buffers::Pool;
@@ -349,7 +349,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         }
         self.counts.call(Call::Read);
-        match self.kernel.read(&mut slot.socket, &mut self.scratch) {
+        match slot.socket.read(&mut self.scratch) {
             Ok(0) => {
                 slot.ready.readable = false;
                 slot.conn.on_eof(now);
@@ -422,6 +422,40 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
+    /// Sends until there is nothing more, the socket is full or the budget is spent.
+    fn transmit(&mut self, token: Token, budget: &mut Budget, now: &Tick) {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return;
+        };
+        let mut allowance = Allowance {
+            bytes: budget.bytes,
+            writable: slot.ready.writable,
+            waits: false,
+        };
+        loop {
+            if let Some(what) = slot.conn.fetch_chunk() {
+                self.offload.submit(token, What::Fetch(what), &self.mailbox);
+            } else if slot.conn.wants_pull() {
+                let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
+                exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
+            }
+            let (socket, conn) = (&mut slot.socket, &mut slot.conn);
+            let count = |call| self.counts.call(call);
+            match send_some(socket, conn, &mut allowance, count, now) {
+                Sending::More => {}
+                Sending::Cold => {
+                    if let Some(what) = slot.conn.fetch_bytes() {
+                        self.offload.submit(token, What::Fetch(what), &self.mailbox);
+                    }
+                    break;
+                }
+                Sending::Stop => break,
+            }
+        }
+        slot.ready.writable = allowance.writable;
+        budget.bytes = allowance.bytes;
+    }
+
     /// Sees to it that somebody comes back to this connection.
     fn leave(&mut self, token: Token) {
         let Some(slot) = self.slots.get_mut(token) else {
@@ -458,7 +492,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return Ok(());
         };
         let bits = Bits {
-            wanted: slot.wanted().or(self.kernel.pending(&slot.socket)),
+            wanted: slot.wanted().or(slot.socket.pending()),
             ready: slot.ready,
             armed: slot.armed,
             has_work: slot.conn.has_work(),
@@ -518,7 +552,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 self.leave(token);
                 continue;
             }
-            let unacknowledged = self.kernel.unacknowledged(&slot.socket);
+            let unacknowledged = slot.socket.unacknowledged();
             slot.conn.on_deadline(now, unacknowledged);
             self.serve(token, now);
         }

@@ -16,7 +16,7 @@ use crate::conn::{CloseReason, Standing};
 use crate::driver::failures::RETRY;
 use crate::driver::observe::counters::Call;
 use crate::http::Tick;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Socket};
 use crate::readiness::{Interest, Token};
 use crate::service::Service;
 
@@ -118,7 +118,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return false;
         }
         if let Some(slot) = self.slots.get_mut(token) {
-            self.kernel.renumber(&mut slot.socket);
+            slot.socket.renumber();
         }
         true
     }
@@ -155,7 +155,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.room.looked_in = now.turn;
         for token in std::mem::take(&mut self.room.unwatched) {
             if let Some(slot) = self.slots.get_mut(token) {
-                self.kernel.renumber(&mut slot.socket);
+                slot.socket.renumber();
                 slot.unwatched = false;
                 slot.ready = Interest::BOTH;
                 self.schedule(token);
@@ -217,7 +217,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         while let Some(token) = self.room.victims.last().copied() {
             // Served, gone or come back since the list was made?
             let slot = self.slots.get_mut(token);
-            match slot.and_then(|slot| standing(slot, &self.kernel, now)) {
+            match slot.and_then(|slot| standing(slot, now)) {
                 Some(Standing::Newcomer) => return Victim::Now(token),
                 Some(_) if self.room.undecided => return Victim::Later,
                 Some(_) => return Victim::Now(token),
@@ -241,7 +241,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             .slots
             .iter()
             .filter_map(|(token, slot)| {
-                let standing = standing(slot, &self.kernel, now)?;
+                let standing = standing(slot, now)?;
                 Some((standing, slot.conn.since(), token.0))
             })
             .collect();
@@ -268,10 +268,9 @@ fn is_undecided<K: Kernel>(slot: &Slot<K>, now: &Tick) -> bool {
 
 /// Why a connection may be dropped. Not one that something has just come for; nor one that came in
 /// this turn, about whose request the kernel has not been asked yet.
-fn standing<K: Kernel>(slot: &Slot<K>, kernel: &K, now: &Tick) -> Option<Standing> {
+fn standing<K: Kernel>(slot: &Slot<K>, now: &Tick) -> Option<Standing> {
     if slot.queued || slot.conn.since() >= now.instant {
         return None;
     }
-    slot.conn
-        .standing(now, || kernel.unacknowledged(&slot.socket))
+    slot.conn.standing(now, || slot.socket.unacknowledged())
 }

@@ -17,16 +17,13 @@
 //!
 //! *References:* Rust's `std::sync::atomic`, "Relaxed". *Read next:* `metrics.rs`.
 
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::conn::{CloseReason, Connection, Finished, Phase};
 use crate::driver::Closed;
-use crate::http::{Source, Status, Tick};
-use crate::kernel::{Sent, Stream, Waited};
-use crate::readiness::Interest;
+use crate::http::Status;
 use crate::service::CacheTally;
 
 /// System calls that are counted, with the words for them.
@@ -232,6 +229,16 @@ impl Published {
         self.bump(ACCEPTED);
     }
 
+    /// A call was made.
+    pub(crate) fn called(&self, call: Call) {
+        self.bump(CALL + call as usize);
+    }
+
+    /// A wait ended.
+    pub(crate) fn woken(&self, why: Waking) {
+        self.bump(WAKING + why as usize);
+    }
+
     pub(crate) fn answered(&self, finished: &Finished) {
         self.bump(status_cell(finished.status));
         self.0[BODY_BYTES].fetch_add(finished.body_bytes, Relaxed);
@@ -285,82 +292,6 @@ impl Sighting {
 impl Drop for Sighting {
     fn drop(&mut self) {
         self.at(None);
-    }
-}
-
-/// A [`Stream`] whose calls are counted where that is wanted.
-pub(crate) struct Counted<T> {
-    pub(crate) stream: T,
-    pub(crate) shown: Option<Arc<Published>>,
-}
-
-impl<T> Counted<T> {
-    fn count(&self, call: Call) {
-        if let Some(shown) = &self.shown {
-            shown.bump(CALL + call as usize);
-        }
-    }
-}
-
-impl<T: Stream> Stream for Counted<T> {
-    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
-        self.count(Call::Wait);
-        let waited = self.stream.wait(wanted, deadline);
-        if let (Some(shown), Ok(waited)) = (&self.shown, &waited) {
-            let why = match waited {
-                Waited::Ready => Waking::Ready,
-                Waited::Stopping => Waking::Message,
-                Waited::TimedOut => Waking::Timeout,
-            };
-            shown.bump(WAKING + why as usize);
-        }
-        waited
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.count(Call::Read);
-        self.stream.read(into)
-    }
-
-    fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
-        self.count(Call::Write);
-        self.stream.write(from, more)
-    }
-
-    fn send_file(
-        &mut self,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        more: bool,
-    ) -> io::Result<Sent> {
-        self.count(Call::SendFile);
-        self.stream.send_file(source, offset, len, more)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.count(Call::Shutdown);
-        self.stream.shutdown_write()
-    }
-
-    fn unacknowledged(&self) -> usize {
-        self.stream.unacknowledged()
-    }
-
-    fn closes_cleanly(&self) -> bool {
-        self.stream.closes_cleanly()
-    }
-
-    fn is_gone(&self) -> bool {
-        self.stream.is_gone()
-    }
-
-    fn id(&self) -> i32 {
-        self.stream.id()
-    }
-
-    fn now(&mut self) -> Tick {
-        self.stream.now()
     }
 }
 

@@ -27,8 +27,6 @@ mod moves;
 mod schedule;
 mod script;
 #[cfg(test)]
-mod specimen;
-#[cfg(test)]
 mod tests;
 mod wire;
 mod world;
@@ -42,7 +40,7 @@ pub use schedule::{SEEDED_CHOICES, Schedule};
 pub use script::Act;
 pub use world::{Disturbances, NO_ROOM, Verdict};
 
-use super::{Kernel, Peer, Sent};
+use super::{Kernel, Peer, Sent, Socket};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Event, Interest, Token, Trigger};
 use script::Client;
@@ -261,65 +259,6 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         Ok((socket, Peer::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
-    fn read(&mut self, socket: &mut SimSocket, into: &mut [u8]) -> io::Result<usize> {
-        socket.call("read", |wire| wire.read(into))
-    }
-
-    fn write(
-        &mut self,
-        socket: &mut SimSocket,
-        from: &[IoSlice<'_>],
-        _more: bool,
-    ) -> io::Result<usize> {
-        socket.call("write", |wire| wire.write(from))
-    }
-
-    fn send_file(
-        &mut self,
-        socket: &mut SimSocket,
-        source: &dyn Source,
-        offset: u64,
-        len: usize,
-        _more: bool,
-    ) -> io::Result<Sent> {
-        let room = lock(&self.world).wires[socket.client].room();
-        if !source.is_resident(offset, len) {
-            return Ok(Sent::SourceCold);
-        }
-        // One byte more than fits, so that a buffer that is too small is noticed.
-        let mut bytes = vec![0; len.min(room + 1)];
-        let Ok(n @ 1..) = source.read_at(&mut bytes, offset) else {
-            return Ok(Sent::SourceEnd);
-        };
-        match socket.call("send_file", |wire| wire.write(&[IoSlice::new(&bytes[..n])])) {
-            Ok(n) => Ok(Sent::Bytes(n)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::SocketFull),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn shutdown_write(&mut self, socket: &mut SimSocket) -> io::Result<()> {
-        socket.call("shutdown", |wire| wire.shutdown_write().map(|()| 0))?;
-        let mut world = lock(&self.world);
-        if world.wires[socket.client].fin {
-            world.change(Key::Socket(socket.client)); // both halves closed: HUP
-        }
-        Ok(())
-    }
-
-    fn unacknowledged(&self, socket: &SimSocket) -> usize {
-        lock(&self.world).wires[socket.client].outbox.len()
-    }
-
-    fn closes_cleanly(&self, socket: &SimSocket) -> bool {
-        let wire = &lock(&self.world).wires[socket.client];
-        wire.outbox.is_empty() && wire.inbox.is_empty()
-    }
-
-    fn id(&self, socket: &SimSocket) -> i32 {
-        i32::try_from(socket.client).map_or(-1, |client| FIRST_FD + client)
-    }
-
     /// The Date field stands still, so that answers made at different moments compare.
     fn now(&mut self) -> Tick {
         self.turn += 1;
@@ -434,6 +373,58 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
 
     fn rest(&mut self, time: Duration) {
         lock(&self.world).clock += time;
+    }
+}
+
+impl Socket for SimSocket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.call("read", |wire| wire.read(into))
+    }
+
+    fn write(&mut self, from: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
+        self.call("write", |wire| wire.write(from))
+    }
+
+    fn send_file(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        len: usize,
+        _more: bool,
+    ) -> io::Result<Sent> {
+        let room = lock(&self.world).wires[self.client].room();
+        // One byte more than fits, so that a buffer that is too small is noticed.
+        let mut bytes = vec![0; len.min(room + 1)];
+        let Ok(n @ 1..) = source.read_at(&mut bytes, offset) else {
+            return Ok(Sent::SourceEnd);
+        };
+        match self.call("send_file", |wire| wire.write(&[IoSlice::new(&bytes[..n])])) {
+            Ok(n) => Ok(Sent::Bytes(n)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::SocketFull),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.call("shutdown", |wire| wire.shutdown_write().map(|()| 0))?;
+        let mut world = lock(&self.world);
+        if world.wires[self.client].fin {
+            world.change(Key::Socket(self.client)); // both halves closed: HUP
+        }
+        Ok(())
+    }
+
+    fn unacknowledged(&self) -> usize {
+        lock(&self.world).wires[self.client].outbox.len()
+    }
+
+    fn closes_cleanly(&self) -> bool {
+        let wire = &lock(&self.world).wires[self.client];
+        wire.outbox.is_empty() && wire.inbox.is_empty()
+    }
+
+    fn id(&self) -> i32 {
+        i32::try_from(self.client).map_or(-1, |client| FIRST_FD + client)
     }
 }
 

@@ -104,14 +104,14 @@ fn space_is_an_edge_only_after_a_refusal_and_once_a_third_is_free() {
     };
     let writable = wait(&mut sim, Some(0)).unwrap();
     assert!(writable[0].writable && !writable[0].readable);
-    let full = sim.write(&mut socket, &[IoSlice::new(&[7; 99])], false);
+    let full = socket.write(&[IoSlice::new(&[7; 99])], false);
     assert_eq!(full.unwrap(), 99);
     assert_eq!(client.receive(50).len(), 50);
     assert!(
         wait(&mut sim, Some(0)).unwrap().is_empty(),
         "nobody was refused"
     );
-    let partial = sim.write(&mut socket, &[IoSlice::new(&[7; 60])], false);
+    let partial = socket.write(&[IoSlice::new(&[7; 60])], false);
     assert_eq!(partial.unwrap(), 50);
     client.receive(32);
     assert!(
@@ -125,7 +125,7 @@ fn space_is_an_edge_only_after_a_refusal_and_once_a_third_is_free() {
 #[test]
 fn a_reset_leaves_what_linux_leaves() {
     let kinds = |reset_after_fin: bool, sent: &[u8]| {
-        let (mut sim, mut socket) = accepted::<true>(vec![Act::Vanish], 99);
+        let (sim, mut socket) = accepted::<true>(vec![Act::Vanish], 99);
         let client = Remote {
             world: Arc::clone(&sim.world),
             client: 0,
@@ -136,12 +136,13 @@ fn a_reset_leaves_what_linux_leaves() {
         }
         client.reset();
         let mut into = [0; 16];
-        let read = |sim: &mut Sim<true>, socket: &mut SimSocket, into: &mut [u8]| {
-            sim.read(socket, into).map_err(|error| error.kind())
+        let mut read = |socket: &mut SimSocket| {
+            let taken = socket.read(&mut into);
+            taken.map_err(|error| error.kind())
         };
-        let first = read(&mut sim, &mut socket, &mut into);
-        let second = read(&mut sim, &mut socket, &mut into);
-        let write = sim.write(&mut socket, &[IoSlice::new(b"x")], false);
+        let first = read(&mut socket);
+        let second = read(&mut socket);
+        let write = socket.write(&[IoSlice::new(b"x")], false);
         (first, second, write.map_err(|error| error.kind()))
     };
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
@@ -158,14 +159,13 @@ fn a_reset_leaves_what_linux_leaves() {
 
 #[test]
 fn closing_with_unread_bytes_destroys_the_answer() {
-    let (mut sim, mut socket) = accepted::<true>(vec![Act::Vanish], 99);
+    let (sim, mut socket) = accepted::<true>(vec![Act::Vanish], 99);
     let client = Remote {
         world: Arc::clone(&sim.world),
         client: 0,
     };
     client.send(b"more than was read");
-    sim.write(&mut socket, &[IoSlice::new(b"413")], false)
-        .unwrap();
+    socket.write(&[IoSlice::new(b"413")], false).unwrap();
     drop(socket);
     assert!(client.receive(99).is_empty() && client.has_ended());
 }

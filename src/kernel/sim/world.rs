@@ -107,6 +107,8 @@ pub struct Disturbances {
     pub small_batches: bool,
     /// The process is stopped for so long (SIGSTOP, a suspended laptop): deadlines are missed.
     pub jump: Option<Duration>,
+    /// Events do not say that the peer has ended: a mistake, for tests that want it noticed.
+    pub hides_ends: bool,
 }
 
 impl World {
@@ -252,7 +254,7 @@ impl World {
                 token: watch.token,
                 readable: seen.readable,
                 writable: seen.writable,
-                read_closed: seen.read_closed,
+                read_closed: seen.read_closed && !self.disturbances.hides_ends,
             });
             watch.ignored += 1;
             if !self.edge {
@@ -410,6 +412,7 @@ impl Default for Disturbances {
             no_descriptors: true,
             small_batches: true,
             jump: None,
+            hides_ends: false,
         }
     }
 }

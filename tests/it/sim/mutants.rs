@@ -89,6 +89,18 @@ fn both_without_row_4_stall() {
     check::<false>(work_forgotten, "stall");
 }
 
+/// A short read does not empty a socket whose peer has ended: the end is announced with the data.
+#[test]
+fn edge_that_does_not_hear_of_the_end_stalls() {
+    let failed = (0..SEEDS).find_map(|seed| {
+        let mut cast = Cast::draw(seed);
+        cast.disturbances.hides_ends = true;
+        run_by::<true>(settle, &cast, Schedule::seeded(seed), false).err()
+    });
+    let failed = failed.expect("the mistake is not noticed");
+    assert!(failed.starts_with("stall"), "{failed}");
+}
+
 /// The table says "nothing" there, and means it.
 #[test]
 fn what_a_row_does_not_ask_for_is_not_missed() {

@@ -15,7 +15,7 @@ use super::scenery::Scenery;
 /// The clients of a run, drawn from a seed of their own.
 pub(crate) struct Cast {
     clients: Vec<Conversation>,
-    disturbances: Disturbances,
+    pub(crate) disturbances: Disturbances,
 }
 
 impl Cast {

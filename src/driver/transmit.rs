@@ -1,0 +1,111 @@
+//! The way out: what a connection has to send, given to its socket, one call at a time.
+//!
+//! *Floor 4.* The same for all six drivers. Written at once, before anybody asks whether the socket
+//! is writable: it almost always is, and only after EAGAIN is it worth a system call to be told when
+//! it is again.
+//!
+//! *References:* send(2), sendfile(2). *Read next:* `event_loop/settle.rs`.
+
+use std::io;
+
+use super::observe::counters::Call;
+use crate::conn::{CloseReason, Connection, Transmit};
+use crate::http::Tick;
+use crate::kernel::{Sent, Socket};
+
+/// What a connection may still send before others get their turn.
+pub(crate) struct Allowance {
+    pub(crate) bytes: usize,
+    /// Whether the socket has not said EAGAIN since it was last writable.
+    pub(crate) writable: bool,
+    /// Whether a file may be waited for.
+    pub(crate) waits: bool,
+}
+
+/// Whether to go on sending.
+pub(crate) enum Sending {
+    More,
+    /// The next bytes of a file are not in memory, and must not be waited for here.
+    Cold,
+    Stop,
+}
+
+/// One call.
+pub(crate) fn send_some<T: Socket>(
+    socket: &mut T,
+    conn: &mut Connection,
+    allowance: &mut Allowance,
+    mut count: impl FnMut(Call),
+    now: &Tick,
+) -> Sending {
+    let (sent, offered) = match conn.next_transmit() {
+        None => return Sending::Stop,
+        Some(Transmit::LastLook) => {
+            conn.on_last_look(socket.closes_cleanly());
+            return Sending::More;
+        }
+        Some(Transmit::Shutdown) => {
+            // If it fails the client is gone, which the next read will tell.
+            count(Call::Shutdown);
+            let _ = socket.shutdown_write();
+            conn.on_shutdown_sent(now);
+            return Sending::Stop;
+        }
+        Some(_) if !allowance.writable || allowance.bytes == 0 => return Sending::Stop,
+        Some(Transmit::Bytes { slices, more }) => {
+            let used = &slices[..1 + usize::from(!slices[1].is_empty())];
+            let offered = slices[0].len() + slices[1].len();
+            count(Call::Write);
+            (socket.write(used, more).map(Sent::Bytes), Some(offered))
+        }
+        Some(Transmit::File {
+            source,
+            offset,
+            len,
+        }) => {
+            let whole = usize::try_from(len).unwrap_or(usize::MAX);
+            let part = whole.min(allowance.bytes);
+            if !allowance.waits && !source.is_resident(offset, part) {
+                return Sending::Cold;
+            }
+            count(Call::SendFile);
+            let more = (part as u64) < len;
+            (socket.send_file(source, offset, part, more), None)
+        }
+    };
+    on_sent(conn, allowance, sent, offered, now)
+}
+
+/// Tells the connection how it went. `offered` is how much there was, where less than that means
+/// that the socket is full.
+fn on_sent(
+    conn: &mut Connection,
+    allowance: &mut Allowance,
+    sent: io::Result<Sent>,
+    offered: Option<usize>,
+    now: &Tick,
+) -> Sending {
+    match sent {
+        Ok(Sent::Bytes(n)) => {
+            conn.on_sent(n, now);
+            allowance.bytes = allowance.bytes.saturating_sub(n);
+            // A short write found the socket full (epoll(7), Q9). Not so a short sendfile(2),
+            // which may have been interrupted: it is asked again until it says so.
+            allowance.writable = offered.is_none_or(|offered| n == offered);
+            Sending::More
+        }
+        Ok(Sent::SourceEnd) => {
+            conn.on_source_end();
+            Sending::More
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Sending::More,
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+            conn.on_abort(CloseReason::SocketFailed);
+            Sending::Stop
+        }
+        Ok(Sent::SocketFull) | Err(_) => {
+            allowance.writable = false;
+            Sending::Stop
+        }
+    }
+}
