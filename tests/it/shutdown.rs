@@ -108,9 +108,9 @@ fn a_stop_says_what_it_waits_for() {
             line.clear();
             assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "said nothing");
         }
-        let what = ["", "1 download is", "2 downloads are"][downloads.len()];
+        let whom = ["", "1 client", "2 clients"][downloads.len()];
         let expected =
-            format!("httpoll stops once {what} done, after 60 s at most; again to stop now\n");
+            format!("httpoll stops: {whom} to finish, 60 s at most; again to stop now\n");
         assert_eq!(line, expected, "{backend}");
         signal(server.pid(), Signal::INT);
         assert_eq!(exit(server.child()).0, Some(1));

@@ -538,18 +538,19 @@ impl Crew {
         self.stop.stop(drain);
     }
 
-    /// Idle connections are gone by now; what is left is in flight.
+    /// Idle connections are gone by now; what is left is in flight, be it an upload, a download or a
+    /// last answer that its client has yet to acknowledge.
     fn tell_why_it_waits(&self) {
         let left: usize = self.plan.in_flight.iter().map(InFlight::count).sum();
-        let what = match left {
+        let whom = match left {
             0 => return,
-            1 => "1 download is".to_owned(),
-            many => format!("{many} downloads are"),
+            1 => "1 client".to_owned(),
+            many => format!("{many} clients"),
         };
         if let Some(log) = &self.plan.told {
             let grace = self.plan.grace.as_secs_f64();
             log.say(format!(
-                "httpoll stops once {what} done, after {grace} s at most; again to stop now\n"
+                "httpoll stops: {whom} to finish, {grace} s at most; again to stop now\n"
             ));
         }
     }
