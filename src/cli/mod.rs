@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) files: Option<FilesConfig>,
     /// Whether hello is served.
     pub(crate) hello: bool,
+    /// What is said if no index stands for the directory itself.
+    pub(crate) index_note: Option<String>,
     /// What stands on every answer, whoever makes it.
     pub(crate) decoration: Decoration,
     /// The names it answers to; any if there are none.

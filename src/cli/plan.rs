@@ -29,8 +29,10 @@ impl Options {
             Some(root) => is_single_file(root).map_err(Exit::Start)?,
             None => false,
         };
+        let mut index_note = None;
         if let Some(root) = root.as_deref().filter(|_| !single_file) {
-            self.files.check(root).map_err(Exit::Start)?;
+            self.files.check_spa(root).map_err(Exit::Start)?;
+            index_note = self.files.index_note(root);
         }
         let root = root.unwrap_or_default();
         let files = files_config(root, single_file, self.files, self.caching);
@@ -45,6 +47,7 @@ impl Options {
             config,
             files: serves_files.then_some(files),
             hello,
+            index_note,
             decoration,
             hosts: self.trust.allow_host,
             user: self.rights.user,
@@ -118,24 +121,29 @@ impl Options {
 }
 
 impl FileOptions {
-    /// A file that was named and does not exist is a slip of the keyboard, and what would be served
-    /// instead is a listing, or 404.
-    fn check(&self, root: &Path) -> Result<(), String> {
-        let shown = startup::printable(root);
-        let is_there = |name: &str| root.join(name.trim_start_matches('/')).is_file();
-        if let Some(page) = self.spa.as_deref().filter(|page| !is_there(page)) {
-            let why = "the page that --spa answers with";
-            return Err(format!(
-                "no file {page} in {shown}, {why}: create it, or name another"
-            ));
-        }
-        if self.index.is_empty() || self.index.iter().any(|name| is_there(name)) {
+    /// Without its page an application answers 404 everywhere: there is nothing to serve.
+    fn check_spa(&self, root: &Path) -> Result<(), String> {
+        let is_missing = |page: &&str| !root.join(page.trim_start_matches('/')).is_file();
+        let Some(page) = self.spa.as_deref().filter(is_missing) else {
             return Ok(());
+        };
+        Err(format!(
+            "no file {page} in {}, the page that --spa answers with: create it, or name another",
+            startup::printable(root)
+        ))
+    }
+
+    /// What is said if no index stands for the root: a slip of the keyboard, perhaps, but directories
+    /// below may have one, or get one while serving.
+    fn index_note(&self, root: &Path) -> Option<String> {
+        if self.index.is_empty() || self.index.iter().any(|name| root.join(name).is_file()) {
+            return None;
         }
         let names = self.index.join(" or ");
-        let why = "which --index says stands for it";
-        Err(format!(
-            "no file {names} in {shown}, {why}: create it, or name another"
+        let names = startup::printable(Path::new(&names));
+        let shown = startup::printable(root);
+        Some(format!(
+            "No file {names} (--index) stands for {shown} itself."
         ))
     }
 }

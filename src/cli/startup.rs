@@ -47,6 +47,9 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     if plan.hello && plan.files.is_some() {
         text.push_str("  with Hello, World! at /hello\n");
     }
+    if let Some(note) = &plan.index_note {
+        let _ = writeln!(text, "  {note}");
+    }
     if plan.files.is_some() && bound.iter().any(is_public) {
         text.push_str("  Everybody who can reach this machine over the network can read it.\n");
     }
@@ -258,6 +261,25 @@ mod tests {
                   unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/Cargo.toml)
                   with Hello, World! at /hello
             "#]],
+        );
+    }
+
+    /// An index may stand for directories below only.
+    #[test]
+    fn it_says_if_no_index_stands_for_the_root() {
+        let check = |words: &str, note: &str| {
+            let words = std::iter::once("httpoll").chain(words.split_whitespace());
+            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let expected = format!("httpoll VERSION serves src (edge, one loop)\n{note}");
+            let text = text(&plan, &[], &[]).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+            assert_eq!(text, expected);
+        };
+        check("src", "");
+        check("--index lib.rs src", "");
+        check("--index mod.rs --index lib.rs src", "");
+        check(
+            "--index mod.rs --index a.html src",
+            "  No file mod.rs or a.html (--index) stands for src itself.\n",
         );
     }
 

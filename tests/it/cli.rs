@@ -184,11 +184,6 @@ fn what_cannot_be_served_is_one_line_of_advice() {
         "no file cli in src, the page that --spa answers with: create it, or name another",
     );
     missing(
-        &["--index", "a.html", "--index", "b.html", "src"],
-        "no file a.html or b.html in src, which --index says stands for it: create it, or name \
-         another",
-    );
-    missing(
         &["8000"],
         "no such directory: 8000 (a port is: httpoll -p 8000)",
     );
