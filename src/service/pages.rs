@@ -97,8 +97,9 @@ const fn advice(status: Status) -> &'static str {
 /// A redirect to `location`, a relative or absolute reference that is already percent-encoded,
 /// with a link for whoever does not follow it (RFC 9110 §15.4.2).
 ///
-/// `no-cache`, because a permanent redirect may otherwise be remembered for ever (RFC 9111
-/// §4.2.2): a directory that becomes a file should not need a cleared browser.
+/// `no-store`, because a permanent redirect may otherwise be remembered for ever (RFC 9111
+/// §4.2.2): a directory that becomes a file should not need a cleared browser. As for errors,
+/// without a validator `no-cache` would be no cheaper.
 pub fn redirect(status: Status, location: &str) -> Response {
     let link = escape_html(location);
     let page = format!(
@@ -107,7 +108,7 @@ pub fn redirect(status: Status, location: &str) -> Response {
     );
     Response {
         fields: HeaderBlock::Static(
-            b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
+            b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
               Content-Security-Policy: default-src 'none'\r\n",
         ),
         ..Response::new(status)
@@ -223,7 +224,7 @@ pub(super) mod tests {
         let link = "<a href=\"/photos/?a=&#39;b&#39;&amp;c\">/photos/?a=&#39;b&#39;&amp;c</a>";
         assert!(text(&response).contains(link), "{}", text(&response));
         assert!(fields(&response).contains("\r\nLocation: /photos/?a='b'&c\r\n"));
-        assert!(fields(&response).contains("Cache-Control: no-cache\r\n"));
+        assert!(fields(&response).contains("Cache-Control: no-store\r\n"));
     }
 
     /// A changed style with a stale hash would be blocked by every browser, silently.

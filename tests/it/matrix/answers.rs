@@ -231,13 +231,14 @@ fn directories() {
     let six = Six::of(&site, &[]);
     // RFC 9110 §15.4.2: where to, and for who does not follow it, a link.
     let html = "Content-Type: text/html; charset=utf-8";
-    let moved = six.check("GET /docs", &[], 301, &["Location: /docs/", html]);
+    let fields = ["Location: /docs/", html, "Cache-Control: no-store"];
+    let moved = six.check("GET /docs", &[], 301, &fields);
     assert!(
         moved.text().contains("<a href=\"/docs/\">"),
         "{}",
         moved.text()
     );
-    six.content("HEAD /docs", &[], 301, &["Location: /docs/", html], "");
+    six.content("HEAD /docs", &[], 301, &fields, "");
     let moved = six.check("GET /docs?a=b&c", &[], 301, &["Location: /docs/?a=b&c"]);
     assert!(
         moved.text().contains("<a href=\"/docs/?a=b&amp;c\">"),
