@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use httpoll::http::negotiate::{self, Accepted, Coding};
 use httpoll::http::range::{self, RANGES_MAX, Ranges};
-use httpoll::http::validator::{self, Validators, Verdict};
+use httpoll::http::validator::{self, Evaluation, Validators};
 use httpoll::http::{Request, date};
 
 /// Panics if what the value is read as cannot be. The value is tried as every field.
@@ -227,11 +227,11 @@ fn preconditions(value: &[u8]) {
             for version in &versions {
                 let verdict = validator::evaluate(&request, version, now);
                 let possible = match (field, method) {
-                    ("If-Match" | "If-Unmodified-Since", _) => verdict != Verdict::NotModified,
-                    ("If-None-Match", "GET") => verdict != Verdict::Failed,
-                    ("If-None-Match", _) => verdict != Verdict::NotModified,
-                    ("If-Modified-Since", "GET") => verdict != Verdict::Failed,
-                    _ => verdict == Verdict::Proceed,
+                    ("If-Match" | "If-Unmodified-Since", _) => verdict != Evaluation::NotModified,
+                    ("If-None-Match", "GET") => verdict != Evaluation::Failed,
+                    ("If-None-Match", _) => verdict != Evaluation::NotModified,
+                    ("If-Modified-Since", "GET") => verdict != Evaluation::Failed,
+                    _ => verdict == Evaluation::Proceed,
                 };
                 assert!(possible, "{field} of a {method}: {verdict:?}");
                 let same = validator::if_range_holds(&request, version, now);

@@ -125,11 +125,11 @@ impl Inbox {
 #[derive(Clone, Copy, Default)]
 pub(super) struct BodyReader {
     left: Left,
-    /// Content taken so far.
+    /// NextContent taken so far.
     pub(super) total: u64,
     /// Of it, what nobody wanted.
     pub(super) drained: u64,
-    /// Content that came since the mark of the body time-out.
+    /// NextContent that came since the mark of the body time-out.
     pub(super) window: u64,
     /// Whether the sink asked us to stop offering.
     pub(super) blocked: bool,
@@ -146,7 +146,7 @@ enum Left {
 }
 
 /// What stands at the front of the inbox while content is received.
-pub(super) enum Content {
+pub(super) enum NextContent {
     NeedBytes,
     Data(usize),
     End,
@@ -182,23 +182,23 @@ impl BodyReader {
     }
 
     /// Reads framing from the inbox up to the next content.
-    pub(super) fn next(&mut self, inbox: &mut Inbox) -> Result<Content, ProtocolError> {
+    pub(super) fn next(&mut self, inbox: &mut Inbox) -> Result<NextContent, ProtocolError> {
         match &mut self.left {
-            Left::Nothing => Ok(Content::End),
-            Left::Bytes(_) if inbox.is_empty() => Ok(Content::NeedBytes),
+            Left::Nothing => Ok(NextContent::End),
+            Left::Bytes(_) if inbox.is_empty() => Ok(NextContent::NeedBytes),
             Left::Bytes(n) => {
                 let here = usize::try_from(*n).unwrap_or(usize::MAX).min(inbox.len());
-                Ok(Content::Data(here))
+                Ok(NextContent::Data(here))
             }
             Left::Chunks(decoder) => {
                 let (framing, found) = decoder.decode(inbox.unread())?;
                 inbox.take(framing);
                 Ok(match found {
-                    Chunked::NeedBytes => Content::NeedBytes,
-                    Chunked::Data(n) => Content::Data(n),
+                    Chunked::NeedBytes => NextContent::NeedBytes,
+                    Chunked::Data(n) => NextContent::Data(n),
                     Chunked::End => {
                         self.left = Left::Nothing;
-                        Content::End
+                        NextContent::End
                     }
                 })
             }
@@ -220,7 +220,7 @@ impl BodyReader {
         }
     }
 
-    /// Content that the client has announced to send in any case: what counts against the limit
+    /// NextContent that the client has announced to send in any case: what counts against the limit
     /// before it is here.
     pub(super) fn announced(&self) -> u64 {
         match &self.left {

@@ -5,7 +5,7 @@
 //!
 //! *References:* RFC 9112 §2.2, §6.3, §8. *Read next:* `answer.rs`, the way out.
 
-use super::buffers::{BodyReader, Content};
+use super::buffers::{BodyReader, NextContent};
 use super::{Cause, CloseReason, Connection, Finished, Next, Phase, proxy_header};
 use crate::http::request;
 use crate::http::scan::HeadScan;
@@ -132,20 +132,20 @@ impl Connection {
             return Some(Next::Paused);
         }
         match self.next_content(now)? {
-            Content::NeedBytes => Some(Next::NeedBytes),
-            Content::Data(len) => Some(Next::Body { len }),
-            Content::End => {
+            NextContent::NeedBytes => Some(Next::NeedBytes),
+            NextContent::Data(len) => Some(Next::Body { len }),
+            NextContent::End => {
                 self.phase.change(Cause::BodyEnd, Phase::AwaitReply);
                 Some(Next::BodyEnd)
             }
         }
     }
 
-    /// Content that is dropped, so that the answer which is held may go.
+    /// NextContent that is dropped, so that the answer which is held may go.
     pub(super) fn draining(&mut self, now: &Tick) -> Option<Next> {
         match self.next_content(now)? {
-            Content::NeedBytes => return Some(Next::NeedBytes),
-            Content::Data(n) => {
+            NextContent::NeedBytes => return Some(Next::NeedBytes),
+            NextContent::Data(n) => {
                 let buffers = self.buffers.as_mut()?;
                 buffers.body.take(n);
                 buffers.inbox.take(n);
@@ -154,20 +154,20 @@ impl Connection {
                     self.answer_held(now);
                 }
             }
-            Content::End => self.answer_held(now),
+            NextContent::End => self.answer_held(now),
         }
         None
     }
 
     /// What stands at the front of the inbox; `None` if it was refused.
-    fn next_content(&mut self, now: &Tick) -> Option<Content> {
+    fn next_content(&mut self, now: &Tick) -> Option<NextContent> {
         let buffers = self.buffers.as_mut()?;
         let next = buffers.body.next(&mut buffers.inbox);
         let too_long = buffers.body.announced() > self.limits.body_bytes_max;
         match next {
             Err(error) => self.refuse(error, now),
             Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),
-            Ok(Content::NeedBytes) if self.eof => {
+            Ok(NextContent::NeedBytes) if self.eof => {
                 self.refuse_truncated(ProtocolError::LengthSyntax, now);
             }
             Ok(content) => return Some(content),

@@ -86,7 +86,7 @@ pub enum Chunked {
 /// The chunked transfer coding (RFC 9112 §7.1), one byte of framing at a time, content in runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChunkDecoder {
-    state: State,
+    state: ChunkState,
     /// Bytes of the current chunk that are still to come.
     left: u64,
     /// Digits of the size read so far.
@@ -96,7 +96,7 @@ pub struct ChunkDecoder {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum ChunkState {
     Size,
     /// White space behind the size, a name or a value: allowed only before `;` or `=` (BWS).
     BeforeExtension,
@@ -127,7 +127,7 @@ impl ChunkDecoder {
     /// A decoder that allows `extra_bytes_max` bytes of extensions and trailers in the whole body.
     pub const fn new(extra_bytes_max: usize) -> Self {
         Self {
-            state: State::Size,
+            state: ChunkState::Size,
             left: 0,
             digits: 0,
             extra_left: extra_bytes_max,
@@ -142,7 +142,7 @@ impl ChunkDecoder {
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Chunked), ProtocolError> {
         let mut at = 0;
         loop {
-            if self.state == State::Data {
+            if self.state == ChunkState::Data {
                 let here = usize::try_from(self.left)
                     .unwrap_or(usize::MAX)
                     .min(input.len() - at);
@@ -153,7 +153,7 @@ impl ChunkDecoder {
                 };
                 return Ok((at, found));
             }
-            if self.state == State::End {
+            if self.state == ChunkState::End {
                 return Ok((at, Chunked::End));
             }
             let Some(&byte) = input.get(at) else {
@@ -166,10 +166,10 @@ impl ChunkDecoder {
 
     /// Counts `n` bytes of content as consumed.
     pub fn take(&mut self, n: usize) {
-        debug_assert!(self.state == State::Data && n as u64 <= self.left);
+        debug_assert!(self.state == ChunkState::Data && n as u64 <= self.left);
         self.left -= n as u64;
         if self.left == 0 {
-            self.state = State::DataCr;
+            self.state = ChunkState::DataCr;
         }
     }
 
@@ -177,15 +177,15 @@ impl ChunkDecoder {
     /// the size line is whole, because half a size may turn out to be none.
     pub const fn announced(&self) -> u64 {
         match self.state {
-            State::Data => self.left,
+            ChunkState::Data => self.left,
             _ => 0,
         }
     }
 
     /// The state after one byte of framing.
-    fn framing(&mut self, byte: u8) -> Result<State, ProtocolError> {
+    fn framing(&mut self, byte: u8) -> Result<ChunkState, ProtocolError> {
+        use ChunkState as S;
         use ProtocolError as E;
-        use State as S;
         Ok(match (self.state, byte) {
             (S::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.size_digit(byte)?,
             (S::Size, _) if self.digits == 0 => return Err(E::ChunkSize),
@@ -211,8 +211,8 @@ impl ChunkDecoder {
     }
 
     /// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 §7.1.1).
-    fn extension(&mut self, byte: u8) -> Result<State, ProtocolError> {
-        use State as S;
+    fn extension(&mut self, byte: u8) -> Result<ChunkState, ProtocolError> {
+        use ChunkState as S;
         self.extra_left = self
             .extra_left
             .checked_sub(1)
@@ -239,8 +239,8 @@ impl ChunkDecoder {
     }
 
     /// `*( field-line CRLF ) CRLF` (RFC 9112 §7.1.2), checked and forgotten.
-    fn trailer(&mut self, byte: u8) -> Result<State, ProtocolError> {
-        use State as S;
+    fn trailer(&mut self, byte: u8) -> Result<ChunkState, ProtocolError> {
+        use ChunkState as S;
         self.extra_left = self
             .extra_left
             .checked_sub(1)
@@ -253,7 +253,7 @@ impl ChunkDecoder {
         }
     }
 
-    fn size_digit(&mut self, byte: u8) -> Result<State, ProtocolError> {
+    fn size_digit(&mut self, byte: u8) -> Result<ChunkState, ProtocolError> {
         let digit = (byte as char)
             .to_digit(16)
             .ok_or(ProtocolError::ChunkSize)?;
@@ -262,14 +262,14 @@ impl ChunkDecoder {
         }
         self.left = self.left << 4 | u64::from(digit);
         self.digits += 1;
-        Ok(State::Size)
+        Ok(ChunkState::Size)
     }
 
-    const fn size_end(&self) -> State {
+    const fn size_end(&self) -> ChunkState {
         if self.left == 0 {
-            State::TrailerStart
+            ChunkState::TrailerStart
         } else {
-            State::Data
+            ChunkState::Data
         }
     }
 }

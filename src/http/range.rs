@@ -57,10 +57,10 @@ pub fn evaluate(field: &[u8], len: u64) -> Ranges {
     let (mut count, mut asked, mut listed) = (0, 0, false);
     for member in list::members(set) {
         listed = true;
-        match Member::parse(member, len) {
-            Member::Malformed => return Ranges::Whole,
-            Member::Unsatisfiable => {}
-            Member::Stretch(offset, n) => {
+        match RangeSpec::parse(member, len) {
+            RangeSpec::Malformed => return Ranges::Whole,
+            RangeSpec::Unsatisfiable => {}
+            RangeSpec::Stretch(offset, n) => {
                 if n == 0 || asked == RANGES_MAX {
                     return Ranges::Whole;
                 }
@@ -147,13 +147,13 @@ pub fn part_tail(boundary: &str) -> Vec<u8> {
 }
 
 /// One member of the list, seen against the representation's length.
-enum Member {
+enum RangeSpec {
     Malformed,
     Unsatisfiable,
     Stretch(u64, u64),
 }
 
-impl Member {
+impl RangeSpec {
     /// `first-last`, `first-` or `-suffix` (RFC 9110 §14.1.1).
     fn parse(member: &[u8], len: u64) -> Self {
         let Some(dash) = memchr::memchr(b'-', member) else {

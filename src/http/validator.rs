@@ -37,7 +37,7 @@ pub struct Validators<'a> {
 
 /// What the preconditions ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum Evaluation {
     /// Answer as if there were none.
     Proceed,
     /// The client's copy is current: 304.
@@ -48,15 +48,15 @@ pub enum Verdict {
 
 /// Evaluates the preconditions of a request against the representation it selects.
 #[inline]
-pub fn evaluate(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Verdict {
+pub fn evaluate(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Evaluation {
     // Most requests have none, and four lookups by name cost more than the rest of a cache hit.
     if !request.has(Known::CONDITIONS) {
-        return Verdict::Proceed;
+        return Evaluation::Proceed;
     }
     evaluate_fields(request, v, now)
 }
 
-fn evaluate_fields(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Verdict {
+fn evaluate_fields(request: &Request<'_>, v: &Validators<'_>, now: SystemTime) -> Evaluation {
     decide(request.method(), |name| request.field_values(name), v, now)
 }
 
@@ -76,10 +76,10 @@ fn decide<'v, Lines: Iterator<Item = &'v [u8]>>(
     lines: impl Fn(&'static str) -> Lines,
     v: &Validators<'_>,
     now: SystemTime,
-) -> Verdict {
+) -> Evaluation {
     // Conditions mean nothing where no representation is selected (§13.2.1).
     if matches!(method, Method::Connect | Method::Options | Method::Trace) {
-        return Verdict::Proceed;
+        return Evaluation::Proceed;
     }
     let reads = matches!(method, Method::Get | Method::Head);
     let modified = v.modified.map(whole_seconds);
@@ -90,25 +90,25 @@ fn decide<'v, Lines: Iterator<Item = &'v [u8]>>(
     };
 
     match any_matches(lines("if-match"), v.etag, Comparison::Strong) {
-        Some(false) => return Verdict::Failed,
+        Some(false) => return Evaluation::Failed,
         Some(true) => {}
         None => {
             if date("if-unmodified-since").is_some_and(|(modified, date)| modified > date) {
-                return Verdict::Failed;
+                return Evaluation::Failed;
             }
         }
     }
     match any_matches(lines("if-none-match"), v.etag, Comparison::Weak) {
-        Some(true) if reads => Verdict::NotModified,
-        Some(true) => Verdict::Failed,
-        Some(false) => Verdict::Proceed,
+        Some(true) if reads => Evaluation::NotModified,
+        Some(true) => Evaluation::Failed,
+        Some(false) => Evaluation::Proceed,
         None if reads => match date("if-modified-since") {
             Some((modified, date)) if modified <= date && is_over(modified, now) => {
-                Verdict::NotModified
+                Evaluation::NotModified
             }
-            _ => Verdict::Proceed,
+            _ => Evaluation::Proceed,
         },
-        None => Verdict::Proceed,
+        None => Evaluation::Proceed,
     }
 }
 
@@ -223,7 +223,7 @@ fn whole_seconds(t: SystemTime) -> SystemTime {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Verdict::{Failed, NotModified, Proceed};
+    use super::Evaluation::{Failed, NotModified, Proceed};
     use super::*;
 
     /// 1994-11-06 08:49:37, the date of the RFC's examples.
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    fn verdict(method: &str, fields: &str, v: &Validators<'_>) -> Verdict {
+    fn verdict(method: &str, fields: &str, v: &Validators<'_>) -> Evaluation {
         let head = head(method, fields);
         let request = Request::parse(head.as_bytes()).unwrap();
         evaluate(&request, v, at(THEN + 1000))
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(method: &str, fields: &str, expected: Verdict) {
+    fn check(method: &str, fields: &str, expected: Evaluation) {
         assert_eq!(
             verdict(method, fields, &file()),
             expected,

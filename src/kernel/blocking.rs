@@ -30,10 +30,10 @@ static TURNS: AtomicU64 = AtomicU64::new(0);
 /// Tells all threads at once that the server stops: an eventfd(2) that stays readable. Cheap to
 /// clone.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<Bell>);
+pub struct Stop(Arc<StopSignal>);
 
 #[derive(Debug)]
-struct Bell {
+struct StopSignal {
     fd: OwnedFd,
     /// Whether it was written to: for whom ppoll(2) has nothing to say.
     rung: AtomicBool,
@@ -48,7 +48,7 @@ impl Stop {
     /// Of eventfd(2).
     pub fn new() -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        Ok(Self(Arc::new(Bell {
+        Ok(Self(Arc::new(StopSignal {
             fd: rustix::event::eventfd(0, flags)?,
             rung: AtomicBool::new(false),
             drain_ms: AtomicU64::new(0),

@@ -40,12 +40,12 @@ pub(super) struct Groups {
 /// Requests for one path that wait for something.
 struct Group {
     asked: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<GroupState>,
     freed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct GroupState {
     at_work: bool,
     /// Each with the number of requests that had been made when its run began.
     loads: Vec<(u64, Loaded)>,
@@ -89,7 +89,7 @@ impl Groups {
 }
 
 impl Group {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GroupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,7 +26,7 @@ use foldhash::fast::RandomState;
 use super::resource::Resource;
 
 /// An entry.
-pub(super) struct Slot {
+pub(super) struct CacheSlot {
     key: Arc<[u8]>,
     pub(super) resource: Resource,
     used: bool,
@@ -43,7 +43,7 @@ pub(super) struct Cost {
 /// The entries of one loop.
 pub(super) struct Cache {
     map: HashMap<Arc<[u8]>, usize, RandomState>,
-    slots: Vec<Option<Slot>>,
+    slots: Vec<Option<CacheSlot>>,
     free: Vec<usize>,
     hand: usize,
     cost: Cost,
@@ -79,7 +79,7 @@ impl Cache {
         self.evictions
     }
 
-    pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut Slot> {
+    pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut CacheSlot> {
         let slot = self.slots[*self.map.get(key)?].as_mut()?;
         slot.used = true;
         Some(slot)
@@ -107,7 +107,7 @@ impl Cache {
             self.slots.push(None);
         }
         self.map.insert(Arc::clone(&key), index);
-        let slot = Slot {
+        let slot = CacheSlot {
             key,
             resource,
             used: true,
@@ -142,7 +142,7 @@ impl Cache {
         any
     }
 
-    fn close_if(&mut self, condition: impl Fn(&Slot) -> bool) {
+    fn close_if(&mut self, condition: impl Fn(&CacheSlot) -> bool) {
         if self.cost.descriptors == 0 {
             return;
         }
@@ -186,4 +186,4 @@ impl Cache {
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// The slot itself, its place in the map, and the headers of its allocations.
-const SLOT_BYTES: usize = size_of::<Slot>() + 128;
+const SLOT_BYTES: usize = size_of::<CacheSlot>() + 128;

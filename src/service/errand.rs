@@ -28,7 +28,7 @@ use super::resource::Resource;
 use super::variant::Role;
 use super::work::{Gone, Outcome, Work};
 use crate::http::head::Known;
-use crate::http::validator::{self, Verdict};
+use crate::http::validator::{self, Evaluation};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 
 /// One request that could not be answered without waiting.
@@ -120,9 +120,9 @@ impl Attempt<'_> {
         let response = match self.listing(directory, key, request)? {
             Err(refusal) => refusal,
             Ok(listing) => match validator::evaluate(request, &listing.validators(), now.wall) {
-                Verdict::Proceed => listing.into_response(),
-                Verdict::NotModified => listing.unchanged(),
-                Verdict::Failed => {
+                Evaluation::Proceed => listing.into_response(),
+                Evaluation::NotModified => listing.unchanged(),
+                Evaluation::Failed => {
                     let status = Status::PRECONDITION_FAILED;
                     return Ok(self.policy.error_page(status, request, key));
                 }

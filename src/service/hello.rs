@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::http::head::Known;
-use crate::http::validator::{self, Validators, Verdict};
+use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Body, HeaderBlock, Request, Response, Status, Tick};
 use crate::service::{Decoration, Reply, Service, pages};
 
@@ -62,9 +62,9 @@ const FIELDS: &[u8] = b"Content-Type: text/plain\r\n";
 #[cold]
 fn unmet(request: &Request<'_>, now: &Tick) -> Option<Response> {
     match validator::evaluate(request, &Validators::default(), now.wall) {
-        Verdict::Proceed => None,
-        Verdict::NotModified => Some(Response::new(Status::NOT_MODIFIED)),
-        Verdict::Failed => Some(pages::error_page(Status::PRECONDITION_FAILED, request)),
+        Evaluation::Proceed => None,
+        Evaluation::NotModified => Some(Response::new(Status::NOT_MODIFIED)),
+        Evaluation::Failed => Some(pages::error_page(Status::PRECONDITION_FAILED, request)),
     }
 }
 

@@ -24,7 +24,7 @@ use super::policy::{Policy, lines, names};
 use crate::http::head::Known;
 use crate::http::negotiate::Coding;
 use crate::http::range::{self, Ranges};
-use crate::http::validator::{self, Validators, Verdict};
+use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Body, HeaderBlock, Method, Part, Request, Response, Status};
 
 /// For what a file is being sent.
@@ -137,9 +137,9 @@ impl Variant {
         };
         let brief = || HeaderBlock::Shared(Arc::clone(&self.brief));
         let response = match validator::evaluate(request, &validators, now) {
-            Verdict::NotModified => self.respond(Status::NOT_MODIFIED, brief(), Body::Empty),
-            Verdict::Failed => self.respond(Status::PRECONDITION_FAILED, brief(), Body::Empty),
-            Verdict::Proceed => self.content_answer(&validators, request, now, policy),
+            Evaluation::NotModified => self.respond(Status::NOT_MODIFIED, brief(), Body::Empty),
+            Evaluation::Failed => self.respond(Status::PRECONDITION_FAILED, brief(), Body::Empty),
+            Evaluation::Proceed => self.content_answer(&validators, request, now, policy),
         };
         match role {
             // Another Accept would have got a 404 (RFC 9110 §12.5.5).

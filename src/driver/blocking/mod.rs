@@ -41,12 +41,12 @@ const DOZE: Duration = Duration::from_millis(500);
 /// The lock is held while there is work for the connection and let go while waiting for its
 /// client. So whoever gets it from another thread has found a connection that waits, and may look
 /// at it or end it: that is how `threads.rs` makes room.
-pub(crate) struct Guest {
+pub(crate) struct SharedConnection {
     pub(crate) peer: Peer,
     conn: Mutex<Connection>,
 }
 
-impl Guest {
+impl SharedConnection {
     pub(crate) fn new(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Self {
         Self {
             peer,
@@ -69,10 +69,10 @@ impl Guest {
 /// Answer, send, judge, wait, read: the whole of it is this loop.
 fn serve_connection<T: Stream, S: Service>(
     mut served: Served<'_, T, S>,
-    guest: &Guest,
+    shared: &SharedConnection,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
-    let mut conn = guest.conn();
+    let mut conn = shared.conn();
     let mut has_waited = false;
     loop {
         if let Some(reason) = served.answer(&mut conn) {
@@ -85,16 +85,16 @@ fn serve_connection<T: Stream, S: Service>(
         if judged || conn.has_work() {
             continue;
         }
-        let wish = Wish::of(&conn, served.stop_at);
+        let wants = Wants::of(&conn, served.stop_at);
         drop(conn);
-        let waited = served.wait(&wish);
-        conn = guest.conn();
+        let waited = served.wait(&wants);
+        conn = shared.conn();
         has_waited = true;
         if matches!(waited, Ok(Waited::Stopping)) {
             served.stop_at = Some(served.now.instant + served.terms.grace);
             on_stop();
         }
-        served.on_waited(waited, &wish, &mut conn);
+        served.on_waited(waited, &wants, &mut conn);
     }
 }
 
@@ -103,12 +103,12 @@ struct Served<'a, T, S> {
     stream: &'a mut T,
     service: &'a mut S,
     terms: &'a Terms,
-    teller: Teller<'a>,
+    reporter: Reporter<'a>,
     peer: Peer,
     /// Its part of what its address may hold, once a proxy has named it.
     share: Option<Share>,
     sink: Option<Box<dyn Sink>>,
-    bell: Arc<Bell>,
+    flag: Arc<WakeFlag>,
     scratch: Vec<u8>,
     /// The moment at which a stop stops waiting.
     stop_at: Option<Instant>,
@@ -128,11 +128,11 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
             stream,
             service,
             terms,
-            teller: Teller::new(terms, log),
+            reporter: Reporter::new(terms, log),
             peer,
             share: None,
             sink: None,
-            bell: Arc::default(),
+            flag: Arc::default(),
             scratch: vec![0; READ_BYTES],
             stop_at: None,
             now,
@@ -142,8 +142,8 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
     /// Answers all that has come; the reason if the connection is over.
     fn answer(&mut self, conn: &mut Connection) -> Option<CloseReason> {
         loop {
-            let bell = &self.bell;
-            let wake = || Wake::new(Arc::clone(bell) as Arc<dyn Notify>, 0);
+            let flag = &self.flag;
+            let wake = || Wake::new(Arc::clone(flag) as Arc<dyn Notify>, 0);
             let asker = Asker {
                 peer: self.peer.ip(),
                 proxies: self.terms.proxies.as_deref(),
@@ -179,8 +179,8 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
         let (stream, terms) = (&mut *self.stream, self.terms);
         loop {
             if conn.wants_pull() {
-                let bell = Arc::clone(&self.bell) as Arc<dyn Notify>;
-                exchange::pull(conn, &Wake::new(bell, 0));
+                let flag = Arc::clone(&self.flag) as Arc<dyn Notify>;
+                exchange::pull(conn, &Wake::new(flag, 0));
             }
             let count = |call| terms.called(call);
             match send_some(stream, conn, &mut allowance, count, &self.now) {
@@ -206,20 +206,20 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
     }
 
     fn report(&mut self, conn: &mut Connection) {
-        (self.teller).report(conn, self.peer, &*self.service, &self.now);
+        (self.reporter).report(conn, self.peer, &*self.service, &self.now);
     }
 
-    fn wait(&mut self, wish: &Wish) -> io::Result<Waited> {
-        let (stream, bell) = (&mut *self.stream, &self.bell);
-        let waited = self.terms.asleep(|| wish.wait(stream, bell));
+    fn wait(&mut self, wants: &Wants) -> io::Result<Waited> {
+        let (stream, flag) = (&mut *self.stream, &self.flag);
+        let waited = self.terms.asleep(|| wants.wait(stream, flag));
         self.now = self.stream.now();
         waited
     }
 
     /// Tells the connection what came of its wait.
-    fn on_waited(&mut self, waited: io::Result<Waited>, wish: &Wish, conn: &mut Connection) {
+    fn on_waited(&mut self, waited: io::Result<Waited>, wants: &Wants, conn: &mut Connection) {
         match waited {
-            Ok(Waited::Ready) if wish.wanted.readable => self.read(conn),
+            Ok(Waited::Ready) if wants.wanted.readable => self.read(conn),
             Ok(Waited::Ready | Waited::TimedOut) => {}
             Ok(Waited::Stopping) => conn.on_shutdown(&self.now),
             Err(_) => conn.on_abort(CloseReason::SocketFailed),
@@ -227,7 +227,7 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
         if self.stop_at.is_some_and(|at| at <= self.now.instant) {
             conn.on_abort(CloseReason::Shutdown);
         }
-        if self.bell.take() {
+        if self.flag.take() {
             conn.on_wake(&self.now);
         }
     }
@@ -248,7 +248,7 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
 /// Serves one connection, its calls counted and printed if that is wanted.
 pub(crate) fn serve<S: Service>(
     mut stream: BlockingStream,
-    guest: &Guest,
+    shared: &SharedConnection,
     (service, terms): (&mut S, &Terms),
     log: Option<&mut LogBuffer>,
     on_stop: &mut dyn FnMut(),
@@ -260,12 +260,12 @@ pub(crate) fn serve<S: Service>(
     let reason = match &terms.trace {
         Some(lines) => {
             let mut traced = Traced::printing(stream, lines.sink()).with_times();
-            let served = Served::new(&mut traced, service, terms, log, guest.peer);
-            serve_connection(served, guest, on_stop)
+            let served = Served::new(&mut traced, service, terms, log, shared.peer);
+            serve_connection(served, shared, on_stop)
         }
         None => {
-            let served = Served::new(&mut stream, service, terms, log, guest.peer);
-            serve_connection(served, guest, on_stop)
+            let served = Served::new(&mut stream, service, terms, log, shared.peer);
+            serve_connection(served, shared, on_stop)
         }
     };
     if let Some(shown) = &terms.shown {
@@ -331,14 +331,14 @@ const READ_BYTES: usize = 64 * 1024;
 const SEND_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a connection waits for.
-struct Wish {
+struct Wants {
     wanted: Interest,
     deadline: Option<Instant>,
     /// Whether other work wakes it, which no descriptor announces.
     wake: bool,
 }
 
-impl Wish {
+impl Wants {
     fn of(conn: &Connection, stop_at: Option<Instant>) -> Self {
         let wanted = Interest {
             readable: conn.wants_read(),
@@ -351,25 +351,25 @@ impl Wish {
         }
     }
 
-    fn wait<T: Stream>(&self, stream: &mut T, bell: &Bell) -> io::Result<Waited> {
+    fn wait<T: Stream>(&self, stream: &mut T, flag: &WakeFlag) -> io::Result<Waited> {
         if !self.wake {
             return stream.wait(self.wanted, self.deadline);
         }
         // A stream or a sink has something soon: the socket is only looked at in between.
-        bell.wait(DOZE);
+        flag.wait(DOZE);
         let at_once = stream.now().instant;
         stream.wait(self.wanted, Some(at_once))
     }
 }
 
 /// Tells others how a connection is doing: the log, and whoever asks for numbers.
-struct Teller<'a> {
+struct Reporter<'a> {
     log: Option<&'a mut LogBuffer>,
     shown: Option<Arc<Published>>,
     sighting: Sighting,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Reporter<'a> {
     fn new(terms: &Terms, log: Option<&'a mut LogBuffer>) -> Self {
         Self {
             log,
@@ -400,12 +400,12 @@ impl<'a> Teller<'a> {
 
 /// How other work wakes a thread that waits for it.
 #[derive(Default)]
-struct Bell {
+struct WakeFlag {
     rung: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Bell {
+impl WakeFlag {
     fn wait(&self, at_most: Duration) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self
@@ -418,7 +418,7 @@ impl Bell {
     }
 }
 
-impl Notify for Bell {
+impl Notify for WakeFlag {
     fn notify(&self, _: u64) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_one();
@@ -453,7 +453,7 @@ impl<S: Service> Blocking<S> {
             if let Some(at) = ends_at {
                 self.terms.grace = Instant::saturating_duration_since(&at, now.instant);
             }
-            let guest = Guest::new(peer, &self.terms.limits, &now);
+            let shared = SharedConnection::new(peer, &self.terms.limits, &now);
             let grace = self.terms.grace;
             let mut on_stop = || {
                 let Some(open) = &mut acceptor else { return };
@@ -464,7 +464,7 @@ impl<S: Service> Blocking<S> {
             };
             let (service, log) = (&mut self.service, self.log.as_mut());
             self.pulse.during(|| {
-                serve(stream, &guest, (service, &self.terms), log, &mut on_stop);
+                serve(stream, &shared, (service, &self.terms), log, &mut on_stop);
             });
         }
         Ok(())
@@ -583,7 +583,7 @@ mod tests {
             outbox: Vec::new(),
         };
         let limits = Arc::new(Limits::default());
-        let guest = Guest::new(Peer::Unix, &limits, &script.now);
+        let shared = SharedConnection::new(Peer::Unix, &limits, &script.now);
         let terms = Terms {
             limits,
             grace: Duration::ZERO,
@@ -595,8 +595,8 @@ mod tests {
             pulse: None,
         };
         let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
-        let served = Served::new(&mut script, &mut hello, &terms, None, guest.peer);
-        serve_connection(served, &guest, &mut || {});
+        let served = Served::new(&mut script, &mut hello, &terms, None, shared.peer);
+        serve_connection(served, &shared, &mut || {});
         String::from_utf8_lossy(&script.outbox[..12]).into_owned()
     }
 

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::pulse::Pulse;
-use super::{Blocking, Guest, Terms, next_client, serve};
+use super::{Blocking, SharedConnection, Terms, next_client, serve};
 use crate::conn::{CloseReason, Standing};
 use crate::driver::failures::RETRY;
 use crate::driver::observe::access_log::LogBuffer;
@@ -38,7 +38,7 @@ impl<S: Service> Blocking<S> {
     /// The `threads` backend: a thread per client, up to a bound at which somebody must go.
     pub(crate) fn run_threads(self) -> io::Result<()> {
         let mut acceptor = self.acceptor;
-        let crew = Arc::new(Crew::default());
+        let registry = Arc::new(Registry::default());
         let service = Shared {
             service: Arc::new(Mutex::new(self.service)),
             pulse: self.pulse,
@@ -47,7 +47,7 @@ impl<S: Service> Blocking<S> {
             let mut room = MadeRoom::default();
             let mut release = service.clone();
             let make_room = &mut |acceptor: &mut Acceptor| {
-                release.release_descriptors() || room.make(&crew, acceptor)
+                release.release_descriptors() || room.make(&registry, acceptor)
             };
             let Some((mut stream, peer)) = next_client(&mut acceptor, make_room) else {
                 break;
@@ -59,16 +59,20 @@ impl<S: Service> Blocking<S> {
                 }
                 continue;
             };
-            if !crew.wait_for_place(self.threads_max, &mut acceptor) {
+            if !registry.wait_for_place(self.threads_max, &mut acceptor) {
                 break;
             }
-            let guest = Arc::new(Guest::new(peer, &self.terms.limits, &stream.now()));
-            let Some(thread) = start_thread(&crew, &mut acceptor) else {
+            let shared = Arc::new(SharedConnection::new(
+                peer,
+                &self.terms.limits,
+                &stream.now(),
+            ));
+            let Some(thread) = start_thread(&registry, &mut acceptor) else {
                 break;
             };
-            let task = Task {
-                place: crew.enter(Arc::clone(&guest), stream.hold(), share, &acceptor.now()),
-                guest,
+            let task = ConnectionThread {
+                place: registry.enter(Arc::clone(&shared), stream.hold(), share, &acceptor.now()),
+                shared,
                 stream,
                 service: service.clone(),
                 terms: self.terms.clone(),
@@ -79,7 +83,7 @@ impl<S: Service> Blocking<S> {
         }
         let left = acceptor.patience_left() + RETRY;
         drop(acceptor);
-        crew.wait_below(1, left);
+        registry.wait_below(1, left);
         Ok(())
     }
 }
@@ -88,10 +92,13 @@ impl<S: Service> Blocking<S> {
 ///
 /// PITFALL: the connection is not given to a thread that may not start: it would be closed with it
 /// (`without_threads_newcomers_wait_and_nobody_is_reset`).
-fn start_thread<S: Service>(crew: &Crew, acceptor: &mut Acceptor) -> Option<mpsc::Sender<Task<S>>> {
+fn start_thread<S: Service>(
+    registry: &Registry,
+    acceptor: &mut Acceptor,
+) -> Option<mpsc::Sender<ConnectionThread<S>>> {
     let mut room = MadeRoom::default();
     loop {
-        let (give, take) = mpsc::channel::<Task<S>>();
+        let (give, take) = mpsc::channel::<ConnectionThread<S>>();
         let work = move || {
             if let Ok(task) = take.recv() {
                 task.run();
@@ -102,7 +109,7 @@ fn start_thread<S: Service>(crew: &Crew, acceptor: &mut Acceptor) -> Option<mpsc
             return Some(give);
         }
         // One that has given its place back is not gone at once.
-        let pause = match room.make(crew, acceptor) {
+        let pause = match room.make(registry, acceptor) {
             true => MOMENT,
             false => RETRY,
         };
@@ -121,33 +128,33 @@ struct MadeRoom(bool);
 
 impl MadeRoom {
     /// Somebody goes who may, but no second one if that did not help; `false` if nobody did.
-    fn make(&mut self, crew: &Crew, acceptor: &mut Acceptor) -> bool {
-        let there = crew.count();
-        self.0 = !self.0 && crew.evict(&acceptor.now()) == Evicted::One;
+    fn make(&mut self, registry: &Registry, acceptor: &mut Acceptor) -> bool {
+        let there = registry.count();
+        self.0 = !self.0 && registry.evict(&acceptor.now()) == Evicted::One;
         if self.0 {
-            crew.wait_below(there, RETRY);
+            registry.wait_below(there, RETRY);
         }
         self.0
     }
 }
 
 /// One thread's work.
-struct Task<S: Service> {
+struct ConnectionThread<S: Service> {
     stream: BlockingStream,
-    guest: Arc<Guest>,
+    shared: Arc<SharedConnection>,
     service: Shared<S>,
     terms: Terms,
     log: Option<LogBuffer>,
     /// Given back when the thread ends, however it ends.
-    place: Place,
+    place: Registration,
 }
 
-impl<S: Service> Task<S> {
+impl<S: Service> ConnectionThread<S> {
     fn run(mut self) {
         let (service, log) = (&mut self.service, self.log.as_mut());
         serve(
             self.stream,
-            &self.guest,
+            &self.shared,
             (service, &self.terms),
             log,
             &mut || {},
@@ -196,21 +203,21 @@ impl<S: Service> Service for Shared<S> {
 
 /// The threads at work.
 #[derive(Default)]
-struct Crew {
-    seats: Mutex<Seats>,
+struct Registry {
+    registered: Mutex<Registered>,
     left: Condvar,
 }
 
 #[derive(Default)]
-struct Seats {
-    taken: HashMap<u64, Seat>,
+struct Registered {
+    taken: HashMap<u64, RegistryEntry>,
     /// How many were ever taken: the next one's number.
     ever: u64,
 }
 
 /// Where one connection is looked at from outside.
-struct Seat {
-    guest: Arc<Guest>,
+struct RegistryEntry {
+    shared: Arc<SharedConnection>,
     hold: Hold,
     came_at: Instant,
 }
@@ -225,23 +232,25 @@ enum Evicted {
     Later,
 }
 
-impl Crew {
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+impl Registry {
+    fn registered(&self) -> MutexGuard<'_, Registered> {
+        self.registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self) -> usize {
-        self.seats().taken.len()
+        self.registered().taken.len()
     }
 
     /// Waits until fewer than `n` are at work, but no longer than `at_most`. Whether that is so.
     fn wait_below(&self, n: usize, at_most: Duration) -> bool {
-        let too_many = |seats: &mut Seats| seats.taken.len() >= n;
+        let too_many = |registered: &mut Registered| registered.taken.len() >= n;
         let waited = self
             .left
-            .wait_timeout_while(self.seats(), at_most, too_many);
-        let (seats, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        seats.taken.len() < n
+            .wait_timeout_while(self.registered(), at_most, too_many);
+        let (registered, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        registered.taken.len() < n
     }
 
     /// Waits for a place below `max`, making one where that is allowed; `false` when the server
@@ -267,61 +276,68 @@ impl Crew {
     /// a moment later that one may turn out to be silent, and goes first
     /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
     fn evict(&self, now: &Tick) -> Evicted {
-        let seats = self.seats();
-        let mut victims: Vec<_> = seats
+        let registered = self.registered();
+        let mut victims: Vec<_> = registered
             .taken
             .values()
-            .filter_map(|seat| Some((seat.standing(now)?, seat)))
+            .filter_map(|entry| Some((entry.standing(now)?, entry)))
             .collect();
         victims.sort_unstable_by_key(|(standing, _)| *standing);
-        let is_new = |seat: &Seat| seat.guest.waiting().is_none() && seat.has_just_come(now);
-        for ((standing, _), seat) in victims {
-            if standing != Standing::Newcomer && seats.taken.values().any(is_new) {
+        let is_new =
+            |entry: &RegistryEntry| entry.shared.waiting().is_none() && entry.has_just_come(now);
+        for ((standing, _), entry) in victims {
+            if standing != Standing::Newcomer && registered.taken.values().any(is_new) {
                 return Evicted::Later;
             }
-            if seat.vacate(now) {
+            if entry.vacate(now) {
                 return Evicted::One;
             }
         }
         Evicted::Nobody
     }
 
-    fn enter(self: &Arc<Self>, guest: Arc<Guest>, hold: Hold, share: Share, now: &Tick) -> Place {
-        let mut seats = self.seats();
-        let number = seats.ever;
-        seats.ever += 1;
+    fn enter(
+        self: &Arc<Self>,
+        shared: Arc<SharedConnection>,
+        hold: Hold,
+        share: Share,
+        now: &Tick,
+    ) -> Registration {
+        let mut registered = self.registered();
+        let number = registered.ever;
+        registered.ever += 1;
         let came_at = now.instant;
-        seats.taken.insert(
+        registered.taken.insert(
             number,
-            Seat {
-                guest,
+            RegistryEntry {
+                shared,
                 hold,
                 came_at,
             },
         );
-        Place {
-            crew: Arc::clone(self),
+        Registration {
+            registry: Arc::clone(self),
             number,
             _share: share,
         }
     }
 }
 
-impl Seat {
+impl RegistryEntry {
     fn has_just_come(&self, now: &Tick) -> bool {
         now.instant.saturating_duration_since(self.came_at) < RETRY
     }
 
     /// Why it may be dropped, and since when it waits; `None` while its thread works.
     fn standing(&self, now: &Tick) -> Option<(Standing, Instant)> {
-        let conn = self.guest.waiting()?;
+        let conn = self.shared.waiting()?;
         let standing = conn.standing(now, || self.hold.unacknowledged())?;
         Some((standing, conn.since()))
     }
 
     /// Ends the connection, unless something has come for it meanwhile.
     fn vacate(&self, now: &Tick) -> bool {
-        let Some(mut conn) = self.guest.waiting() else {
+        let Some(mut conn) = self.shared.waiting() else {
             return false;
         };
         match conn.standing(now, || self.hold.unacknowledged()) {
@@ -337,16 +353,16 @@ impl Seat {
     }
 }
 
-/// A thread's place in the crew.
-struct Place {
-    crew: Arc<Crew>,
+/// A thread's place in the registry.
+struct Registration {
+    registry: Arc<Registry>,
     number: u64,
     _share: Share,
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.crew.seats().taken.remove(&self.number);
-        self.crew.left.notify_all();
+        self.registry.registered().taken.remove(&self.number);
+        self.registry.left.notify_all();
     }
 }

@@ -22,15 +22,15 @@ const STEP: Duration = Duration::from_millis(100);
 const STALE_MAX: usize = 1_024;
 
 /// A moment in steps since the loop began; [`NEVER`] is none.
-pub(super) type Step = u32;
+pub(super) type DueStep = u32;
 
 /// No deadline.
-pub(super) const NEVER: Step = Step::MAX;
+pub(super) const NEVER: DueStep = DueStep::MAX;
 
 /// The pending deadlines of one loop.
 pub(super) struct Deadlines {
     base: Instant,
-    heap: BinaryHeap<Entry>,
+    heap: BinaryHeap<DueEntry>,
     /// When the entry on top is due: every turn asks twice, and few turns change it.
     next: Option<Instant>,
     /// Entries that became stale since the last sweep. Some have come up since, which only makes
@@ -39,11 +39,11 @@ pub(super) struct Deadlines {
 }
 
 /// When, and a token's number; the earliest is on top.
-type Entry = Reverse<(Step, u64)>;
+type DueEntry = Reverse<(DueStep, u64)>;
 
 /// What one connection's entry takes.
 #[cfg(test)]
-pub(super) const ENTRY_BYTES: usize = size_of::<Entry>();
+pub(super) const ENTRY_BYTES: usize = size_of::<DueEntry>();
 
 impl Deadlines {
     pub(super) const fn new(base: Instant) -> Self {
@@ -56,18 +56,18 @@ impl Deadlines {
     }
 
     /// The step at whose end `at` has passed.
-    fn step(&self, at: Instant) -> Step {
+    fn step(&self, at: Instant) -> DueStep {
         let since = at.saturating_duration_since(self.base);
         // PITFALL: in nanoseconds. Cut to milliseconds first, 100.5 ms would come up at 100, early:
         // `expire` would put it back at the same step and find it due again, for ever.
-        Step::try_from(since.as_nanos().div_ceil(STEP.as_nanos())).unwrap_or(NEVER - 1)
+        DueStep::try_from(since.as_nanos().div_ceil(STEP.as_nanos())).unwrap_or(NEVER - 1)
     }
 
     /// Names `token` at `at`, unless its entry at `armed` comes up before that anyway. Returns
     /// where its entry is.
     ///
     /// The first comparison is the one per request: making a step of `at` costs 130 instructions.
-    pub(super) fn arm(&mut self, armed: Step, at: Instant, token: Token) -> Step {
+    pub(super) fn arm(&mut self, armed: DueStep, at: Instant, token: Token) -> DueStep {
         if at >= self.time(armed) {
             return armed;
         }
@@ -82,25 +82,25 @@ impl Deadlines {
     }
 
     /// The entry at `armed`, if there is one, is of no use any more.
-    pub(super) fn disarm(&mut self, armed: Step) {
+    pub(super) fn disarm(&mut self, armed: DueStep) {
         self.stale += usize::from(armed != NEVER);
     }
 
-    /// Forgets the entries of no use if they are too many. `armed_at` says where the entry of a
+    /// Forgets the entries of no use if they are too many. `deadline_entry` says where the entry of a
     /// token is that counts.
-    pub(super) fn sweep(&mut self, mut armed_at: impl FnMut(Token) -> Step) {
+    pub(super) fn sweep(&mut self, mut deadline_entry: impl FnMut(Token) -> DueStep) {
         if self.stale <= STALE_MAX.max(self.heap.len() / 2) {
             return;
         }
         self.heap
-            .retain(|Reverse((step, token))| armed_at(Token(*token)) == *step);
+            .retain(|Reverse((step, token))| deadline_entry(Token(*token)) == *step);
         self.heap.shrink_to(2 * self.heap.len() + STALE_MAX);
         self.look_at_top();
         self.stale = 0;
     }
 
     /// The next entry that is due, to be held against its slot: it may be stale.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Step, Token)> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(DueStep, Token)> {
         self.next.filter(|next| *next <= now)?;
         let Reverse((step, token)) = self.heap.pop()?;
         self.look_at_top();
@@ -117,7 +117,7 @@ impl Deadlines {
         self.next = top.map(|Reverse((step, _))| self.time(*step));
     }
 
-    fn time(&self, step: Step) -> Instant {
+    fn time(&self, step: DueStep) -> Instant {
         self.base + STEP * step
     }
 }

@@ -198,7 +198,7 @@ fn token_of(at: usize) -> Token {
 }
 
 /// How an accept went.
-enum Accepted {
+enum AcceptResult {
     One,
     Nobody,
     NoRoom,
@@ -223,10 +223,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                     break;
                 }
                 match self.accept_one(at, now) {
-                    Accepted::One => {}
-                    Accepted::Nobody => self.listeners.rest(at, &mut self.kernel, now),
-                    Accepted::Later => break,
-                    Accepted::NoRoom => {
+                    AcceptResult::One => {}
+                    AcceptResult::Nobody => self.listeners.rest(at, &mut self.kernel, now),
+                    AcceptResult::Later => break,
+                    AcceptResult::NoRoom => {
                         if self.listeners.pause(at, &mut self.kernel, now) {
                             self.settings.other_loops.pass_on(&self.mailbox);
                         }
@@ -241,13 +241,13 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 
     /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
     /// counts as ready until an accept finds nobody, and that must not cost a connection.
-    fn accept_one(&mut self, at: usize, now: &Tick) -> Accepted {
+    fn accept_one(&mut self, at: usize, now: &Tick) -> AcceptResult {
         let victim = match self.slots.len() >= self.settings.connections_max {
             false => None,
             true => match self.next_victim(now) {
                 Victim::Now(token) => Some(token),
-                Victim::Later => return Accepted::Later,
-                Victim::Nobody => return Accepted::NoRoom,
+                Victim::Later => return AcceptResult::Later,
+                Victim::Nobody => return AcceptResult::NoRoom,
             },
         };
         self.counts.call(Call::Accept);
@@ -258,25 +258,25 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 self.room.was_found(now);
                 if !counts_in(self.settings.per_address.as_ref(), peer) {
                     self.closed.count(CloseReason::AddressLimit);
-                    return Accepted::One;
+                    return AcceptResult::One;
                 }
                 self.evict(victim);
                 return match self.welcome(socket, peer, now) {
-                    true => Accepted::One,
-                    false => Accepted::NoRoom,
+                    true => AcceptResult::One,
+                    false => AcceptResult::NoRoom,
                 };
             }
             Err(error) => error,
         };
         match self.listeners.each[at].failures.judge(&error) {
-            Failed::Nobody => Accepted::Nobody,
+            Failed::Nobody => AcceptResult::Nobody,
             Failed::NoRoom => match self.make_room(now) {
-                Made::Some => Accepted::One,
-                Made::None => Accepted::NoRoom,
-                Made::Later => Accepted::Later,
+                Made::Some => AcceptResult::One,
+                Made::None => AcceptResult::NoRoom,
+                Made::Later => AcceptResult::Later,
             },
-            Failed::Once => Accepted::One,
-            Failed::AgainAndAgain => Accepted::NoRoom,
+            Failed::Once => AcceptResult::One,
+            Failed::AgainAndAgain => AcceptResult::NoRoom,
         }
     }
 
@@ -296,7 +296,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             queued: false,
             unwatched: false,
             seen_as: None,
-            armed_at: NEVER,
+            deadline_entry: NEVER,
         };
         let Some(token) = self.slots.insert(slot) else {
             self.on_left(peer);

@@ -41,7 +41,7 @@ use crate::kernel::{Kernel, Peer, Socket};
 use crate::readiness::{Event, Interest, Token};
 use crate::service::{Service, Sink};
 use buffers::Pool;
-use deadlines::{Deadlines, NEVER, Step};
+use deadlines::{Deadlines, DueStep, NEVER};
 use listeners::Listeners;
 use room::Room;
 use settle::Bits;
@@ -66,7 +66,7 @@ struct Slot<K: Kernel> {
     /// The phase in which it was seen last, for the counters.
     seen_as: Option<u8>,
     /// Its entry among the deadlines.
-    armed_at: Step,
+    deadline_entry: DueStep,
 }
 
 impl<K: Kernel> Slot<K> {
@@ -476,7 +476,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             return;
         };
         if let Some(at) = slot.conn.next_deadline() {
-            slot.armed_at = self.deadlines.arm(slot.armed_at, at, token);
+            slot.deadline_entry = self.deadlines.arm(slot.deadline_entry, at, token);
         }
         if self.settings.shown.is_some() {
             slot.see(&mut self.counts);
@@ -526,7 +526,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             let Some(slot) = self.slots.get_mut(token) else {
                 continue;
             };
-            if slot.armed_at != step {
+            if slot.deadline_entry != step {
                 continue;
             }
             if slot.is_due(now) {
@@ -534,7 +534,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 self.late.push(token);
                 self.schedule(token);
             } else {
-                slot.armed_at = NEVER;
+                slot.deadline_entry = NEVER;
                 self.leave(token);
             }
         }
@@ -547,7 +547,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 continue;
             };
             // Until here it stood for the entry that came up: no other was needed.
-            slot.armed_at = NEVER;
+            slot.deadline_entry = NEVER;
             if !slot.is_due(now) {
                 self.leave(token);
                 continue;
@@ -581,10 +581,14 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             let _ = self.kernel.deregister(&slot.socket);
         }
         self.pool.reclaim(&mut slot.conn);
-        self.deadlines.disarm(slot.armed_at);
+        self.deadlines.disarm(slot.deadline_entry);
         let slots = &mut self.slots;
-        let armed_at = |token| slots.get_mut(token).map_or(NEVER, |slot| slot.armed_at);
-        self.deadlines.sweep(armed_at);
+        let deadline_entry = |token| {
+            slots
+                .get_mut(token)
+                .map_or(NEVER, |slot| slot.deadline_entry)
+        };
+        self.deadlines.sweep(deadline_entry);
         self.closed.count(reason);
         self.on_left(slot.peer);
     }

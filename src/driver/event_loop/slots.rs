@@ -8,11 +8,11 @@ use crate::readiness::Token;
 
 /// Values by token.
 pub(super) struct Slots<T> {
-    entries: Vec<Entry<T>>,
+    entries: Vec<SlotEntry<T>>,
     free: Vec<u32>,
 }
 
-struct Entry<T> {
+struct SlotEntry<T> {
     generation: u32,
     value: Option<T>,
 }
@@ -42,7 +42,7 @@ impl<T> Slots<T> {
         let slot = u32::try_from(self.entries.len())
             .ok()
             .filter(|slot| *slot < RESERVED)?;
-        self.entries.push(Entry {
+        self.entries.push(SlotEntry {
             generation: 0,
             value: Some(value),
         });
@@ -103,7 +103,7 @@ mod tests {
     /// grown is half empty.
     #[test]
     fn an_idle_connection_is_a_slot_and_a_deadline() {
-        let slot = size_of::<Entry<Slot<Linux<EpollEdge>>>>();
+        let slot = size_of::<SlotEntry<Slot<Linux<EpollEdge>>>>();
         let deadline = deadlines::ENTRY_BYTES;
         assert!(2 * (slot + deadline) <= 256, "{slot} + {deadline} bytes");
     }

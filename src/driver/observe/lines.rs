@@ -81,8 +81,8 @@ impl Lines {
     }
 
     /// With nobody to write them yet.
-    pub(crate) fn unwritten() -> (Self, Arc<Queue>) {
-        let queue = Arc::new(Queue::default());
+    pub(crate) fn unwritten() -> (Self, Arc<LineQueue>) {
+        let queue = Arc::new(LineQueue::default());
         (Self(Arc::new(Inlet(Arc::clone(&queue)))), queue)
     }
 
@@ -109,7 +109,7 @@ impl Lines {
 
 /// What all that send have in common.
 #[derive(Debug)]
-struct Inlet(Arc<Queue>);
+struct Inlet(Arc<LineQueue>);
 
 impl Drop for Inlet {
     fn drop(&mut self) {
@@ -120,15 +120,15 @@ impl Drop for Inlet {
 
 /// What waits to be written.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
-    state: Mutex<State>,
+pub(crate) struct LineQueue {
+    state: Mutex<QueueState>,
     arrived: Condvar,
     lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    chunks: VecDeque<Chunk>,
+struct QueueState {
+    chunks: VecDeque<LineChunk>,
     /// Of all chunks, and of the one that is being written.
     bytes: usize,
     /// Lines that were lost behind the last chunk.
@@ -140,15 +140,15 @@ struct State {
 
 /// Whole lines.
 #[derive(Debug, Default)]
-pub(crate) struct Chunk {
+pub(crate) struct LineChunk {
     pub(crate) bytes: Vec<u8>,
     pub(crate) lines: u64,
     /// Lines that were lost before these.
     missing: u64,
 }
 
-impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl LineQueue {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +171,7 @@ impl Queue {
     }
 
     /// The next chunk, now that `written` bytes are out of the way; `None` at the end.
-    pub(crate) fn next(&self, written: usize) -> Option<Chunk> {
+    pub(crate) fn next(&self, written: usize) -> Option<LineChunk> {
         let mut state = self.state();
         state.bytes -= written;
         loop {
@@ -179,9 +179,9 @@ impl Queue {
                 return Some(chunk);
             }
             if state.missing > 0 {
-                return Some(Chunk {
+                return Some(LineChunk {
                     missing: mem::take(&mut state.missing),
-                    ..Chunk::default()
+                    ..LineChunk::default()
                 });
             }
             if state.closed {
@@ -194,7 +194,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl QueueState {
     fn add(&mut self, bytes: &mut Vec<u8>, lines: u64) {
         if let Some(last) = self.chunks.back_mut()
             && self.missing == 0
@@ -206,7 +206,7 @@ impl State {
             last.lines += lines;
             return;
         }
-        self.chunks.push_back(Chunk {
+        self.chunks.push_back(LineChunk {
             bytes: mem::take(bytes),
             lines,
             missing: mem::take(&mut self.missing),
@@ -217,7 +217,7 @@ impl State {
 /// The end that may wait.
 struct Writer<'q, W> {
     out: W,
-    queue: &'q Queue,
+    queue: &'q LineQueue,
     /// Lines lost that the output does not know of.
     untold: u64,
     /// Whether the output ends in the middle of a line.
@@ -225,7 +225,7 @@ struct Writer<'q, W> {
 }
 
 impl<'q, W: Write> Writer<'q, W> {
-    const fn new(out: W, queue: &'q Queue) -> Self {
+    const fn new(out: W, queue: &'q LineQueue) -> Self {
         Self {
             out,
             queue,
@@ -242,7 +242,7 @@ impl<'q, W: Write> Writer<'q, W> {
         }
     }
 
-    fn write(&mut self, chunk: &Chunk) {
+    fn write(&mut self, chunk: &LineChunk) {
         self.untold += chunk.missing;
         let mut note = String::new();
         if self.torn {
@@ -344,10 +344,10 @@ mod tests {
             written: Vec::new(),
             answers: answers.into_iter(),
         };
-        let queue = Queue::default();
+        let queue = LineQueue::default();
         let mut writer = Writer::new(out, &queue);
         for text in texts {
-            writer.write(&Chunk {
+            writer.write(&LineChunk {
                 bytes: text.as_bytes().to_vec(),
                 lines: text.lines().count() as u64,
                 missing: 0,

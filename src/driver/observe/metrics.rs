@@ -25,19 +25,19 @@ use crate::http::Status;
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Where the numbers come from.
-pub(crate) struct Source {
+pub(crate) struct MetricSource {
     pub(crate) loops: Vec<Arc<Published>>,
     pub(crate) backend: Backend,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for MetricSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} loops", self.loops.len())
     }
 }
 
 /// A registry that reads `source` at each scrape.
-pub(crate) fn registry(source: Source) -> Registry {
+pub(crate) fn registry(source: MetricSource) -> Registry {
     let mut registry = Registry::with_prefix("httpoll");
     registry.register_collector(Box::new(source));
     registry
@@ -50,10 +50,10 @@ pub(crate) fn text(registry: &Registry) -> Option<String> {
     written.is_ok().then_some(text)
 }
 
-impl Collector for Source {
+impl Collector for MetricSource {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counts = &Published::sum(&self.loops);
-        let mut page = Page { counts, encoder };
+        let mut page = Scrape { counts, encoder };
         page.connections()?;
         page.answers()?;
         page.work(self.backend)?;
@@ -63,12 +63,12 @@ impl Collector for Source {
 }
 
 /// One scrape.
-struct Page<'c, 'e> {
+struct Scrape<'c, 'e> {
     counts: &'c Counts,
     encoder: DescriptorEncoder<'e>,
 }
 
-impl Page<'_, '_> {
+impl Scrape<'_, '_> {
     fn connections(&mut self) -> fmt::Result {
         let help = "Connections that came in.";
         self.counter("connections_accepted", help, None, ACCEPTED)?;

@@ -97,11 +97,11 @@ struct Lanes {
 struct Lane {
     name: &'static str,
     threads_max: usize,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
     arrived: Condvar,
 }
 
-struct State {
+struct LaneState {
     queue: Queue<Task>,
     threads: usize,
     idle: usize,
@@ -197,7 +197,7 @@ impl Lane {
         Self {
             name,
             threads_max,
-            state: Mutex::new(State {
+            state: Mutex::new(LaneState {
                 queue: Queue::new(waiting_max),
                 threads: 0,
                 idle: 0,
@@ -207,7 +207,7 @@ impl Lane {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

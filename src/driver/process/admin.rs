@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::conn::Limits;
 use crate::driver::event_loop::EventLoop;
 use crate::driver::mailbox::Handle;
-use crate::driver::observe::metrics::{self, Source};
+use crate::driver::observe::metrics::{self, MetricSource};
 use crate::driver::offload::Offload;
 use crate::driver::settings::Settings;
 use crate::http::{Request, Response, Status, Tick};
@@ -44,7 +44,7 @@ impl Admin {
     /// Starts answering, to `names` and to hosts that cannot be rebound.
     pub(crate) fn start(
         listeners: Vec<Listener>,
-        source: Source,
+        source: MetricSource,
         names: &[HostName],
     ) -> io::Result<Self> {
         let draining = Arc::new(AtomicBool::new(false));
@@ -99,7 +99,7 @@ impl Admin {
     }
 }
 
-fn router(source: Source, draining: Arc<AtomicBool>) -> Router {
+fn router(source: MetricSource, draining: Arc<AtomicBool>) -> Router {
     let registry = metrics::registry(source);
     let metrics = move |_: &Request<'_>, _: &Tick| -> Reply {
         match metrics::text(&registry) {

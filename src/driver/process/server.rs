@@ -37,7 +37,7 @@ use crate::driver::observe::access_log::{AccessLog, LogBuffer};
 use crate::driver::observe::counters::Published;
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::{Lines, LogEnd, Standard};
-use crate::driver::observe::metrics::Source;
+use crate::driver::observe::metrics::MetricSource;
 use crate::driver::offload::Offload;
 use crate::driver::offload::closing::close_elsewhere;
 use crate::driver::per_address::PerAddress;
@@ -182,30 +182,30 @@ impl Server {
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
         service::close_with(close_elsewhere);
         let told = self.announcement.as_ref().map(|(log, _)| log.clone());
-        let plan = Plan::new(&self.config, self.log, told)?;
-        let mut crew = Crew::new(plan, (self.news, self.tell))?;
+        let plan = WorkerPlan::new(&self.config, self.log, told)?;
+        let mut workers = WorkerThreads::new(plan, (self.news, self.tell))?;
         for listeners in self.bound.workers {
             let service = service();
             match self.config.backend {
-                Backend::Edge => crew.start_loop::<EpollEdge, S>(listeners, service)?,
-                Backend::Level => crew.start_loop::<EpollLevel, S>(listeners, service)?,
-                Backend::Poll => crew.start_loop::<PollArray, S>(listeners, service)?,
-                Backend::Select => crew.start_loop::<SelectSets, S>(listeners, service)?,
+                Backend::Edge => workers.start_loop::<EpollEdge, S>(listeners, service)?,
+                Backend::Level => workers.start_loop::<EpollLevel, S>(listeners, service)?,
+                Backend::Poll => workers.start_loop::<PollArray, S>(listeners, service)?,
+                Backend::Select => workers.start_loop::<SelectSets, S>(listeners, service)?,
                 Backend::Threads => {
-                    crew.start_blocking(listeners, service, Blocking::run_threads)?;
+                    workers.start_blocking(listeners, service, Blocking::run_threads)?;
                 }
                 Backend::Blocking => {
-                    crew.start_blocking(listeners, service, Blocking::run_one_at_a_time)?;
+                    workers.start_blocking(listeners, service, Blocking::run_one_at_a_time)?;
                 }
             }
         }
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
-            crew.start_admin(listeners, &self.config.admin_hosts)?;
+            workers.start_admin(listeners, &self.config.admin_hosts)?;
         }
         if let Some((log, text)) = self.announcement {
             log.say(text);
         }
-        crew.wait(&self.supervisor, self.steering)
+        workers.wait(&self.supervisor, self.steering)
     }
 }
 
@@ -240,7 +240,7 @@ fn listeners(config: &Config) -> Result<(Bound, bool), StartError> {
 }
 
 /// What the loops have in common.
-struct Plan {
+struct WorkerPlan {
     limits: Arc<Limits>,
     /// Connections that no loop has a share of yet, and loops that have none.
     connections_left: usize,
@@ -261,7 +261,7 @@ struct Plan {
     shown: Option<Vec<Arc<Published>>>,
 }
 
-impl Plan {
+impl WorkerPlan {
     fn new(config: &Config, log: Option<AccessLog>, told: Option<AccessLog>) -> io::Result<Self> {
         let mut limits = Limits::clone(&config.limits);
         limits.report_finished = log.is_some() || config.admin.is_some();
@@ -352,8 +352,8 @@ fn trusted(proxies: &TrustedProxies) -> Option<Arc<TrustedProxies>> {
 }
 
 /// The loops at work, and what stops them.
-struct Crew {
-    plan: Plan,
+struct WorkerThreads {
+    plan: WorkerPlan,
     /// Bytes from signals and from loops that end.
     news: UnixStream,
     tell: Arc<UnixStream>,
@@ -391,8 +391,8 @@ const ENDED: u8 = b'.';
 /// The byte of a [`Stopper`].
 const ASKED: u8 = b'?';
 
-impl Crew {
-    fn new(plan: Plan, (news, tell): (UnixStream, Arc<UnixStream>)) -> io::Result<Self> {
+impl WorkerThreads {
+    fn new(plan: WorkerPlan, (news, tell): (UnixStream, Arc<UnixStream>)) -> io::Result<Self> {
         let mut signals = Vec::new();
         for signal in [SIGINT, SIGTERM] {
             signals.push(signal_hook::low_level::pipe::register(
@@ -499,7 +499,7 @@ impl Crew {
 
     /// Answers operators, now that all loops stand.
     fn start_admin(&mut self, listeners: Vec<Listener>, names: &[HostName]) -> io::Result<()> {
-        let source = Source {
+        let source = MetricSource {
             loops: self.plan.shown.clone().unwrap_or_default(),
             backend: self.plan.backend,
         };
@@ -626,11 +626,11 @@ mod tests {
 
     #[test]
     fn a_loop_that_panics_ends_the_server() {
-        let plan = Plan::new(&Config::default(), None, None).unwrap();
+        let plan = WorkerPlan::new(&Config::default(), None, None).unwrap();
         let (news, tell) = UnixStream::pair().unwrap();
-        let mut crew = Crew::new(plan, (news, Arc::new(tell))).unwrap();
-        crew.spawn("loop", || panic!("as a test")).unwrap();
-        let error = crew.wait(&Supervisor::default(), None).unwrap_err();
+        let mut workers = WorkerThreads::new(plan, (news, Arc::new(tell))).unwrap();
+        workers.spawn("loop", || panic!("as a test")).unwrap();
+        let error = workers.wait(&Supervisor::default(), None).unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
     }
 
@@ -675,7 +675,7 @@ mod tests {
                 ..Config::default()
             };
             let server = Server::bind(config).unwrap();
-            let mut plan = Plan::new(&server.config, None, None).unwrap();
+            let mut plan = WorkerPlan::new(&server.config, None, None).unwrap();
             let loops = server.bound.workers.iter();
             let shares: Vec<_> = loops.map(|_| plan.settings().connections_max).collect();
             assert_eq!(shares, expected, "{connections_max} over {workers}");

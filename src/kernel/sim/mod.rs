@@ -44,24 +44,24 @@ use super::{Kernel, Peer, Sent, Socket};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Event, Interest, Token, Trigger};
 use script::Client;
-use wire::{Server, Wire};
-use world::{Key, Task, World};
+use wire::{ServerEnd, Wire};
+use world::{Deferred, Key, World};
 
-type Shared = Arc<Mutex<World>>;
+type SharedWorld = Arc<Mutex<World>>;
 
 /// A simulated kernel: `Sim<true>` speaks at edges, `Sim<false>` at levels.
 ///
 /// Cloning gives a second handle to the same world: one for the loop, one for the test.
 #[derive(Clone)]
 pub struct Sim<const EDGE: bool> {
-    world: Shared,
+    world: SharedWorld,
     started: Instant,
     turn: u64,
 }
 
 /// The server's end of a simulated connection.
 pub struct SimSocket {
-    world: Shared,
+    world: SharedWorld,
     client: usize,
 }
 
@@ -70,16 +70,16 @@ pub struct SimListener(());
 
 /// A client that a test moves by hand.
 pub struct Remote {
-    world: Shared,
+    world: SharedWorld,
     client: usize,
 }
 
 /// Other threads, as far as the simulation has any: what is given to them is done at a moment of
 /// the schedule's choosing.
 #[derive(Clone)]
-pub struct Elsewhere(Shared);
+pub struct Elsewhere(SharedWorld);
 
-struct Knock(Shared);
+struct Knock(SharedWorld);
 
 impl<const EDGE: bool> Sim<EDGE> {
     /// A world without clients that goes by `schedule`, with the disturbances of
@@ -251,7 +251,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         let client = accepted?;
         world.backlog.pop_front();
         world.idle_waits = 0;
-        world.wires[client].server = Server::Open;
+        world.wires[client].server = ServerEnd::Open;
         let socket = SimSocket {
             world: Arc::clone(&self.world),
             client,
@@ -508,7 +508,9 @@ impl Remote {
 impl Elsewhere {
     /// Lets `task` be done at some later wait.
     pub fn run(&self, task: impl FnOnce() + Send + 'static) {
-        lock(&self.0).elsewhere.push_back(Box::new(task) as Task);
+        lock(&self.0)
+            .elsewhere
+            .push_back(Box::new(task) as Deferred);
     }
 }
 
@@ -521,7 +523,7 @@ impl Notify for Knock {
 }
 
 /// A panic of a test that held the lock must not hide behind a second one.
-fn lock(world: &Shared) -> MutexGuard<'_, World> {
+fn lock(world: &SharedWorld) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

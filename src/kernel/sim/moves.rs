@@ -5,8 +5,8 @@
 //! *Read next:* `mod.rs`, the system calls that see the outcome.
 
 use super::script::Act;
-use super::wire::Server;
-use super::world::{Key, Task, World};
+use super::wire::ServerEnd;
+use super::world::{Deferred, Key, World};
 
 /// One thing the world may do now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ impl World {
             if it.by_hand {
                 continue;
             }
-            if wire.server == Server::Absent {
+            if wire.server == ServerEnd::Absent {
                 moves.push(Move::Connect(client));
                 continue;
             }
@@ -69,7 +69,7 @@ impl World {
             let done = match it.acts.front() {
                 Some(Act::Await(n)) => it.got.len() >= *n || ended && wire.outbox.is_empty(),
                 Some(Act::AwaitEnd) => ended && wire.outbox.is_empty(),
-                Some(Act::Vanish) => wire.server == Server::Closed,
+                Some(Act::Vanish) => wire.server == ServerEnd::Closed,
                 Some(Act::Send(bytes)) => bytes.is_empty(),
                 _ => false,
             };
@@ -81,7 +81,7 @@ impl World {
     }
 
     /// Does one move; a task from elsewhere is handed back, because it will want the world.
-    pub(super) fn make(&mut self, chosen: Move) -> Option<Task> {
+    pub(super) fn make(&mut self, chosen: Move) -> Option<Deferred> {
         self.idle_waits = 0;
         self.sleeps = 0;
         match chosen {
@@ -133,14 +133,14 @@ impl World {
 
     pub(super) fn connect(&mut self, client: usize) {
         self.note(|| format!("-- client {client} connects"));
-        self.wires[client].server = Server::Backlog;
+        self.wires[client].server = ServerEnd::Backlog;
         self.backlog.push_back(client);
         self.change(Key::Listener);
     }
 
     pub(super) fn send(&mut self, client: usize, bytes: &[u8]) {
         let wire = &mut self.wires[client];
-        if wire.server == Server::Closed {
+        if wire.server == ServerEnd::Closed {
             // The port is closed: a reset comes back, and with it goes what was under way.
             return self.reset(client);
         }

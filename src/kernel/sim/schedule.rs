@@ -8,11 +8,11 @@
 /// Where the decisions come from.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    source: Source,
+    source: Choices,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+enum Choices {
     Seed { state: u64, left: u32 },
     List(std::vec::IntoIter<u16>),
 }
@@ -20,7 +20,7 @@ enum Source {
 impl Schedule {
     /// [`SEEDED_CHOICES`] decisions drawn from `seed`.
     pub const fn seeded(seed: u64) -> Self {
-        let source = Source::Seed {
+        let source = Choices::Seed {
             state: seed,
             left: SEEDED_CHOICES,
         };
@@ -30,7 +30,7 @@ impl Schedule {
     /// These decisions, each taken modulo the number of possibilities at its moment.
     pub fn of(choices: Vec<u16>) -> Self {
         Self {
-            source: Source::List(choices.into_iter()),
+            source: Choices::List(choices.into_iter()),
         }
     }
 
@@ -42,12 +42,12 @@ impl Schedule {
     /// A number below `n`; `n` must not be 0.
     pub fn pick(&mut self, n: usize) -> usize {
         match &mut self.source {
-            Source::Seed { left: 0, .. } => 0,
-            Source::Seed { state, left } => {
+            Choices::Seed { left: 0, .. } => 0,
+            Choices::Seed { state, left } => {
                 *left -= 1;
                 usize::from(splitmix64(state)) % n
             }
-            Source::List(choices) => usize::from(choices.next().unwrap_or(0)) % n,
+            Choices::List(choices) => usize::from(choices.next().unwrap_or(0)) % n,
         }
     }
 

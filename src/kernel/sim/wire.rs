@@ -36,7 +36,7 @@ impl Ready {
 
 /// How far the server's end is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Server {
+pub(super) enum ServerEnd {
     /// The client has not connected yet.
     Absent,
     /// In the accept queue.
@@ -48,7 +48,7 @@ pub(super) enum Server {
 /// The state between the two ends.
 #[derive(Debug)]
 pub(super) struct Wire {
-    pub(super) server: Server,
+    pub(super) server: ServerEnd,
     /// Arrived and not read by the server.
     pub(super) inbox: VecDeque<u8>,
     /// The client's FIN has arrived.
@@ -71,7 +71,7 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(outbox_max: usize) -> Self {
         Self {
-            server: Server::Absent,
+            server: ServerEnd::Absent,
             inbox: VecDeque::new(),
             fin: false,
             fin_read: false,
@@ -159,7 +159,7 @@ impl Wire {
         }
         self.inbox.clear();
         self.shut = true;
-        self.server = Server::Closed;
+        self.server = ServerEnd::Closed;
     }
 
     /// A client takes up to `n` bytes out of the send buffer; whether that is an event.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::schedule::Schedule;
 use super::script::Client;
-use super::wire::{Ready, Server, Wire};
+use super::wire::{Ready, ServerEnd, Wire};
 use crate::readiness::{Event, Interest, Token};
 
 /// What the loop did wrong.
@@ -53,7 +53,7 @@ struct Watch {
     ignored: u32,
 }
 
-pub(super) type Task = Box<dyn FnOnce() + Send>;
+pub(super) type Deferred = Box<dyn FnOnce() + Send>;
 
 pub(super) struct World {
     pub(super) edge: bool,
@@ -63,7 +63,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) wires: Vec<Wire>,
     pub(super) backlog: VecDeque<usize>,
-    pub(super) elsewhere: VecDeque<Task>,
+    pub(super) elsewhere: VecDeque<Deferred>,
     pub(super) knocked: bool,
     /// What accept fails with, where there is no room for another socket.
     pub(super) no_room: Option<i32>,
@@ -380,7 +380,7 @@ impl World {
             Some(watch) => format!("slot {}", watch.token.slot()),
             None => format!("the socket of client {client}"),
         };
-        Some(if wire.server == Server::Backlog {
+        Some(if wire.server == ServerEnd::Backlog {
             format!("client {client} waits to be accepted")
         } else if !wire.inbox.is_empty() {
             let unread = wire.inbox.len();
@@ -397,7 +397,7 @@ impl World {
     /// Whether every client has come to its end and every socket is closed.
     pub(super) fn is_over(&self) -> bool {
         let ends = |(client, wire): (&Client, &Wire)| {
-            client.acts.is_empty() && wire.server == Server::Closed && !client.by_hand
+            client.acts.is_empty() && wire.server == ServerEnd::Closed && !client.by_hand
         };
         self.clients.iter().zip(&self.wires).all(ends)
     }
