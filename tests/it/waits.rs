@@ -5,7 +5,7 @@
 mod slow_fs;
 
 use std::fs::{self, File};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -154,10 +154,19 @@ fn wait_until_busy(pid: u32, busy: bool) {
 #[test]
 fn work_for_a_client_that_is_gone_stops() {
     let root = zeros(ENDLESS);
-    for backend in BACKENDS {
+    let more = request("GET", "/none", &[]).repeat(2_000);
+    // Whether its end was seen before the reset, and what has come behind its request.
+    let ways = [(false, ""), (true, ""), (false, &*more)];
+    for (backend, (is_half_closed, behind)) in
+        BACKENDS.iter().flat_map(|b| ways.map(|way| (b, way)))
+    {
         let server = Server::of(backend, root.path(), &["--etag", "content"]);
         let mut client = server.connect();
         client.send(request("HEAD", "/zeros", &[]).as_bytes());
+        client.send(behind.as_bytes());
+        if is_half_closed {
+            client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        }
         wait_until_busy(server.pid(), true);
         reset(client);
         wait_until_busy(server.pid(), false);
@@ -176,11 +185,7 @@ fn work_for_a_client_that_is_half_closed_goes_on() {
         let mut client = server.connect();
         client.send(request("GET", "/slow/small", &[]).as_bytes());
         mount.gate.is_reached();
-        client
-            .0
-            .get_ref()
-            .shutdown(std::net::Shutdown::Write)
-            .unwrap();
+        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
         assert!(mount.gate.open());
         assert_eq!(client.answer("GET").body, content(0..1_000), "{backend}");
         drop(server);

@@ -198,6 +198,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.collect(&now);
         self.look_at_all(&now);
         self.look_at_unwatched(&now);
+        self.look_for_the_gone(&now);
         self.admit(&now);
         let batch = std::mem::take(&mut self.batch);
         self.share = self.settings.budget.among(batch.len());
@@ -246,7 +247,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             true => {
                 let accept = self.listeners.next_try(now, K::TRIGGER);
                 let look = self.room.next_look();
-                let ours = [self.deadlines.next(), accept, look, self.stop_at];
+                let work = self.offload.next_look(now);
+                let ours = [self.deadlines.next(), accept, look, work, self.stop_at];
                 let first = ours.into_iter().flatten().min();
                 first.map(|at| at.saturating_duration_since(now))
             }

@@ -163,6 +163,20 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
+    /// Ends connections that are broken while work is done for them, and with them that work.
+    ///
+    /// PITFALL: whoever has closed its sending half, or has sent more than is read ahead, is not
+    /// read from, and where nothing is wanted no selector tells of a reset
+    /// (`work_for_a_client_that_is_gone_stops`).
+    pub(super) fn look_for_the_gone(&mut self, now: &Tick) {
+        for token in self.offload.due(now.instant) {
+            let slot = self.slots.get_mut(token);
+            if slot.is_some_and(|slot| !slot.wanted().readable && slot.socket.is_gone()) {
+                self.close(token, CloseReason::SocketFailed);
+            }
+        }
+    }
+
     /// The wait has failed, for want of memory or because there are more descriptors than it may
     /// be asked about (poll(2), EINVAL). It is tried again after a while.
     pub(super) fn rest_instead(&mut self, timeout: Option<Duration>) {

@@ -32,6 +32,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
@@ -46,6 +47,9 @@ use jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 
 /// How many requests may wait in a lane of one loop; one beyond is answered 503.
 const WAITING_MAX: usize = 1024;
+
+/// How often it is asked whether clients that say no more are still there.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// One piece of work.
 pub(crate) struct Task {
@@ -86,6 +90,8 @@ pub struct Offload {
     lanes: Option<Arc<Lanes>>,
     /// Who waits for work that is not back yet: none of it belongs to an idle connection.
     waiters: HashMap<Token, Waiter, RandomState>,
+    /// When it is asked whether they are still there.
+    look_at: Option<Instant>,
 }
 
 struct Lanes {
@@ -127,7 +133,11 @@ impl Offload {
 
     fn with(lanes: Option<Arc<Lanes>>) -> Self {
         let waiters = HashMap::default();
-        Self { lanes, waiters }
+        Self {
+            lanes,
+            waiters,
+            look_at: None,
+        }
     }
 
     /// Hands work over for a connection; its result arrives in `mailbox`. `false` if too much waits
@@ -159,6 +169,23 @@ impl Offload {
     pub(crate) fn settle(&mut self, token: Token) {
         if !self.waiters.is_empty() {
             self.waiters.remove(&token);
+        }
+    }
+
+    /// When somebody has to look whether those who wait are still there, if anybody waits.
+    pub(crate) fn next_look(&mut self, now: Instant) -> Option<Instant> {
+        if self.waiters.is_empty() {
+            self.look_at = None;
+            return None;
+        }
+        Some(*self.look_at.get_or_insert(now + LOOK_EVERY))
+    }
+
+    /// Those who wait, if it is time to look at them.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Token> {
+        match self.look_at.take_if(|at| *at <= now) {
+            Some(_) => self.waiters.keys().copied().collect(),
+            None => Vec::new(),
         }
     }
 
