@@ -46,7 +46,13 @@ pub(crate) fn fetch(what: Fetch) -> Fetched {
 fn bytes(source: &dyn Source, offset: u64, len: u64) -> io::Result<Vec<u8>> {
     let wanted = usize::try_from(len).unwrap_or(usize::MAX);
     let mut piece = vec![0; wanted.min(PIECE_BYTES)];
-    let taken = source.read_at(&mut piece, offset)?;
+    let taken = loop {
+        match source.read_at(&mut piece, offset) {
+            // FUSE servers may say so of a read that a signal to this process has met.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
     piece.truncate(taken);
     if source.can_tell() {
         read_ahead(source, offset + taken as u64, wanted - taken);
@@ -59,4 +65,46 @@ fn read_ahead(source: &dyn Source, offset: u64, len: usize) {
     let mut buffer = vec![0; len.min(AHEAD_BYTES)];
     // What cannot be read now will be missed when it is its turn.
     let _ = source.read_at(&mut buffer, offset);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::BorrowedFd;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Says so often that a signal came in between.
+    struct Interrupted(AtomicU32);
+
+    impl Source for Interrupted {
+        fn len(&self) -> u64 {
+            3
+        }
+        fn read_at(&self, into: &mut [u8], _: u64) -> io::Result<usize> {
+            if self.0.load(Relaxed) > 0 {
+                self.0.fetch_sub(1, Relaxed);
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Ok(b"abc"
+                .iter()
+                .zip(into)
+                .map(|(byte, at)| *at = *byte)
+                .count())
+        }
+        fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_signal_ends_no_answer() {
+        let what = Fetch::Bytes {
+            source: Arc::new(Interrupted(AtomicU32::new(2))),
+            offset: 0,
+            len: 3,
+        };
+        assert!(matches!(fetch(what), Fetched::Bytes(bytes) if bytes == b"abc"));
+    }
 }
