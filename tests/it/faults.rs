@@ -22,7 +22,8 @@ use rustix::process::Signal;
 
 use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
 use crate::process::{
-    connect, descriptors, each, is_closed_by, settled_descriptors, signal, wait_until, widen, zeros,
+    connect, descriptors, each, freeze, is_closed_by, settled_descriptors, signal, wait_until,
+    widen, zeros,
 };
 
 /// More than a socket takes from a server whose client does not read (tcp_wmem, tcp(7)).
@@ -260,7 +261,7 @@ fn what_stands_behind_urgent_data_or_a_descriptor_is_read() {
         let server = Server::start(backend, &["--hello", "-l", &listen]);
         // All of it is there when the server looks, and has come in one go.
         let stopped = |act: &dyn Fn()| {
-            signal(server.pid(), Signal::STOP);
+            freeze(server.pid());
             act();
             signal(server.pid(), Signal::CONT);
         };

@@ -28,8 +28,8 @@ use seccompiler::{
 
 use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
 use crate::process::{
-    MANY, connect, each, is_closed_by, memory_kib, processor, start_limited, wait_until, widen,
-    zeros,
+    MANY, connect, descriptors, each, is_closed_by, memory_kib, processor, settled_descriptors,
+    start_limited, wait_until, widen, zeros,
 };
 
 const fn ms(n: u64) -> Duration {
@@ -558,6 +558,7 @@ fn without_descriptors_the_cache_gives_its_own() {
     }
     each(&BACKENDS, |backend| {
         let server = Server::of(backend, root.path(), &[]);
+        let own = settled_descriptors(server.pid());
         assert_eq!(server.get("/0").status, 200);
         // No number above that of the file that is kept: there is room for fewer than ten.
         let is_kept = |fd: &u64| {
@@ -567,6 +568,10 @@ fn without_descriptors_the_cache_gives_its_own() {
         let kept = (0..100).find(is_kept).expect("kept");
         allow(server.pid(), kept + 1);
         for name in 1..10 {
+            // A connection that is about to close has a number as well.
+            wait_until("the one before is closed", || {
+                descriptors(server.pid()) <= own + 1
+            });
             assert_eq!(server.get(&format!("/{name}")).status, 200, "{name}");
         }
     });

@@ -56,6 +56,19 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
+/// Stops a process until SIGCONT. kill(2) returns before each thread has stopped, and where the
+/// processors are busy one goes on for a while (proc_pid_stat(5): the state after the name).
+pub(crate) fn freeze(pid: u32) {
+    signal(pid, Signal::STOP);
+    wait_until("all threads are stopped", || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let stats =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let mut states = stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next());
+        states.all(|state| state == 'T')
+    });
+}
+
 /// Waits for the end of a process; its code, and how long that took.
 pub(crate) fn exit(child: &mut Child) -> (Option<i32>, Duration) {
     let begun = Instant::now();

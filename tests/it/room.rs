@@ -23,7 +23,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use crate::harness::{BACKENDS, Client, Server, request, skip, tool};
 use crate::process::{
-    MANY, connect, each, exit, processor, settled_descriptors, signal, start_limited, zeros,
+    MANY, connect, each, exit, freeze, processor, settled_descriptors, signal, start_limited, zeros,
 };
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -283,7 +283,7 @@ fn a_burst_of_silent_clients_evicts_none_that_was_served() {
         };
         let mut served_ones: Vec<_> = (0..40).map(|_| server.connect()).collect();
         served_ones.iter_mut().for_each(served);
-        signal(server.pid(), Signal::STOP);
+        freeze(server.pid());
         let silent: Vec<_> = (0..400).map(|_| server.connect()).collect();
         signal(server.pid(), Signal::CONT);
         // Who comes behind the burst is served when all of it was let in.
@@ -333,7 +333,7 @@ fn a_full_loop_leaves_newcomers_to_one_that_has_room() {
         }
         // At once, in the same place: those who leave make room for as many.
         downloads.truncate(28);
-        signal(server.pid(), Signal::STOP);
+        freeze(server.pid());
         let newcomers: Vec<_> = (0..30).map(|_| open()).collect();
         newcomers.iter().for_each(|stream| ask(stream, "/zeros"));
         signal(server.pid(), Signal::CONT);

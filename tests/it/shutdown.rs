@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{BACKENDS, Server, request};
-use crate::process::{connect, each, exit, signal, wait_until, widen, zeros};
+use crate::process::{connect, each, exit, freeze, signal, wait_until, widen, zeros};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -168,7 +168,7 @@ fn other_signals_are_survived_at_any_time() {
             for sent in OTHERS {
                 signal(server.pid(), sent);
             }
-            signal(server.pid(), Signal::STOP);
+            freeze(server.pid());
             signal(server.pid(), Signal::CONT);
             match client.0.get_mut().read(&mut bytes).unwrap() {
                 0 => break,
