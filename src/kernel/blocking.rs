@@ -241,9 +241,9 @@ impl Acceptor {
     /// is waiting any more, because a connection in the backlog is lost when its listener closes.
     ///
     /// # Errors
-    /// Of ppoll(2), and as [`Kernel::accept`](super::Kernel::accept). When the process is out of
-    /// descriptors the client stays in the backlog and the same error comes at once again: rest
-    /// a while ([`Acceptor::rest`]) before the next try.
+    /// As [`Kernel::accept`](super::Kernel::accept). When the process is out of descriptors the
+    /// client stays in the backlog and the same error comes at once again: rest a while
+    /// ([`Acceptor::rest`]) before the next try.
     pub fn accept(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
         loop {
             if self.is_over() {
@@ -277,10 +277,15 @@ impl Acceptor {
                     }
                 }
             }
-            match (looked, self.closing_at) {
-                (Ok(_), _) => {}
-                (Err(_), Some(at)) if at <= clock::instant() => return Ok(Arrival::Stopping),
-                (Err(error), _) => return Err(error),
+            // PITFALL: a wait that fails is not a client without room: nobody has to go for it
+            // (`a_call_that_fails_costs_its_connection_at_most`). The next look is by the clock.
+            if looked.is_err() {
+                let is_past = |at: &Instant| *at <= clock::instant();
+                match (self.closing_at, deadline) {
+                    (Some(at), _) if is_past(&at) => return Ok(Arrival::Stopping),
+                    (None, Some(at)) if is_past(&at) => return Ok(Arrival::TimedOut),
+                    _ => self.rest(LOOK),
+                };
             }
         }
     }

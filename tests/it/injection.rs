@@ -5,7 +5,7 @@
 //! suffer than calls failed, nothing spins, and afterwards all is as before.
 //!
 //! Not in the table: close(2), which strace would not execute and Linux does whatever it returns;
-//! futex(2), mmap(2) and the calls by which a thread begins, which are the C library's; read(2) and
+//! futex(2) and mmap(2), which are the C library's; read(2) and
 //! write(2) of an eventfd that does not block, which cannot fail; EFAULT, EBADF and the like, which
 //! only a mistake of our own can cause.
 
@@ -27,10 +27,11 @@ use crate::harness::{Server, matrix, request, skip, tool};
 
 /// What may fail, and how, by its man page and section 7 of it (tcp, ip, socket).
 const CALLS: &[(&str, &str)] = &[
-    ("epoll_wait", "EINTR"),
-    ("epoll_pwait", "EINTR"),
-    ("ppoll", "EINTR"),
-    ("pselect6", "EINTR"),
+    ("epoll_wait", "EINTR ENOMEM"),
+    ("epoll_pwait", "EINTR ENOMEM"),
+    ("ppoll", "EINTR ENOMEM EINVAL"),
+    ("pselect6", "EINTR ENOMEM EINVAL"),
+    ("clone3", "EAGAIN ENOMEM"),
     (
         "accept4",
         "EPERM EAGAIN ECONNABORTED EINTR EMFILE ENFILE ENOBUFS ENOMEM EPROTO ENETDOWN ENOPROTOOPT \
@@ -73,22 +74,67 @@ const CALLS: &[(&str, &str)] = &[
     ),
 ];
 
+/// A call that keeps failing until an end is put to it.
+struct Lasting {
+    call: &'static str,
+    errno: &'static str,
+    /// Whether a newcomer is served meanwhile, or has to wait.
+    serves: bool,
+    /// How many idle clients may have to go.
+    gone_max: usize,
+}
+
+const fn lasting(
+    call: &'static str,
+    errno: &'static str,
+    serves: bool,
+    gone_max: usize,
+) -> Lasting {
+    Lasting {
+        call,
+        errno,
+        serves,
+        gone_max,
+    }
+}
+
+const LASTING: &[Lasting] = &[
+    lasting("accept4", "EPERM", false, 0),
+    // One at every other try, for the thread that ends with it.
+    lasting("clone3", "EAGAIN", false, 3),
+    lasting("epoll_ctl", "ENOMEM", true, 1),
+    lasting("epoll_ctl", "ENOSPC", true, 1),
+];
+
 /// Waiting differs: of these calls a backend makes those that are its own.
 fn is_made(backend: &str, call: &str) -> bool {
     let own = match backend {
         "edge" => ["epoll_wait", "epoll_ctl"],
         "level" => ["epoll_pwait", "epoll_ctl"],
         "select" => ["pselect6", ""],
+        "threads" => ["ppoll", "clone3"],
         _ => ["ppoll", ""],
     };
-    let waits = [
-        "epoll_wait",
-        "epoll_pwait",
-        "epoll_ctl",
-        "ppoll",
-        "pselect6",
-    ];
-    own.contains(&call) || !waits.contains(&call)
+    own.contains(&call) || !DIFFERS.contains(&call)
+}
+
+const DIFFERS: [&str; 6] = [
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_ctl",
+    "ppoll",
+    "pselect6",
+    "clone3",
+];
+
+/// How many connections may suffer from so many failures of a call. What is missing to wait or to
+/// take a client in costs none that has a request, and one at most that is idle.
+fn sufferers_max(call: &str, errno: &str, failed: usize) -> usize {
+    match (call, errno) {
+        ("epoll_wait" | "epoll_pwait" | "ppoll" | "pselect6", _) => 0,
+        ("clone3", _) | ("epoll_ctl", "ENOMEM" | "ENOSPC") => failed.min(1),
+        _ => failed,
+    }
 }
 
 /// EAGAIN says that nothing is there, or that there is no room, and that the selector will tell when
@@ -307,8 +353,22 @@ impl Scene {
     }
 }
 
-/// One row of the table: what is wrong about it, if anything, and how many calls failed.
-fn row(scene: &mut Scene, backend: &str, what: &str) -> Option<(usize, Vec<String>)> {
+/// One row of the table.
+struct Row<'a> {
+    call: &'a str,
+    errno: &'a str,
+    when: &'a str,
+}
+
+impl std::fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:error={}:when={}", self.call, self.errno, self.when)
+    }
+}
+
+/// What is wrong about a row, if anything, and how many calls failed.
+fn try_row(scene: &mut Scene, backend: &str, row: &Row<'_>) -> Option<(usize, Vec<String>)> {
+    let what = &row.to_string();
     if scene.idle.is_none() && backend != "blocking" {
         let mut stays = TcpStream::connect(scene.server.address).unwrap();
         stays.set_read_timeout(Some(IMPATIENCE)).unwrap();
@@ -326,7 +386,7 @@ fn row(scene: &mut Scene, backend: &str, what: &str) -> Option<(usize, Vec<Strin
     let (calls, failed) = injection.end();
     let mut wrong = Vec::new();
     match outcome {
-        Ok(suffered) if suffered > failed => {
+        Ok(suffered) if suffered > sufferers_max(row.call, row.errno, failed) => {
             wrong.push(format!(
                 "{suffered} connections suffer from {failed} failed calls"
             ));
@@ -356,12 +416,12 @@ matrix! {
             let mut failures = 0;
             for errno in errnos.split_whitespace().filter(|e| !is_a_lie(backend, call, e)) {
                 for when in times(call) {
-                    let what = format!("{call}:error={errno}:when={when}");
-                    let Some((failed, how)) = row(&mut scene, backend, &what) else {
+                    let row = Row { call, errno, when };
+                    let Some((failed, how)) = try_row(&mut scene, backend, &row) else {
                         return skip("leave to trace other processes");
                     };
                     failures += failed;
-                    wrong.extend(how.iter().map(|how| format!("{what}: {how}")));
+                    wrong.extend(how.iter().map(|how| format!("{row}: {how}")));
                     // A server that suffers from one row would from all that follow.
                     if !how.is_empty() {
                         scene = Scene::new(backend);
@@ -374,4 +434,65 @@ matrix! {
         }
         assert!(wrong.is_empty(), "{backend}:\n{}", wrong.join("\n"));
     }
+
+    /// No newcomer is reset beside idle clients, and nothing spins.
+    fn what_always_fails_delays_newcomers_at_most(backend) {
+        if !tool("strace", "--version") {
+            return;
+        }
+        for lasting in LASTING.iter().filter(|one| is_made(backend, one.call)) {
+            if endure(lasting, backend).is_none() {
+                return skip("leave to trace other processes");
+            }
+        }
+    }
+}
+
+/// `None` if we may not trace.
+fn endure(lasting: &Lasting, backend: &str) -> Option<()> {
+    let Lasting { call, errno, .. } = lasting;
+    let what = &format!("{backend}, {call}: {errno}");
+    let scene = Scene::new(backend);
+    let open = || {
+        let stream = TcpStream::connect(scene.server.address).unwrap();
+        stream.set_read_timeout(Some(IMPATIENCE)).unwrap();
+        stream
+    };
+    let listing = Exchange {
+        target: "/dir/",
+        body: None,
+        last: false,
+    };
+    let count = if backend == "blocking" { 0 } else { 3 };
+    let mut idle: Vec<_> = (0..count).map(|_| open()).collect();
+    for one in &mut idle {
+        assert_eq!(listing.on(one), Outcome::Right, "before {what}");
+    }
+    let inject = format!("{call}:error={errno}");
+    let injection = Injection::of(&scene.server, &inject, scene.path("record"))?;
+    let mut newcomer = open();
+    let asked = request("GET", listing.target, &[]);
+    newcomer.write_all(asked.as_bytes()).unwrap();
+    if lasting.serves {
+        assert_eq!(answer(&mut newcomer).expect(what).0, 200, "{what}");
+    } else {
+        let a_while = Some(Duration::from_millis(500));
+        newcomer.set_read_timeout(a_while).unwrap();
+        let error = newcomer.peek(&mut [0]).expect_err(what);
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{what}: it waits");
+        newcomer.set_read_timeout(Some(IMPATIENCE)).unwrap();
+    }
+    let outcomes = idle.iter_mut().map(|one| listing.on(one));
+    let gone = outcomes.filter(|o| *o != Outcome::Right).count();
+    assert!(gone <= lasting.gone_max, "{what}: {gone} had to go");
+    let (_, failed) = injection.end();
+    // A few calls at a time, ten times a second.
+    assert!((1..200).contains(&failed), "{what}: {failed} failed");
+    if !lasting.serves {
+        assert_eq!(answer(&mut newcomer).expect(what).0, 200, "{what}");
+    }
+    let afterwards = listing.on_a_new_one(&scene.server);
+    // `blocking` keeps none: what has begun ends with its answer.
+    assert_eq!(afterwards, Outcome::Right, "after {what}");
+    Some(())
 }
