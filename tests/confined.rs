@@ -286,7 +286,9 @@ fn control() {
         ("unlisted", "done"),
         ("create", "done"),
     ]);
-    assert_eq!(running.of_each_thread("NoNewPrivs"), ["0"; 3]);
+    let found = running.of_each_thread("NoNewPrivs");
+    assert!(found.len() >= 3, "main, loop and job: {found:?}");
+    assert!(found.iter().all(|value| value == "0"), "{found:?}");
 }
 
 fn landlock() {
@@ -356,7 +358,7 @@ fn strict_serves() {
         check("/a.txt", 200, Some(1));
         check("/large", 200, Some(3 << 20));
         check("/", 200, None);
-        check("/dir", 308, None);
+        check("/dir", 301, None);
         check("/dir/", 200, None);
         check("/missing", 404, None);
         check("/try/later/inside", 200, None);
@@ -411,7 +413,7 @@ fn replaced_file() {
     fs::rename(site.path().join("b.txt"), &file).unwrap();
     assert_eq!(running.get("/"), Some((200, "b".into())));
     if running.of_each_thread("NoNewPrivs")[0] == "1" {
-        assert!(told.contains("the file may be replaced"), "{told}");
+        assert!(told.contains("it may be replaced there"), "{told}");
     }
 }
 
