@@ -108,6 +108,52 @@ fn a_file_system_that_cannot_say_stops_nobody() {
     });
 }
 
+/// All that is done elsewhere than on a loop needs no call that is not on the list of `strict`: what
+/// that refuses fails with EPERM, and its request with 403 or 503.
+#[test]
+fn strict_allows_whatever_may_wait() {
+    let Some((mount, root)) = root_with(SlowFs::mount) else {
+        return;
+    };
+    mount.gate.open();
+    let at = |name: &str| root.path().join(name);
+    fs::create_dir(at("huge")).unwrap();
+    for n in 0..10_050 {
+        File::create(at("huge").join(n.to_string())).unwrap();
+    }
+    symlink(at("fast"), at("huge/absolute")).unwrap();
+    fs::write(at("large"), vec![b'x'; 300_000]).unwrap();
+    fs::write(at("app.css"), "plain").unwrap();
+    let packed = b"\x1f\x8b\x08\0 what would be packed \x05\0\0\0";
+    fs::write(at("app.css.gz"), packed).unwrap();
+    each(&BACKENDS, |backend| {
+        let words = ["--sandbox", "strict", "--etag", "content"];
+        let server = Server::of(backend, root.path(), &words);
+        for (target, len) in [
+            ("/slow/large", Some(LARGE_BYTES)),
+            ("/slow/small", Some(1_000)),
+            ("/slow/", None),
+            ("/large", Some(300_000)),
+            ("/huge/absolute", Some(4)),
+            ("/huge/", None),
+        ] {
+            let whole = server.raw(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes());
+            let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+            assert!(
+                head.starts_with("HTTP/1.1 200"),
+                "{backend}, {target}: {head}"
+            );
+            let right = len.is_none_or(|len| body.len() == len);
+            assert!(right, "{backend}, {target}: {} bytes", body.len());
+        }
+        let range = ["Range: bytes=7-270000,300000-400000"];
+        assert_eq!(server.ask("GET", "/slow/large", &range).status, 206);
+        let sibling = server.ask("GET", "/app.css", &["Accept-Encoding: gzip"]);
+        assert_eq!(sibling.body, packed, "{backend}");
+        drop(server);
+    });
+}
+
 /// More names than are sorted, and links among them whose targets take their time.
 #[test]
 fn a_huge_listing_full_of_links_stops_nobody() {
