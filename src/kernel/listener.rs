@@ -13,6 +13,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::{Peer, SocketFd};
@@ -75,6 +77,24 @@ impl Listener {
     /// # Errors
     /// As [`Kernel::accept`](super::Kernel::accept).
     pub fn accept(&self) -> io::Result<(SocketFd, Peer)> {
+        let accepted = self.accept_now();
+        match accepted {
+            Err(Errno::MFILE | Errno::NFILE) if self.is_idle() => Err(Errno::AGAIN.into()),
+            _ => Ok(accepted?),
+        }
+    }
+
+    /// Whether nobody waits.
+    ///
+    /// PITFALL: accept4(2) takes a number before it looks for a client, so that without numbers it
+    /// says EMFILE when nobody waits, and an edge-triggered loop, which accepts until nobody does,
+    /// would drop a client for nobody (`without_descriptors_a_silent_connection_makes_room`).
+    fn is_idle(&self) -> bool {
+        let mut watched = [PollFd::new(&self.fd, PollFlags::IN)];
+        poll(&mut watched, Some(&Timespec::default())) == Ok(0)
+    }
+
+    fn accept_now(&self) -> Result<(SocketFd, Peer), Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         if self.unix {
             let fd = rustix::net::accept_with(&self.fd, flags)?;
