@@ -210,7 +210,7 @@ pub trait Kernel {
     }
 
     /// A way for other threads to end [`Kernel::wait`]: an event with `token` follows. What is to
-    /// be done travels elsewhere; this is only the knock on the door (an eventfd(2)).
+    /// be done travels elsewhere; this only ends the wait (an eventfd(2)).
     ///
     /// # Errors
     /// If the descriptor cannot be made.

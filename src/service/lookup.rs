@@ -14,7 +14,7 @@ use crate::http::{Request, Response, Status, Tick, target};
 #[derive(Debug)]
 pub(super) struct WouldBlock;
 
-/// Who can say what a key leads to: a loop, with its cache, or an errand, which may wait.
+/// Who can say what a key leads to: a loop, with its cache, or a job, which may wait.
 pub(super) trait Lookup {
     fn answer(
         &mut self,

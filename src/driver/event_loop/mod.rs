@@ -12,7 +12,7 @@
 //!  events   ready bits  accept     read      answer, send      see settle.rs
 //! ```
 //!
-//! *References:* epoll(7). *Read next:* `settle.rs`, then `listeners.rs`, `transmit.rs`.
+//! *References:* epoll(7). *Read next:* `settle.rs`, then `listeners.rs`, `driver/transmit.rs`.
 
 mod buffers;
 mod deadlines;
