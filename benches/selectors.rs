@@ -19,7 +19,7 @@ use criterion::{
     criterion_main,
 };
 use httpoll::readiness::{
-    EpollEdge, EpollLevel, FD_SETSIZE, Interest, PollArray, SelectSets, Selector, Token,
+    Directions, EpollEdge, EpollLevel, FD_SETSIZE, PollArray, SelectSets, Selector, Token,
 };
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -64,7 +64,7 @@ fn one_ready<S: Selector>(group: &mut BenchmarkGroup<'_, WallTime>, idle: u32) {
 /// An eventfd(2): readable while its counter is not zero, and it starts at zero.
 fn watch<S: Selector>(selector: &mut S, slot: u32) -> OwnedFd {
     let fd = must(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK));
-    must(selector.register(fd.as_fd(), Token::new(slot, 0), Interest::READ));
+    must(selector.register(fd.as_fd(), Token::new(slot, 0), Directions::READ));
     fd
 }
 

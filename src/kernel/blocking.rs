@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use super::clock::{self, Clock};
 use super::{Listener, Peer, Sent, Socket, SocketFd, Stream, Waited};
 use crate::http::{Source, Tick};
-use crate::readiness::{Interest, timespec};
+use crate::readiness::{Directions, timespec};
 
 /// Turns of all streams: a service that carries several connections, one after the other, must
 /// never see a turn number twice (see [`Tick::turn`]).
@@ -115,18 +115,18 @@ impl BlockingStream {
 }
 
 impl Stream for BlockingStream {
-    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
+    fn wait(&mut self, interest: Directions, deadline: Option<Instant>) -> io::Result<Waited> {
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, wanted.readable);
-        flags.set(PollFlags::OUT, wanted.writable);
+        flags.set(PollFlags::IN, interest.readable);
+        flags.set(PollFlags::OUT, interest.writable);
         debug_assert!(
-            wanted.any() || deadline.is_some() || !self.told,
+            interest.any() || deadline.is_some() || !self.told,
             "nothing can end this"
         );
         let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
         let mut both = [stop, PollFd::new(&*self.socket, flags)];
-        // A hang-up is reported even where nothing is wanted, so that the socket is left out then.
-        let watched = usize::from(self.told)..1 + usize::from(wanted.any());
+        // A hang-up is reported even where nothing is asked for, so that the socket is left out then.
+        let watched = usize::from(self.told)..1 + usize::from(interest.any());
         let stops = match ppoll(&mut both[watched], deadline) {
             Ok(false) => return Ok(Waited::TimedOut),
             Ok(true) => is_ready(&both[0]),
@@ -398,18 +398,18 @@ mod tests {
         let (mut stream, mut peer) = stream_and_peer(&Stop::new().unwrap());
         let deadline = clock::instant() + Duration::from_micros(900);
         assert_eq!(
-            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            stream.wait(Directions::READ, Some(deadline)).unwrap(),
             Waited::TimedOut
         );
         assert!(clock::instant() >= deadline, "not before");
         assert_eq!(
-            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            stream.wait(Directions::READ, Some(deadline)).unwrap(),
             Waited::TimedOut
         );
-        assert_eq!(stream.wait(Interest::BOTH, None).unwrap(), Waited::Ready);
+        assert_eq!(stream.wait(Directions::BOTH, None).unwrap(), Waited::Ready);
         peer.write_all(b"x").unwrap();
         assert_eq!(
-            stream.wait(Interest::READ, Some(deadline)).unwrap(),
+            stream.wait(Directions::READ, Some(deadline)).unwrap(),
             Waited::Ready
         );
         assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
@@ -426,11 +426,14 @@ mod tests {
         let (mut second, _other_peer) = stream_and_peer(&stop);
         stop.stop(Duration::ZERO);
         for stream in [&mut first, &mut second] {
-            assert_eq!(stream.wait(Interest::BOTH, None).unwrap(), Waited::Stopping);
-            assert_eq!(stream.wait(Interest::WRITE, None).unwrap(), Waited::Ready);
+            assert_eq!(
+                stream.wait(Directions::BOTH, None).unwrap(),
+                Waited::Stopping
+            );
+            assert_eq!(stream.wait(Directions::WRITE, None).unwrap(), Waited::Ready);
             let deadline = Some(clock::instant());
             assert_eq!(
-                stream.wait(Interest::NONE, deadline).unwrap(),
+                stream.wait(Directions::NONE, deadline).unwrap(),
                 Waited::TimedOut
             );
         }
@@ -526,7 +529,7 @@ mod tests {
         };
         assert_eq!(peer, Peer::Ip(Ipv4Addr::LOCALHOST.into()));
         client.write_all(b"hi").unwrap();
-        assert_eq!(stream.wait(Interest::READ, None).unwrap(), Waited::Ready);
+        assert_eq!(stream.wait(Directions::READ, None).unwrap(), Waited::Ready);
         assert_eq!(acceptor.rest(Duration::ZERO), Waited::TimedOut);
         stop.stop(Duration::ZERO);
         assert!(matches!(acceptor.accept(None).unwrap(), Arrival::Stopping));

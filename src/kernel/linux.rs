@@ -16,7 +16,7 @@ use rustix::event::EventfdFlags;
 use super::clock::Clock;
 use super::{Kernel, Listener, Peer, SocketFd};
 use crate::http::{Notify, Tick};
-use crate::readiness::{Event, Interest, Selector, Token, Trigger};
+use crate::readiness::{Directions, Event, Selector, Token, Trigger};
 
 /// The operating system as one event loop sees it.
 pub struct Linux<S: Selector> {
@@ -54,12 +54,22 @@ impl<S: Selector> Kernel for Linux<S> {
         self.clock.now()
     }
 
-    fn register(&mut self, socket: &SocketFd, token: Token, wanted: Interest) -> io::Result<()> {
-        self.selector.register(socket.as_fd(), token, wanted)
+    fn register(
+        &mut self,
+        socket: &SocketFd,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
+        self.selector.register(socket.as_fd(), token, interest)
     }
 
-    fn reregister(&mut self, socket: &SocketFd, token: Token, wanted: Interest) -> io::Result<()> {
-        self.selector.reregister(socket.as_fd(), token, wanted)
+    fn reregister(
+        &mut self,
+        socket: &SocketFd,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
+        self.selector.reregister(socket.as_fd(), token, interest)
     }
 
     fn deregister(&mut self, socket: &SocketFd) -> io::Result<()> {
@@ -71,8 +81,8 @@ impl<S: Selector> Kernel for Linux<S> {
             (false, _) => self.selector.deregister(listener.as_fd()),
             (true, true) => self.selector.register_shared(listener.as_fd(), token),
             (true, false) => {
-                let wanted = Interest::READ;
-                self.selector.register(listener.as_fd(), token, wanted)
+                let interest = Directions::READ;
+                self.selector.register(listener.as_fd(), token, interest)
             }
         }
     }
@@ -88,7 +98,7 @@ impl<S: Selector> Kernel for Linux<S> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let knock = Arc::new(Knock(rustix::event::eventfd(0, flags)?));
         self.selector
-            .register(knock.0.as_fd(), token, Interest::READ)?;
+            .register(knock.0.as_fd(), token, Directions::READ)?;
         self.knock = Some(Arc::clone(&knock));
         Ok(knock)
     }

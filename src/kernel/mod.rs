@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http::{Notify, Source, Tick};
-use crate::readiness::{Event, Interest, Token, Trigger};
+use crate::readiness::{Directions, Event, Token, Trigger};
 
 mod blocking;
 mod clock;
@@ -134,8 +134,8 @@ pub trait Socket {
     }
 
     /// What a layer below still owes or holds (TLS); nothing for plain sockets.
-    fn pending(&self) -> Interest {
-        Interest::NONE
+    fn pending(&self) -> Directions {
+        Directions::NONE
     }
 
     /// Takes the lowest descriptor that is free, if that is lower (fcntl(2), `F_DUPFD_CLOEXEC`):
@@ -177,8 +177,12 @@ pub trait Kernel {
     ///
     /// # Errors
     /// Of the selector.
-    fn register(&mut self, socket: &Self::Socket, token: Token, wanted: Interest)
-    -> io::Result<()>;
+    fn register(
+        &mut self,
+        socket: &Self::Socket,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()>;
 
     /// Changes what is watched.
     ///
@@ -188,7 +192,7 @@ pub trait Kernel {
         &mut self,
         socket: &Self::Socket,
         token: Token,
-        wanted: Interest,
+        interest: Directions,
     ) -> io::Result<()>;
 
     /// Stops watching a socket.
@@ -245,11 +249,11 @@ pub enum Waited {
 
 /// A socket that can be waited for: what the blocking drivers work with.
 pub trait Stream: Socket {
-    /// Waits (ppoll(2)) for a direction of `wanted`, for the deadline, or for the server to stop.
+    /// Waits (ppoll(2)) for a direction of `interest`, for the deadline, or for the server to stop.
     ///
     /// # Errors
     /// Of the system call.
-    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited>;
+    fn wait(&mut self, interest: Directions, deadline: Option<Instant>) -> io::Result<Waited>;
 
     /// The time, with a new turn number.
     fn now(&mut self) -> Tick;

@@ -28,7 +28,7 @@ use rustix::io::Errno;
 
 use super::{Kernel, Peer, Sent, Socket, Stream, Waited};
 use crate::http::{Notify, Source, Tick};
-use crate::readiness::{Event, Interest, Token, Trigger};
+use crate::readiness::{Directions, Event, Token, Trigger};
 
 /// Takes one line, without its end.
 pub type TraceSink = Box<dyn FnMut(&str) + Send>;
@@ -197,7 +197,7 @@ impl Trace {
             some => format!("{} ready", some.len()),
         };
         for event in events {
-            let end = if event.read_closed { " end?" } else { "" };
+            let end = if event.eof_possible { " end?" } else { "" };
             let flags = Flags(event.readable, event.writable);
             // A String takes everything.
             let _ = write!(text, " [{} {flags}{end}]", self.name(event.token));
@@ -230,11 +230,11 @@ impl<K: Kernel> Kernel for Traced<K> {
         &mut self,
         socket: &Self::Socket,
         token: Token,
-        wanted: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
-        let result = self.inner.register(&socket.inner, token, wanted);
+        let result = self.inner.register(&socket.inner, token, interest);
         let mut trace = self.trace();
-        let (id, name, flags) = (socket.id(), trace.name(token), Flags::from(wanted));
+        let (id, name, flags) = (socket.id(), trace.name(token), Flags::from(interest));
         let call = format_args!("register({id}, {flags}, {name})");
         trace.note(|c| &mut c.register, call, result, show_done)
     }
@@ -243,10 +243,10 @@ impl<K: Kernel> Kernel for Traced<K> {
         &mut self,
         socket: &Self::Socket,
         token: Token,
-        wanted: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
-        let result = self.inner.reregister(&socket.inner, token, wanted);
-        let (id, flags) = (socket.id(), Flags::from(wanted));
+        let result = self.inner.reregister(&socket.inner, token, interest);
+        let (id, flags) = (socket.id(), Flags::from(interest));
         let call = format_args!("reregister({id}, {flags})");
         (self.trace()).note(|c| &mut c.reregister, call, result, show_done)
     }
@@ -348,7 +348,7 @@ impl<T: Socket> Socket for Traced<T> {
         self.inner.is_gone()
     }
 
-    fn pending(&self) -> Interest {
+    fn pending(&self) -> Directions {
         self.inner.pending()
     }
 
@@ -362,12 +362,12 @@ impl<T: Socket> Socket for Traced<T> {
 }
 
 impl<T: Stream> Stream for Traced<T> {
-    fn wait(&mut self, wanted: Interest, deadline: Option<Instant>) -> io::Result<Waited> {
+    fn wait(&mut self, interest: Directions, deadline: Option<Instant>) -> io::Result<Waited> {
         let started = self.trace().start();
-        let result = self.inner.wait(wanted, deadline);
-        let (id, wanted) = (self.inner.id(), Flags::from(wanted));
+        let result = self.inner.wait(interest, deadline);
+        let (id, flags) = (self.inner.id(), Flags::from(interest));
         let what = match result {
-            Ok(Waited::Ready) => format!("{id} ready for {wanted}"),
+            Ok(Waited::Ready) => format!("{id} ready for {flags}"),
             Ok(Waited::Stopping) => String::from("stopping"),
             Ok(Waited::TimedOut) | Err(_) => String::from("timed out"),
         };
@@ -441,8 +441,8 @@ impl Display for Shown {
 /// A set of directions.
 struct Flags(bool, bool);
 
-impl From<Interest> for Flags {
-    fn from(interest: Interest) -> Self {
+impl From<Directions> for Flags {
+    fn from(interest: Directions) -> Self {
         Self(interest.readable, interest.writable)
     }
 }
@@ -520,7 +520,7 @@ mod tests {
         let mut socket = kernel.beside(socket);
         let (mut events, now) = (Vec::new(), Some(Duration::ZERO));
         let knock = kernel.notifier(Token::new(9, 9)).unwrap();
-        kernel.register(&socket, token, Interest::READ).unwrap();
+        kernel.register(&socket, token, Directions::READ).unwrap();
         kernel.wait(&mut events, now).unwrap();
         peer.write_all(b"GET").unwrap();
         kernel.wait(&mut events, now).unwrap();
@@ -529,7 +529,7 @@ mod tests {
         socket.write(&[IoSlice::new(b"head")], true).unwrap();
         let slices = [IoSlice::new(b"ad"), IoSlice::new(b"body")];
         socket.write(&slices, false).unwrap();
-        kernel.reregister(&socket, token, Interest::BOTH).unwrap();
+        kernel.reregister(&socket, token, Directions::BOTH).unwrap();
         knock.notify(0);
         kernel.deregister(&socket).unwrap();
         kernel.wait(&mut events, now).unwrap();
@@ -586,7 +586,7 @@ mod tests {
         let mut stream = Traced::printing(stream, sink);
         let id = stream.id();
         peer.write_all(b"GET").unwrap();
-        stream.wait(Interest::READ, None).unwrap();
+        stream.wait(Directions::READ, None).unwrap();
         stream.read(&mut [0; 64]).unwrap();
         stream.shutdown_write().unwrap();
         let text = lines.lock().unwrap().join("\n");

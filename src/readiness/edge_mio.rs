@@ -17,7 +17,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use rustix::event::epoll;
 
-use super::{EVENTS_MAX, Event, Interest, Selector, Token, Trigger};
+use super::{Directions, EVENTS_MAX, Event, Selector, Token, Trigger};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("a mio token is one machine word, and ours has 64 bits");
@@ -41,7 +41,12 @@ impl Selector for EpollEdge {
         })
     }
 
-    fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         let (token, interest) = (token_to_mio(token), interest_to_mio(interest));
         self.poll
             .registry()
@@ -59,7 +64,7 @@ impl Selector for EpollEdge {
         &mut self,
         fd: BorrowedFd<'_>,
         token: Token,
-        interest: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
         let (token, interest) = (token_to_mio(token), interest_to_mio(interest));
         self.poll
@@ -94,7 +99,7 @@ fn token_to_mio(token: Token) -> mio::Token {
 /// PITFALL: `EPOLLPRI` belongs to reading at edges. Urgent data (tcp(7), `MSG_OOB`) ends a read in
 /// front of it, and what stands behind has been announced already
 /// (`what_stands_behind_urgent_data_or_a_descriptor_is_read`).
-fn interest_to_mio(interest: Interest) -> mio::Interest {
+fn interest_to_mio(interest: Directions) -> mio::Interest {
     debug_assert!(interest.any(), "no interest is said by deregister");
     match (interest.readable, interest.writable) {
         (true, true) => READING | mio::Interest::WRITABLE,
@@ -112,6 +117,6 @@ fn event_from_mio(event: &mio::event::Event) -> Event {
         token: Token(event.token().0 as u64),
         readable: event.is_readable() || failed,
         writable: event.is_writable() || failed,
-        read_closed: event.is_read_closed() || event.is_priority() || failed,
+        eof_possible: event.is_read_closed() || event.is_priority() || failed,
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
-use super::{EVENTS_MAX, Event, Interest, Selector, Token, Trigger, timespec};
+use super::{Directions, EVENTS_MAX, Event, Selector, Token, Trigger, timespec};
 
 /// Descriptors in an epoll instance, each reported as long as it is ready.
 pub struct EpollLevel {
@@ -37,7 +37,12 @@ impl Selector for EpollLevel {
         })
     }
 
-    fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         let (data, flags) = (epoll::EventData::new_u64(token.0), interest_flags(interest));
         Ok(epoll::add(&self.epoll, fd, data, flags)?)
     }
@@ -52,7 +57,7 @@ impl Selector for EpollLevel {
         &mut self,
         fd: BorrowedFd<'_>,
         token: Token,
-        interest: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
         let (data, flags) = (epoll::EventData::new_u64(token.0), interest_flags(interest));
         Ok(epoll::modify(&self.epoll, fd, data, flags)?)
@@ -75,7 +80,7 @@ impl Selector for EpollLevel {
 /// PITFALL: `EPOLLRDHUP` belongs to reading. Asked for while only writing is wanted, it is
 /// reported at every wait from the moment the client closes its half: a loop that spins
 /// (`level_is_silent_about_an_eof_nobody_asked_for`).
-fn interest_flags(interest: Interest) -> epoll::EventFlags {
+fn interest_flags(interest: Directions) -> epoll::EventFlags {
     debug_assert!(interest.any(), "no interest is said by deregister");
     let mut flags = epoll::EventFlags::empty();
     if interest.readable {
@@ -90,11 +95,11 @@ fn interest_flags(interest: Interest) -> epoll::EventFlags {
 fn event_from_epoll(event: &epoll::Event) -> Event {
     let (flags, data) = (event.flags, event.data);
     let failed = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
-    let read_closed = flags.contains(epoll::EventFlags::RDHUP) || failed;
+    let eof_possible = flags.contains(epoll::EventFlags::RDHUP) || failed;
     Event {
         token: Token(data.u64()),
-        readable: flags.contains(epoll::EventFlags::IN) || read_closed,
+        readable: flags.contains(epoll::EventFlags::IN) || eof_possible,
         writable: flags.contains(epoll::EventFlags::OUT) || failed,
-        read_closed,
+        eof_possible,
     }
 }

@@ -55,16 +55,17 @@ impl Token {
     }
 }
 
-/// A set of directions.
+/// A set of directions. What holds it says of what kind: `interest` and `armed` are what the kernel is
+/// asked to announce, `ready` is what it has announced, `wanted` is what the protocol would do.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Interest {
+pub struct Directions {
     /// Data, an end of file or a new connection can be taken.
     pub readable: bool,
     /// Bytes can be given.
     pub writable: bool,
 }
 
-impl Interest {
+impl Directions {
     /// Neither direction.
     pub const NONE: Self = Self {
         readable: false,
@@ -122,7 +123,7 @@ pub struct Event {
     /// The peer has closed its sending half (`EPOLLRDHUP`, `EPOLLHUP`, `EPOLLERR`), or the
     /// selector cannot tell: an end of file may stand behind the data, so a short read does not
     /// mean that nothing is left. Nor does it behind urgent data (`EPOLLPRI`).
-    pub read_closed: bool,
+    pub eof_possible: bool,
 }
 
 /// When the kernel speaks.
@@ -159,7 +160,12 @@ pub trait Selector: Sized {
     ///
     /// # Errors
     /// Of the system call; select(2) refuses a descriptor of `FD_SETSIZE` or above.
-    fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()>;
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()>;
 
     /// Starts watching a listener that several loops share. Where the kernel can, it wakes only
     /// one of them for a new connection (`EPOLLEXCLUSIVE`, epoll_ctl(2)); elsewhere they all
@@ -168,7 +174,7 @@ pub trait Selector: Sized {
     /// # Errors
     /// As [`Selector::register`].
     fn register_shared(&mut self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
-        self.register(fd, token, Interest::READ)
+        self.register(fd, token, Directions::READ)
     }
 
     /// Changes what is watched. Readiness that is already there is reported by the next wait.
@@ -179,7 +185,7 @@ pub trait Selector: Sized {
         &mut self,
         fd: BorrowedFd<'_>,
         token: Token,
-        interest: Interest,
+        interest: Directions,
     ) -> io::Result<()>;
 
     /// Stops watching `fd`. To be called before it is closed: a duplicate elsewhere would keep

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::{Event, Interest, Selector, Token, Trigger, timespec};
+use super::{Directions, Event, Selector, Token, Trigger, timespec};
 
 /// An array of descriptors with what is wanted of each.
 #[derive(Debug)]
@@ -37,7 +37,12 @@ impl Selector for PollArray {
         })
     }
 
-    fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         let n = fd.as_raw_fd() as usize;
         if self.index.len() <= n {
             self.index.resize(n + 1, None);
@@ -55,7 +60,7 @@ impl Selector for PollArray {
         &mut self,
         fd: BorrowedFd<'_>,
         token: Token,
-        interest: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
         let at = self.find(fd)?;
         self.fds[at] = entry(fd, interest);
@@ -92,7 +97,7 @@ impl PollArray {
 }
 
 /// `POLLRDHUP` belongs to reading, see the PITFALL in `level_epoll.rs`.
-fn entry(fd: BorrowedFd<'_>, interest: Interest) -> PollFd<'static> {
+fn entry(fd: BorrowedFd<'_>, interest: Directions) -> PollFd<'static> {
     debug_assert!(interest.any(), "no interest is said by deregister");
     let mut flags = PollFlags::empty();
     if interest.readable {
@@ -114,11 +119,11 @@ fn event_from_poll((entry, token): (&PollFd<'_>, &Token)) -> Event {
     let flags = entry.revents();
     debug_assert!(!flags.contains(PollFlags::NVAL), "closed before deregister");
     let failed = flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
-    let read_closed = flags.contains(PollFlags::RDHUP) || failed;
+    let eof_possible = flags.contains(PollFlags::RDHUP) || failed;
     Event {
         token: *token,
-        readable: flags.contains(PollFlags::IN) || read_closed,
+        readable: flags.contains(PollFlags::IN) || eof_possible,
         writable: flags.contains(PollFlags::OUT) || failed,
-        read_closed,
+        eof_possible,
     }
 }

@@ -5,7 +5,7 @@
 //! program would write past the end of its `fd_set`. The kernel tests every bit up to the highest
 //! descriptor, and so do we afterwards.
 //!
-//! It cannot report a hang-up apart from data, so every event says `read_closed`: an end of file
+//! It cannot report a hang-up apart from data, so every event says `eof_possible`: an end of file
 //! may stand behind the data.
 //!
 //! *References:* select(2), BUGS.
@@ -19,7 +19,7 @@ use rustix::event::{
     FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, fd_set_num_elements, fd_set_remove,
 };
 
-use super::{Event, Interest, Selector, Token, Trigger, timespec};
+use super::{Directions, Event, Selector, Token, Trigger, timespec};
 
 /// What `FD_SETSIZE` is in every Linux C library.
 pub const FD_SETSIZE: RawFd = 1024;
@@ -47,7 +47,12 @@ impl Selector for SelectSets {
         })
     }
 
-    fn register(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         match self.tokens.get_mut(fd.as_raw_fd() as usize) {
             None => return Err(beyond_setsize(fd)),
             Some(Some(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -61,7 +66,7 @@ impl Selector for SelectSets {
         &mut self,
         fd: BorrowedFd<'_>,
         token: Token,
-        interest: Interest,
+        interest: Directions,
     ) -> io::Result<()> {
         *self.find(fd)? = Some(token);
         self.set(fd, interest);
@@ -108,7 +113,7 @@ impl SelectSets {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn set(&mut self, fd: BorrowedFd<'_>, interest: Interest) {
+    fn set(&mut self, fd: BorrowedFd<'_>, interest: Directions) {
         debug_assert!(interest.any(), "no interest is said by deregister");
         let directions = [interest.readable, interest.writable];
         for (set, wanted) in self.wanted.iter_mut().zip(directions) {
@@ -129,7 +134,7 @@ impl SelectSets {
                 token,
                 readable,
                 writable,
-                read_closed: true,
+                eof_possible: true,
             }));
         }
     }

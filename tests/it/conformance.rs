@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use httpoll::http::Source;
 use httpoll::kernel::{Kernel, Linux, ListenAddr, Listener, Peer, Sent, Socket, SocketFd, bind};
 use httpoll::readiness::{
-    EpollEdge, EpollLevel, Event, FD_SETSIZE, Interest, PollArray, SelectSets, Selector, Token,
+    Directions, EpollEdge, EpollLevel, Event, FD_SETSIZE, PollArray, SelectSets, Selector, Token,
     Trigger,
 };
 use rustix::event::{PollFd, PollFlags};
@@ -94,7 +94,7 @@ fn event(token: Token, readable: bool, writable: bool) -> Event {
         token,
         readable,
         writable,
-        read_closed: false,
+        eof_possible: false,
     }
 }
 
@@ -170,7 +170,7 @@ fn register_with_data_waiting_reports_at_once<W: World>() {
     world.send(&mut peer, b"x");
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     let event = wait_one(&mut world);
     assert_eq!((event.token, event.readable), (ONE, true));
@@ -182,12 +182,12 @@ fn reregister_with_data_waiting_reports_again<W: World>() {
     world.send(&mut peer, b"x");
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     wait_one(&mut world);
     world
         .kernel()
-        .reregister(&socket, TWO, Interest::READ)
+        .reregister(&socket, TWO, Directions::READ)
         .unwrap();
     let event = wait_one(&mut world);
     assert_eq!((event.token, event.readable), (TWO, true), "the new token");
@@ -198,7 +198,7 @@ fn a_drained_socket_is_silent_until_more_arrives<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     assert_silent(&mut world);
     for _ in 0..2 {
@@ -220,7 +220,7 @@ fn level_reports_again_after_a_partial_read<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     world.send(&mut peer, b"0123456789");
     for digit in b"0123" {
@@ -234,7 +234,7 @@ fn edge_is_silent_after_a_partial_read_until_more_arrives<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::BOTH)
+        .register(&socket, ONE, Directions::BOTH)
         .unwrap();
     wait_one(&mut world);
     world.send(&mut peer, b"0123456789");
@@ -251,7 +251,7 @@ fn edge_is_silent_about_data_that_nobody_read<W: World>() {
     let (socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     world.send(&mut peer, b"x");
     assert!(wait_one(&mut world).readable);
@@ -260,30 +260,30 @@ fn edge_is_silent_about_data_that_nobody_read<W: World>() {
 
 // ---- the end of a connection -----------------------------------------------------------------
 
-fn data_and_fin_in_one_event_set_read_closed<W: World>() {
+fn data_and_fin_in_one_event_set_eof_possible<W: World>() {
     let mut world = W::new();
     let (mut socket, mut peer) = world.pair();
     world.send(&mut peer, b"GET");
     world.finish(&mut peer);
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     let event = wait_one(&mut world);
-    assert!(event.readable && event.read_closed, "{event:?}");
+    assert!(event.readable && event.eof_possible, "{event:?}");
     assert_eq!(read(&mut socket, 64), b"GET");
     assert_eq!(read(&mut socket, 64), b"", "the end");
     assert_eq!(read(&mut socket, 64), b"", "for ever");
 }
 
-/// Why `read_closed` exists: without it, a loop that takes a short read for "nothing left" would
+/// Why `eof_possible` exists: without it, a loop that takes a short read for "nothing left" would
 /// wait for ever (epoll(7) Q9 is true of data, not of the end behind it).
 fn edge_forgets_an_eof_behind_a_short_read<W: World>() {
     let mut world = W::new();
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     world.send(&mut peer, b"GET");
     world.finish(&mut peer);
@@ -298,12 +298,12 @@ fn level_reports_an_eof_until_it_is_no_longer_wanted<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     world.finish(&mut peer);
     for _ in 0..3 {
         let event = wait_one(&mut world);
-        assert!(event.readable && event.read_closed, "{event:?}");
+        assert!(event.readable && event.eof_possible, "{event:?}");
         assert_eq!(read(&mut socket, 64), b"");
     }
     world.kernel().deregister(&socket).unwrap();
@@ -316,7 +316,7 @@ fn level_is_silent_about_an_eof_nobody_asked_for<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::WRITE)
+        .register(&socket, ONE, Directions::WRITE)
         .unwrap();
     fill(&mut world, &mut socket);
     world.finish(&mut peer);
@@ -350,11 +350,11 @@ fn rst_is_readable_and_then_an_error<W: World>() {
     let (mut socket, peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
     world.reset(peer);
     let event = wait_one(&mut world);
-    assert!(event.readable && event.read_closed, "{event:?}");
+    assert!(event.readable && event.eof_possible, "{event:?}");
     assert_eq!(read_error(&mut socket), ErrorKind::ConnectionReset);
 }
 
@@ -363,7 +363,7 @@ fn rst_wakes_who_only_writes<W: World>() {
     let (mut socket, peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::WRITE)
+        .register(&socket, ONE, Directions::WRITE)
         .unwrap();
     fill(&mut world, &mut socket);
     world.reset(peer);
@@ -383,7 +383,7 @@ fn a_new_socket_is_writable_at_once<W: World>() {
     let (socket, _peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::BOTH)
+        .register(&socket, ONE, Directions::BOTH)
         .unwrap();
     let event = wait_one(&mut world);
     assert_eq!((event.readable, event.writable), (false, true));
@@ -394,7 +394,7 @@ fn level_reports_writable_while_there_is_room<W: World>() {
     let (mut socket, _peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::WRITE)
+        .register(&socket, ONE, Directions::WRITE)
         .unwrap();
     for _ in 0..3 {
         assert!(wait_one(&mut world).writable);
@@ -402,7 +402,7 @@ fn level_reports_writable_while_there_is_room<W: World>() {
     }
     world
         .kernel()
-        .reregister(&socket, ONE, Interest::READ)
+        .reregister(&socket, ONE, Directions::READ)
         .unwrap();
     assert_silent(&mut world);
 }
@@ -412,7 +412,7 @@ fn edge_reports_room_once<W: World>() {
     let (socket, _peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::BOTH)
+        .register(&socket, ONE, Directions::BOTH)
         .unwrap();
     assert!(wait_one(&mut world).writable);
     assert_silent(&mut world);
@@ -423,7 +423,7 @@ fn a_full_socket_is_writable_when_the_peer_has_read<W: World>() {
     let (mut socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::BOTH)
+        .register(&socket, ONE, Directions::BOTH)
         .unwrap();
     assert!(wait_one(&mut world).writable);
     let total = match W::Kernel::TRIGGER {
@@ -431,7 +431,7 @@ fn a_full_socket_is_writable_when_the_peer_has_read<W: World>() {
         Trigger::Level => {
             world
                 .kernel()
-                .reregister(&socket, ONE, Interest::WRITE)
+                .reregister(&socket, ONE, Directions::WRITE)
                 .unwrap();
             fill(&mut world, &mut socket)
         }
@@ -530,7 +530,7 @@ fn send_file_says_what_it_cannot_do<W: World>() {
         Sent::SourceEnd,
         "shrunk"
     );
-    kernel.register(&socket, ONE, Interest::WRITE).unwrap();
+    kernel.register(&socket, ONE, Directions::WRITE).unwrap();
     fill(&mut world, &mut socket);
     assert_eq!(
         socket.send_file(&whole, 0, 4, false).unwrap(),
@@ -550,7 +550,7 @@ fn a_deregistered_socket_is_silent<W: World>() {
     let (socket, mut peer) = world.pair();
     world
         .kernel()
-        .register(&socket, ONE, Interest::BOTH)
+        .register(&socket, ONE, Directions::BOTH)
         .unwrap();
     wait_one(&mut world);
     world.kernel().deregister(&socket).unwrap();
@@ -560,7 +560,7 @@ fn a_deregistered_socket_is_silent<W: World>() {
     assert_eq!(again.expect_err("twice").kind(), ErrorKind::NotFound);
     world
         .kernel()
-        .register(&socket, TWO, Interest::READ)
+        .register(&socket, TWO, Directions::READ)
         .unwrap();
     assert_eq!(wait_one(&mut world).token, TWO);
 }
@@ -568,13 +568,13 @@ fn a_deregistered_socket_is_silent<W: World>() {
 fn a_socket_is_registered_once<W: World>() {
     let mut world = W::new();
     let (socket, _peer) = world.pair();
-    let never = world.kernel().reregister(&socket, ONE, Interest::READ);
+    let never = world.kernel().reregister(&socket, ONE, Directions::READ);
     assert_eq!(never.expect_err("not yet").kind(), ErrorKind::NotFound);
     world
         .kernel()
-        .register(&socket, ONE, Interest::READ)
+        .register(&socket, ONE, Directions::READ)
         .unwrap();
-    let again = world.kernel().register(&socket, TWO, Interest::READ);
+    let again = world.kernel().register(&socket, TWO, Directions::READ);
     assert_eq!(again.expect_err("twice").kind(), ErrorKind::AlreadyExists);
 }
 
@@ -585,7 +585,7 @@ fn deregistering_one_keeps_the_others<W: World>() {
         let token = Token::new(slot, 1);
         world
             .kernel()
-            .register(socket, token, Interest::READ)
+            .register(socket, token, Directions::READ)
             .unwrap();
         world.send(peer, b"x");
     }
@@ -597,7 +597,7 @@ fn deregistering_one_keeps_the_others<W: World>() {
             let token = Token::new(u32::try_from(slot).unwrap(), 2);
             world
                 .kernel()
-                .reregister(&pairs[slot].0, token, Interest::READ)
+                .reregister(&pairs[slot].0, token, Directions::READ)
                 .unwrap();
         }
         let mut seen: Vec<_> = wait(&mut world, SOON).iter().map(|e| e.token).collect();
@@ -614,11 +614,11 @@ fn each_event_names_its_socket<W: World>() {
     let (second, _second_peer) = world.pair();
     world
         .kernel()
-        .register(&first, ONE, Interest::READ)
+        .register(&first, ONE, Directions::READ)
         .unwrap();
     world
         .kernel()
-        .register(&second, TWO, Interest::BOTH)
+        .register(&second, TWO, Directions::BOTH)
         .unwrap();
     world.send(&mut first_peer, b"x");
     let mut events = wait(&mut world, SOON);
@@ -747,7 +747,7 @@ macro_rules! common_sentences {
             reregister_with_data_waiting_reports_again
             a_drained_socket_is_silent_until_more_arrives
             reading_nothing_would_block
-            data_and_fin_in_one_event_set_read_closed
+            data_and_fin_in_one_event_set_eof_possible
             a_peer_that_closed_its_half_still_reads
             shutdown_write_is_the_end_for_the_peer
             rst_is_readable_and_then_an_error
@@ -926,7 +926,7 @@ fn select_refuses_fd_1024() {
     let low = eventfd(1);
     let high = rustix::io::fcntl_dupfd_cloexec(&low, FD_SETSIZE).expect("a high number");
     let mut select = SelectSets::new().unwrap();
-    let error = select.register(high.as_fd(), ONE, Interest::READ);
+    let error = select.register(high.as_fd(), ONE, Directions::READ);
     let error = error.expect_err("beyond the set");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("FD_SETSIZE is 1024"), "{error}");
@@ -936,13 +936,13 @@ fn select_refuses_fd_1024() {
         .expect_err("never registered");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 
-    select.register(low.as_fd(), TWO, Interest::READ).unwrap();
+    select.register(low.as_fd(), TWO, Directions::READ).unwrap();
     let mut events = Vec::new();
     select.wait(&mut events, SOON).unwrap();
     assert_eq!(events.len(), 1, "and others are served");
 
     let mut poll = PollArray::new().unwrap();
-    poll.register(high.as_fd(), ONE, Interest::READ).unwrap();
+    poll.register(high.as_fd(), ONE, Directions::READ).unwrap();
     poll.wait(&mut events, SOON).unwrap();
     assert_eq!(events.len(), 1, "poll has no such limit");
 }
@@ -957,7 +957,7 @@ fn more_is_ready_than_one_wait_takes<S: Selector>() {
     let mut selector = S::new().unwrap();
     for (slot, fd) in (0_u32..).zip(&ready) {
         selector
-            .register(fd.as_fd(), Token::new(slot, 0), Interest::READ)
+            .register(fd.as_fd(), Token::new(slot, 0), Directions::READ)
             .unwrap();
     }
     let mut seen = vec![false; ready.len()];

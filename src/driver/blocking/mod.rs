@@ -29,7 +29,7 @@ use crate::driver::per_address::{PerAddress, Share};
 use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Traced, Waited};
-use crate::readiness::Interest;
+use crate::readiness::Directions;
 use crate::service::{Service, Sink};
 use pulse::Pulse;
 
@@ -332,7 +332,7 @@ const SEND_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a connection waits for.
 struct Wants {
-    wanted: Interest,
+    wanted: Directions,
     deadline: Option<Instant>,
     /// Whether other work wakes it, which no descriptor announces.
     wake: bool,
@@ -340,7 +340,7 @@ struct Wants {
 
 impl Wants {
     fn of(conn: &Connection, stop_at: Option<Instant>) -> Self {
-        let wanted = Interest {
+        let wanted = Directions {
             readable: conn.wants_read(),
             writable: conn.wants_write(),
         };
@@ -561,7 +561,7 @@ mod tests {
     }
 
     impl Stream for Script {
-        fn wait(&mut self, _: Interest, _: Option<Instant>) -> io::Result<Waited> {
+        fn wait(&mut self, _: Directions, _: Option<Instant>) -> io::Result<Waited> {
             if let Some((seconds, bytes)) = self.acts.pop_front() {
                 self.now.instant += Duration::from_secs(seconds);
                 self.inbox = Some(bytes);

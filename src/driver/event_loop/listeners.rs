@@ -25,7 +25,7 @@ use crate::driver::observe::counters::Call;
 use crate::driver::per_address::counts_in;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
-use crate::readiness::{Interest, Token, Trigger};
+use crate::readiness::{Directions, Token, Trigger};
 use crate::service::Service;
 
 /// Connections accepted from one listener in one turn.
@@ -54,16 +54,16 @@ impl<K: Kernel> Listening<K> {
     /// Accepting is always wanted here. About a listener that it does not watch, the kernel says
     /// nothing at all: that is work which no event announces.
     const fn bits(&self) -> Bits {
-        let ready = Interest {
+        let ready = Directions {
             readable: self.ready,
             writable: false,
         };
         let armed = match self.watched {
-            true => Interest::READ,
-            false => Interest::NONE,
+            true => Directions::READ,
+            false => Directions::NONE,
         };
         Bits {
-            wanted: Interest::READ,
+            wanted: Directions::READ,
             ready,
             armed,
             has_work: self.ready && !self.watched,
@@ -290,9 +290,9 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             sink: None,
             peer,
             // Nothing was sent yet, so there is room to write.
-            ready: Interest::WRITE,
-            armed: Interest::NONE,
-            read_closed: false,
+            ready: Directions::WRITE,
+            armed: Directions::NONE,
+            eof_possible: false,
             queued: false,
             unwatched: false,
             seen_as: None,

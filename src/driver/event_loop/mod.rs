@@ -38,7 +38,7 @@ use crate::driver::settings::{Budget, Settings};
 use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Peer, Socket};
-use crate::readiness::{Event, Interest, Token};
+use crate::readiness::{Directions, Event, Token};
 use crate::service::{Service, Sink};
 use buffers::Pool;
 use deadlines::{Deadlines, DueStep, NEVER};
@@ -54,11 +54,11 @@ struct Slot<K: Kernel> {
     sink: Option<Box<dyn Sink>>,
     peer: Peer,
     /// Directions in which the kernel has not said EAGAIN since it last said "ready".
-    ready: Interest,
+    ready: Directions,
     /// The kernel's interest set.
-    armed: Interest,
+    armed: Directions,
     /// The end of the client's stream has been announced: a short read does not mean "empty".
-    read_closed: bool,
+    eof_possible: bool,
     /// In the run queue or in this turn's batch.
     queued: bool,
     /// Looked at by the clock: see `room.rs`.
@@ -71,8 +71,8 @@ struct Slot<K: Kernel> {
 
 impl<K: Kernel> Slot<K> {
     /// What the protocol would do, whatever the kernel says.
-    fn wanted(&self) -> Interest {
-        Interest {
+    fn wanted(&self) -> Directions {
+        Directions {
             readable: self.conn.wants_read(),
             writable: self.conn.wants_write(),
         }
@@ -290,11 +290,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        slot.ready = slot.ready.or(Interest {
+        slot.ready = slot.ready.or(Directions {
             readable: event.readable,
             writable: event.writable,
         });
-        slot.read_closed |= event.read_closed;
+        slot.eof_possible |= event.eof_possible;
         if !slot.queued {
             slot.queued = true;
             self.batch.push(token);
@@ -360,7 +360,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 // A short read found the socket empty (epoll(7), Q9).
                 // PITFALL: not when the end of the stream stands behind the data: the kernel has
                 // announced it together with them and will not do so again under edge.
-                slot.ready.readable = n == self.scratch.len() || slot.read_closed;
+                slot.ready.readable = n == self.scratch.len() || slot.eof_possible;
                 self.pool.lend(&mut slot.conn);
                 slot.conn.on_bytes(&self.scratch[..n], now);
             }

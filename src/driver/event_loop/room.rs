@@ -17,7 +17,7 @@ use crate::driver::failures::RETRY;
 use crate::driver::observe::counters::Call;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Socket};
-use crate::readiness::{Interest, Token};
+use crate::readiness::{Directions, Token};
 use crate::service::Service;
 
 /// How many connections a turn may have to drop at most: as many as it accepts.
@@ -136,7 +136,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             self.counts.call(Call::Interest);
             // What cannot be taken out either is reported too often, and served.
             let _ = self.kernel.deregister(&slot.socket);
-            slot.armed = Interest::NONE;
+            slot.armed = Directions::NONE;
         }
         let (room, soon) = (&mut self.room, self.now.instant + RETRY);
         room.look_at.get_or_insert(soon);
@@ -157,7 +157,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             if let Some(slot) = self.slots.get_mut(token) {
                 slot.socket.renumber();
                 slot.unwatched = false;
-                slot.ready = Interest::BOTH;
+                slot.ready = Directions::BOTH;
                 self.schedule(token);
             }
         }
@@ -195,7 +195,7 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let tokens: Vec<_> = self.slots.iter().map(|(token, _)| token).collect();
         for token in tokens {
             if let Some(slot) = self.slots.get_mut(token) {
-                slot.ready = Interest::BOTH;
+                slot.ready = Directions::BOTH;
                 self.schedule(token);
             }
         }

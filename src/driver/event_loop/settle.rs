@@ -18,17 +18,17 @@
 //!
 //! *References:* epoll(7), "Level-triggered and edge-triggered". *Read next:* `mod.rs`.
 
-use crate::readiness::{Interest, Trigger};
+use crate::readiness::{Directions, Trigger};
 
 /// What is known of a connection at the end of its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bits {
     /// What the protocol would do.
-    pub wanted: Interest,
+    pub wanted: Directions,
     /// What the kernel said can be done, and has not taken back by EAGAIN.
-    pub ready: Interest,
+    pub ready: Directions,
     /// What the kernel has been asked to announce: its interest set.
-    pub armed: Interest,
+    pub armed: Directions,
     /// Bytes or requests were taken from the kernel and not used yet.
     pub has_work: bool,
 }
@@ -37,9 +37,9 @@ pub struct Bits {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settled {
     /// What the kernel shall announce from now on.
-    pub armed: Interest,
+    pub armed: Directions,
     /// What is remembered of what it said.
-    pub ready: Interest,
+    pub ready: Directions,
     /// Whether the connection goes on in the next turn without an announcement.
     pub queued: bool,
 }
@@ -52,12 +52,12 @@ pub type Rule = fn(Trigger, Bits) -> Settled;
 ///
 /// ```
 /// use httpoll::driver::{Bits, settle};
-/// use httpoll::readiness::{Interest, Trigger};
+/// use httpoll::readiness::{Directions, Trigger};
 /// // The budget was spent in the middle of a large answer.
 /// let bits = Bits {
-///     wanted: Interest::WRITE,
-///     ready: Interest::WRITE,
-///     armed: Interest::BOTH,
+///     wanted: Directions::WRITE,
+///     ready: Directions::WRITE,
+///     armed: Directions::BOTH,
 ///     has_work: false,
 /// };
 /// assert!(settle(Trigger::Edge, bits).queued); // the kernel has said so once
@@ -73,7 +73,7 @@ pub const fn settle(trigger: Trigger, bits: Bits) -> Settled {
     match trigger {
         // Registered once, for both directions: what is announced too early is remembered.
         Trigger::Edge => Settled {
-            armed: Interest::BOTH,
+            armed: Directions::BOTH,
             ready,
             queued: has_work || wanted.and(ready).any(),
         },
@@ -89,11 +89,11 @@ pub const fn settle(trigger: Trigger, bits: Bits) -> Settled {
 mod tests {
     use super::*;
 
-    const SETS: [Interest; 4] = [
-        Interest::NONE,
-        Interest::READ,
-        Interest::WRITE,
-        Interest::BOTH,
+    const SETS: [Directions; 4] = [
+        Directions::NONE,
+        Directions::READ,
+        Directions::WRITE,
+        Directions::BOTH,
     ];
 
     /// Every combination: what is wanted, ready and armed, with and without work, by both triggers.
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_costs_a_system_call() {
         each(|trigger, bits, settled| match trigger {
-            Trigger::Edge => assert_eq!(settled.armed, Interest::BOTH),
+            Trigger::Edge => assert_eq!(settled.armed, Directions::BOTH),
             Trigger::Level => {
                 assert_eq!(settled.armed, bits.wanted);
                 assert_eq!(settled.queued, bits.has_work);

@@ -42,7 +42,7 @@ pub use world::{Disturbances, NO_ROOM, Verdict};
 
 use super::{Kernel, Peer, Sent, Socket};
 use crate::http::{Notify, Source, Tick};
-use crate::readiness::{Event, Interest, Token, Trigger};
+use crate::readiness::{Directions, Event, Token, Trigger};
 use script::Client;
 use wire::{ServerEnd, Wire};
 use world::{Deferred, Key, World};
@@ -271,27 +271,37 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         }
     }
 
-    fn register(&mut self, socket: &SimSocket, token: Token, wanted: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        socket: &SimSocket,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
-        world.note(|| format!("register({}, {wanted:?})", socket.client));
+        world.note(|| format!("register({}, {interest:?})", socket.client));
         world.may_register()?;
         if world.is_watched(key) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        world.watch(key, token, wanted);
+        world.watch(key, token, interest);
         Ok(())
     }
 
-    fn reregister(&mut self, socket: &SimSocket, token: Token, wanted: Interest) -> io::Result<()> {
+    fn reregister(
+        &mut self,
+        socket: &SimSocket,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
-        world.note(|| format!("reregister({}, {wanted:?})", socket.client));
+        world.note(|| format!("reregister({}, {interest:?})", socket.client));
         world.may_register()?;
         if !world.is_watched(key) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        world.watch(key, token, wanted);
+        world.watch(key, token, interest);
         Ok(())
     }
 
@@ -312,7 +322,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         }
         world.note(|| format!("watch(listener, {on})"));
         match (on, world.is_watched(Key::Listener)) {
-            (true, false) => world.watch(Key::Listener, token, Interest::READ),
+            (true, false) => world.watch(Key::Listener, token, Directions::READ),
             (false, true) => drop(world.unwatch(Key::Listener)),
             (true, true) => return Err(io::ErrorKind::AlreadyExists.into()),
             (false, false) => return Err(io::ErrorKind::NotFound.into()),
@@ -321,7 +331,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
     }
 
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
-        lock(&self.world).watch(Key::Notifier, token, Interest::READ);
+        lock(&self.world).watch(Key::Notifier, token, Directions::READ);
         Ok(Arc::new(Knock(Arc::clone(&self.world))))
     }
 

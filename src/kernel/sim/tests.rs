@@ -30,7 +30,7 @@ fn send_and_await(n: usize) -> Vec<Act> {
 #[test]
 fn edge_that_forgets_to_read_sleeps_for_ever() {
     let (mut sim, socket) = accepted::<true>(send_and_await(1), 100);
-    sim.register(&socket, SLOT, Interest::READ).unwrap();
+    sim.register(&socket, SLOT, Directions::READ).unwrap();
     assert!(wait(&mut sim, None).unwrap()[0].readable);
     assert!(wait(&mut sim, Some(60_000)).is_err());
     let said = sim.verdict().unwrap().to_string();
@@ -43,7 +43,7 @@ fn edge_that_forgets_to_read_sleeps_for_ever() {
 #[test]
 fn level_that_ignores_an_event_never_sleeps() {
     let (mut sim, socket) = accepted::<false>(send_and_await(1), 100);
-    sim.register(&socket, SLOT, Interest::READ).unwrap();
+    sim.register(&socket, SLOT, Directions::READ).unwrap();
     let ended = (0..10).find(|_| wait(&mut sim, None).is_err());
     assert!(matches!(sim.verdict(), Some(Verdict::Spin(_))), "{ended:?}");
 }
@@ -51,7 +51,7 @@ fn level_that_ignores_an_event_never_sleeps() {
 #[test]
 fn waiting_for_nothing_over_and_over_is_a_spin() {
     let (mut sim, socket) = accepted::<true>(vec![Act::Vanish], 100);
-    sim.register(&socket, SLOT, Interest::READ).unwrap();
+    sim.register(&socket, SLOT, Directions::READ).unwrap();
     assert!((0..2_000).any(|_| wait(&mut sim, Some(0)).is_err()));
     assert!(matches!(sim.verdict(), Some(Verdict::Spin(_))));
 }
@@ -59,7 +59,7 @@ fn waiting_for_nothing_over_and_over_is_a_spin() {
 #[test]
 fn a_socket_closed_while_watched_is_misuse() {
     let (mut sim, socket) = accepted::<false>(vec![], 100);
-    sim.register(&socket, SLOT, Interest::READ).unwrap();
+    sim.register(&socket, SLOT, Directions::READ).unwrap();
     drop(socket);
     assert!(matches!(sim.verdict(), Some(Verdict::Misuse(_))));
 }
@@ -67,7 +67,7 @@ fn a_socket_closed_while_watched_is_misuse() {
 #[test]
 fn time_passes_when_only_time_can() {
     let (mut sim, socket) = accepted::<true>(vec![Act::Vanish], 100);
-    sim.register(&socket, SLOT, Interest::READ).unwrap();
+    sim.register(&socket, SLOT, Directions::READ).unwrap();
     let before = sim.now();
     assert!(wait(&mut sim, Some(60_000)).unwrap().is_empty());
     let passed = sim.now().instant - before.instant;
@@ -97,7 +97,7 @@ fn freed_descriptors_raise_no_event_under_edge_and_one_under_level() {
 #[test]
 fn space_is_an_edge_only_after_a_refusal_and_once_a_third_is_free() {
     let (mut sim, mut socket) = accepted::<true>(vec![Act::Vanish], 99);
-    sim.register(&socket, SLOT, Interest::BOTH).unwrap();
+    sim.register(&socket, SLOT, Directions::BOTH).unwrap();
     let client = Remote {
         world: Arc::clone(&sim.world),
         client: 0,

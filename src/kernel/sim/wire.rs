@@ -9,25 +9,25 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use crate::readiness::Interest;
+use crate::readiness::Directions;
 
 /// What the socket has ready, before the interest set is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ready {
     pub(super) readable: bool,
     pub(super) writable: bool,
-    pub(super) read_closed: bool,
+    pub(super) eof_possible: bool,
     /// HUP or ERR: reported even if nobody asked.
     pub(super) hung_up: bool,
 }
 
 impl Ready {
     /// What is reported to somebody with this interest, if anything is.
-    pub(super) fn seen_with(self, interest: Interest) -> Option<Self> {
+    pub(super) fn seen_with(self, interest: Directions) -> Option<Self> {
         let seen = Self {
             readable: self.hung_up || self.readable && interest.readable,
             writable: self.hung_up || self.writable && interest.writable,
-            read_closed: self.hung_up || self.read_closed && interest.readable,
+            eof_possible: self.hung_up || self.eof_possible && interest.readable,
             hung_up: self.hung_up,
         };
         (seen.readable || seen.writable).then_some(seen)
@@ -93,7 +93,7 @@ impl Wire {
         Ready {
             readable: self.reset || self.fin || !self.inbox.is_empty(),
             writable,
-            read_closed: self.reset || self.fin,
+            eof_possible: self.reset || self.fin,
             hung_up,
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::schedule::Schedule;
 use super::script::Client;
 use super::wire::{Ready, ServerEnd, Wire};
-use crate::readiness::{Event, Interest, Token};
+use crate::readiness::{Directions, Event, Token};
 
 /// What the loop did wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ pub(super) enum Key {
 #[derive(Debug)]
 struct Watch {
     token: Token,
-    interest: Interest,
+    interest: Directions,
     /// Reports since the last call on it.
     ignored: u32,
 }
@@ -153,7 +153,7 @@ impl World {
 
     // ---- watching ----------------------------------------------------------------------------
 
-    pub(super) fn watch(&mut self, key: Key, token: Token, interest: Interest) {
+    pub(super) fn watch(&mut self, key: Key, token: Token, interest: Directions) {
         if !interest.any() {
             // HUP and ERR are reported even so: a loop that asks for nothing spins.
             let what = format!("{key:?} is watched for nothing instead of deregistered");
@@ -224,7 +224,7 @@ impl World {
         Ready {
             readable,
             writable: false,
-            read_closed: false,
+            eof_possible: false,
             hung_up: false,
         }
     }
@@ -254,7 +254,7 @@ impl World {
                 token: watch.token,
                 readable: seen.readable,
                 writable: seen.writable,
-                read_closed: seen.read_closed && !self.disturbances.hides_ends,
+                eof_possible: seen.eof_possible && !self.disturbances.hides_ends,
             });
             watch.ignored += 1;
             if !self.edge {
@@ -286,7 +286,7 @@ impl World {
                 token,
                 readable: interest.readable,
                 writable: interest.writable,
-                read_closed: false,
+                eof_possible: false,
             });
         }
     }
