@@ -47,10 +47,10 @@
 //!
 //! # Reading order
 //!
-//! Twenty minutes: `service/hello.rs`, `driver/blocking/mod.rs` (a connection as a straight line),
+//! Twenty minutes: `service/routing/hello.rs`, `driver/blocking/mod.rs` (a connection as a straight line),
 //! `conn/phase.rs` (its states as data), `driver/event_loop/settle.rs` (the page on which edge and level
 //! differ). Then `driver/event_loop/mod.rs`, the four files of `readiness/` side by side, `conn/mod.rs`,
-//! `http/request.rs`, `service/files.rs`.
+//! `http/request.rs`, `service/files/mod.rs`.
 
 #![warn(clippy::disallowed_methods)]
 

@@ -40,7 +40,7 @@ pub struct Tick {
     /// Wall-clock time, for validators and logs. It may jump.
     pub wall: SystemTime,
     /// The turn this moment belongs to; two answers with the same number were made after the same
-    /// reads, so a file checked once needs no second check (see `service/cache.rs`).
+    /// reads, so a file checked once needs no second check (see `service/files/cache.rs`).
     pub turn: u64,
     /// The `Date` field's value (RFC 9110 §5.6.7), formatted once per second.
     pub http_date: [u8; 29],

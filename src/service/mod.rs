@@ -3,40 +3,22 @@
 //! *Floor 3.* Knows files and HTTP's semantics; does not know sockets, readiness or which of the
 //! six backends carries it. Each loop owns a service of its own, so a service needs no locks.
 //!
-//! *Read next:* `router.rs`, `hello.rs`, then `files.rs`.
+//! *Read next:* `routing/router.rs`, `routing/hello.rs`, then `files/mod.rs`.
 
-mod alike;
-mod cache;
-mod decoration;
-mod errand;
 mod files;
-mod hello;
-mod hosts;
 pub mod listing;
-mod load;
-mod lookup;
-mod meta;
 mod mime;
-mod open;
 mod opening;
 mod options;
 pub mod pages;
 mod policy;
-mod precompressed;
-mod resolve;
-mod resource;
-mod router;
-mod variant;
-mod version;
+mod routing;
 mod work;
 
-pub use decoration::Decoration;
 pub use files::Files;
-pub use hello::{Hello, hello};
-pub use hosts::{HostName, Hosts};
-pub use load::close_with;
+pub use opening::load::close_with;
 pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
-pub use router::Router;
+pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
 pub use work::{Gone, Job, Outcome, Work, finish};
 
 use crate::http::{Request, Response, Tick, Wake};

@@ -10,7 +10,7 @@
 //!
 //! *References:* RFC 9110 §15 (statuses), §10.2.2 (Location); RFC 9111 §4.2.2 (heuristics).
 //!
-//! *Read next:* `listing.rs`, the other page made here.
+//! *Read next:* `listing/mod.rs`, the other page made here.
 
 use std::borrow::Cow;
 

@@ -5,7 +5,7 @@
 //! *References:* RFC 8246 (immutable); RFC 8615
 //! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
 //!
-//! *Read next:* `variant.rs`, where the fields of one file are put together.
+//! *Read next:* `files/variant.rs`, where the fields of one file are put together.
 
 use std::io;
 use std::time::Duration;

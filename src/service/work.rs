@@ -3,7 +3,7 @@
 //! *Floor 3.* Knows that work can be short or long, alike or given up; does not know on which
 //! thread it is done, nor in which order.
 //!
-//! *Read next:* `errand.rs`, the file service's; `driver/offload/mod.rs`, who does it.
+//! *Read next:* `files/miss.rs`, the file service's; `driver/offload/mod.rs`, who does it.
 
 use crate::http::Response;
 

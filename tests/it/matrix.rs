@@ -134,7 +134,7 @@ fn date_back(directory: &Path) {
 }
 
 /// Waits until what was written has a strong tag: it is weak for two ticks of the file system's
-/// clock, 20 ms (`service/meta.rs`), and six servers asked meanwhile may differ.
+/// clock, 20 ms (`service/opening/meta.rs`), and six servers asked meanwhile may differ.
 fn settle() {
     thread::sleep(Duration::from_millis(25));
 }

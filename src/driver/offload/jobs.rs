@@ -154,9 +154,9 @@ impl<T: Queueable> Queue<T> {
 mod tests {
     use super::*;
 
-    struct Errand(&'static str, Option<u64>, Awaited);
+    struct TestJob(&'static str, Option<u64>, Awaited);
 
-    impl Queueable for Errand {
+    impl Queueable for TestJob {
         fn key(&self) -> Option<u64> {
             self.1
         }
@@ -166,16 +166,16 @@ mod tests {
     }
 
     /// Pushes work of this name; `None` if there was no room.
-    fn push(queue: &mut Queue<Errand>, name: &'static str, key: Option<u64>) -> Option<Waiter> {
+    fn push(queue: &mut Queue<TestJob>, name: &'static str, key: Option<u64>) -> Option<Waiter> {
         let (waiter, awaited) = Waiter::new();
-        queue.push(Errand(name, key, awaited)).ok()?;
+        queue.push(TestJob(name, key, awaited)).ok()?;
         Some(waiter)
     }
 
-    fn pop(queue: &mut Queue<Errand>) -> Option<&'static str> {
+    fn pop(queue: &mut Queue<TestJob>) -> Option<&'static str> {
         loop {
             match queue.pop()? {
-                Popped::Work(errand) => return Some(errand.0),
+                Popped::Work(job) => return Some(job.0),
                 Popped::Void(_) => {}
             }
         }

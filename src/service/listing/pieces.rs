@@ -13,7 +13,7 @@ use super::directory::Directory;
 use super::names::{Names, Totals};
 use super::render::Page;
 use crate::http::{Body, Chunk, Chunks, Wake};
-use crate::service::meta::format_etag;
+use crate::service::opening::meta::format_etag;
 
 /// How much is made at a time: what waits for a slow client is its names and a few of these. A row
 /// more, and what one page has around its rows, may come on top.

@@ -4,7 +4,7 @@
 //! Every GET route answers HEAD too (RFC 9110 §9.3.2: the connection leaves the content out), and
 //! a path that exists for other methods answers 405 with the list of them (§15.5.6).
 //!
-//! *Read next:* `hello.rs`, `files.rs`.
+//! *Read next:* `hello.rs`, `files/mod.rs`.
 
 use crate::http::{Method, Request, Response, Status, Tick};
 use crate::service::{CacheTally, Decoration, Reply, Service, pages};

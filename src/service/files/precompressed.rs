@@ -20,17 +20,17 @@ mod evidence;
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::load::Loaded;
-use super::meta::Identity;
-use super::open::{Refusal, Root};
-use super::opening::{Opening, Resolver};
-use super::variant::{About, Variant, only_range};
-use super::version::Version;
 use crate::http::head::Known;
 use crate::http::negotiate::{Accepted, Coding};
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Validators};
 use crate::http::{Method, Request, Tick};
+use crate::service::files::variant::{About, Variant, only_range};
+use crate::service::files::version::Version;
+use crate::service::opening::load::Loaded;
+use crate::service::opening::meta::Identity;
+use crate::service::opening::open::{Refusal, Root};
+use crate::service::opening::{Opening, Resolver};
 
 /// How long the absence of siblings is believed.
 const BELIEVED: Duration = Duration::from_secs(1);

@@ -15,17 +15,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::load::{Content, Loaded};
-use super::meta::format_etag;
-use super::mime;
-use super::options::HeaderRule;
-use super::pages;
-use super::policy::{Policy, lines, names};
 use crate::http::head::Known;
 use crate::http::negotiate::Coding;
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Body, HeaderBlock, Method, Part, Request, Response, Status};
+use crate::service::mime;
+use crate::service::opening::load::{Content, Loaded};
+use crate::service::opening::meta::format_etag;
+use crate::service::options::HeaderRule;
+use crate::service::pages;
+use crate::service::policy::{Policy, lines, names};
 
 /// For what a file is being sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -346,7 +346,7 @@ fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
 
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type
 /// is worth compressing: a sibling may appear after a shared cache has stored the plain file.
-fn put_vary(fields: &mut super::policy::Fields<'_>, about: &About<'_>, policy: &Policy) {
+fn put_vary(fields: &mut crate::service::policy::Fields<'_>, about: &About<'_>, policy: &Policy) {
     if about.negotiated || (policy.precompressed && mime::is_compressible(about.content_type)) {
         fields.put("Vary", "Accept-Encoding");
     }

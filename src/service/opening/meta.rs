@@ -17,7 +17,7 @@
 //! *References:* RFC 9110 §8.8.1 (weak and strong), §8.8.2.1 (Last-Modified is never later than
 //! Date), §8.8.2.2 (how much later Date must be), §8.8.3; statx(2); inode(7).
 //!
-//! *Read next:* `version.rs`, when an identity is believed.
+//! *Read next:* `files/version.rs`, when an identity is believed.
 
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
@@ -30,9 +30,9 @@ use sha2::{Digest, Sha256};
 
 /// A moment as the file system keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Stamp {
-    pub(super) secs: i64,
-    pub(super) nanos: u32,
+pub(crate) struct Stamp {
+    pub(crate) secs: i64,
+    pub(crate) nanos: u32,
 }
 
 impl Stamp {
@@ -51,7 +51,7 @@ impl Stamp {
 
 /// What a look at a name does where that is a link. Directories on the way may be links always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Links {
+pub(crate) enum Links {
     /// It looks at what the link leads to.
     Followed,
     /// It looks at the link.
@@ -60,23 +60,23 @@ pub(super) enum Links {
 
 /// One version of one file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Identity {
-    pub(super) dev: u64,
-    pub(super) ino: u64,
-    pub(super) size: u64,
-    pub(super) mtime: Stamp,
-    pub(super) ctime: Stamp,
-    pub(super) kind: FileType,
+pub(crate) struct Identity {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime: Stamp,
+    pub(crate) ctime: Stamp,
+    pub(crate) kind: FileType,
 }
 
 impl Identity {
     /// Of an open descriptor.
-    pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         statx(fd, c"", AtFlags::EMPTY_PATH, FIELDS).map(Self::from)
     }
 
     /// Of an open descriptor, as far as this machine knows: of a remote file it may be old.
-    pub(super) fn known(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn known(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         statx(fd, c"", flags, FIELDS).map(Self::from)
     }
@@ -85,7 +85,7 @@ impl Identity {
     ///
     /// Only ever compared with the identity of a file that *was* opened beneath the root, so a
     /// link that leads out can be noticed by it but nothing can be learned or served through it.
-    pub(super) fn at(dir: BorrowedFd<'_>, path: &CStr, links: Links) -> io::Result<Self> {
+    pub(crate) fn at(dir: BorrowedFd<'_>, path: &CStr, links: Links) -> io::Result<Self> {
         let links = match links {
             Links::Followed => AtFlags::empty(),
             Links::Seen => AtFlags::SYMLINK_NOFOLLOW,
@@ -94,7 +94,7 @@ impl Identity {
     }
 
     /// Whether another write, after `now`, would certainly leave another ctime.
-    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
         // A file system that keeps whole seconds only (ext3, some network ones) has ticks of
         // one second, FAT of two.
         let tick = match (self.ctime.nanos, self.mtime.nanos) {
@@ -110,7 +110,7 @@ impl Identity {
     /// Not 0 or 1 (what reproducible file systems and archives write), nor before: it would match
     /// every copy ever made. Not the future: RFC 9110 §8.8.2.1 forbids it, and a client would
     /// send it back when it is past. Not beyond the year 9999, which IMF-fixdate cannot write.
-    pub(super) fn modified(&self, now: SystemTime) -> Option<SystemTime> {
+    pub(crate) fn modified(&self, now: SystemTime) -> Option<SystemTime> {
         let whole = Stamp {
             nanos: 0,
             ..self.mtime
@@ -123,7 +123,7 @@ impl Identity {
 
     /// When the date for Last-Modified stands for one version only (RFC 9110 §8.8.2.2): when the
     /// second of mtime is over, and a tick with it, because stamps lag behind the clock.
-    pub(super) fn date_due(&self) -> Option<SystemTime> {
+    pub(crate) fn date_due(&self) -> Option<SystemTime> {
         let whole = Stamp {
             nanos: 0,
             ..self.mtime
@@ -135,7 +135,7 @@ impl Identity {
     ///
     /// Hashed, because a plain inode number tells more about the server than it should
     /// (CVE-2003-1418).
-    pub(super) fn etag(&self, coding: &str) -> Box<str> {
+    pub(crate) fn etag(&self, coding: &str) -> Box<str> {
         let mut hash = Sha256::new();
         hash.update(self.ino.to_le_bytes());
         hash.update(self.size.to_le_bytes());
@@ -166,7 +166,7 @@ impl From<Statx> for Identity {
 }
 
 /// `"` and 22 hexadecimal digits of a hash: 88 bits, far beyond any accident.
-pub(super) fn format_etag(hash: &[u8], weak: bool) -> Box<str> {
+pub(crate) fn format_etag(hash: &[u8], weak: bool) -> Box<str> {
     let mut tag = String::from(if weak { "W/\"" } else { "\"" });
     for byte in hash.iter().take(11) {
         for nibble in [byte >> 4, byte & 15] {
@@ -179,7 +179,7 @@ pub(super) fn format_etag(hash: &[u8], weak: bool) -> Box<str> {
 
 /// How a file system behaves when it is asked not to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Medium {
+pub(crate) enum Medium {
     /// Memory: nothing ever waits.
     Memory,
     /// A disk: data may wait, and `RWF_NOWAIT` says so; metadata of an open file does not.
@@ -197,7 +197,7 @@ pub(super) enum Medium {
 impl Medium {
     /// Of the file system that holds this regular file, open for reading: by its magic number
     /// (fstatfs(2)) and by whether it understands `RWF_NOWAIT` (preadv2(2)).
-    pub(super) fn of_file(fd: BorrowedFd<'_>) -> Self {
+    pub(crate) fn of_file(fd: BorrowedFd<'_>) -> Self {
         let mut byte = [0];
         let mut one = [IoSliceMut::new(&mut byte)];
         let mut ask = || preadv2(fd, &mut one, 0, ReadWriteFlags::NOWAIT);
@@ -208,7 +208,7 @@ impl Medium {
     }
 
     /// By the magic number of fstatfs(2) alone, which an `O_PATH` descriptor is enough for.
-    pub(super) fn of(fd: BorrowedFd<'_>) -> Self {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Self {
         let Ok(stat) = rustix::fs::fstatfs(fd) else {
             return Self::Remote;
         };
@@ -230,7 +230,7 @@ impl Medium {
 }
 
 /// Longer than any tick of the kernel's coarse clock (10 ms at HZ=100), twice.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+pub(crate) const TICK: Duration = Duration::from_millis(20);
 const COARSE_TICK: Duration = Duration::from_secs(2);
 /// 9999-12-31T23:59:59Z.
 const LAST_HTTP_SECOND: i64 = 253_402_300_799;

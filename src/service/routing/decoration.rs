@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use super::options::FilesConfig;
-use super::policy::Common;
 use crate::http::{HeaderBlock, Response, Status};
+use crate::service::options::FilesConfig;
+use crate::service::policy::Common;
 
 /// What [`FilesConfig`] puts on every answer: fields without a pattern, CORS, isolation, `nosniff`.
 ///

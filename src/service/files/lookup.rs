@@ -2,13 +2,13 @@
 //!
 //! *Floor 3.* Knows what stands in for a file that is missing; does not know where answers come from.
 //!
-//! *Read next:* `files.rs`, who looks it up on a loop; `errand.rs`, who may wait.
+//! *Read next:* `mod.rs`, which looks it up on a loop; `miss.rs`, which may wait.
 
-use super::open::Refusal;
-use super::pages;
-use super::policy::Policy;
-use super::variant::Role;
 use crate::http::{Request, Response, Status, Tick, target};
+use crate::service::files::variant::Role;
+use crate::service::opening::open::Refusal;
+use crate::service::pages;
+use crate::service::policy::Policy;
 
 /// Not without waiting.
 #[derive(Debug)]
@@ -25,19 +25,25 @@ pub(super) trait Lookup {
     ) -> Result<Response, Refusal>;
 }
 
+/// A path, decoded and beneath the root.
+#[derive(Clone, Copy)]
+pub(super) struct LookupKey<'a> {
+    pub(super) path: &'a [u8],
+    /// What is wrong with a path that can lead to nothing (`/a%2Fb`, a segment of 300 bytes). It is
+    /// kept as it was written then, and never looked up. It is missing like any other: an
+    /// application may have such a route, and a site its own page for what is not there.
+    pub(super) refused: Option<Status>,
+}
+
 /// The answer to a GET or HEAD of a key: what it leads to, or what stands in for it.
-///
-/// `refused` is what is wrong with a path that can lead to nothing (`/a%2Fb`, a segment of 300
-/// bytes); `key` then is the path as it was written, and never looked up. It is missing like any
-/// other: an application may have such a route, and a site its own page for what is not there.
 pub(super) fn serve(
     lookup: &mut impl Lookup,
     policy: &Policy,
-    key: &[u8],
-    refused: Option<Status>,
+    key: LookupKey<'_>,
     request: &Request<'_>,
     now: &Tick,
 ) -> Result<Response, WouldBlock> {
+    let LookupKey { path: key, refused } = key;
     let found = match refused {
         Some(status) => Err(Refusal::Status(status)),
         None if policy.hides(key) => Err(Refusal::Status(Status::NOT_FOUND)),

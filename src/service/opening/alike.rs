@@ -15,7 +15,7 @@
 //!
 //! What was made is kept as long as a request for the same path waits, and no longer.
 //!
-//! *Read next:* `errand.rs`.
+//! *Read next:* `files/miss.rs`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,14 +24,14 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::listing::Sorted;
-use super::load::Loaded;
-use super::meta::Identity;
-use super::work::Gone;
+use crate::service::listing::Sorted;
+use crate::service::opening::load::Loaded;
+use crate::service::opening::meta::Identity;
+use crate::service::work::Gone;
 
 /// The groups of one service, by path.
 #[derive(Default)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     by_path: HashMap<Box<[u8]>, Weak<Group>, RandomState>,
     /// How many there may be before those that nobody is in any more are looked for.
     len_max: usize,
@@ -53,20 +53,20 @@ struct GroupState {
 }
 
 /// One request's place in its group.
-pub(super) struct Member {
+pub(crate) struct Member {
     group: Arc<Group>,
     number: u64,
 }
 
 /// The right to work for the group; at most one has it.
-pub(super) struct Turn<'m> {
+pub(crate) struct Turn<'m> {
     member: &'m Member,
     began: u64,
 }
 
 impl Groups {
     /// Another request for this path.
-    pub(super) fn join(&mut self, path: &[u8]) -> Member {
+    pub(crate) fn join(&mut self, path: &[u8]) -> Member {
         let present = self.by_path.get(path).and_then(Weak::upgrade);
         let group = present.unwrap_or_else(|| self.begin(path));
         let number = 1 + group.asked.fetch_add(1, Relaxed);
@@ -96,14 +96,14 @@ impl Group {
 
 impl Member {
     /// What is the same for all members, and different for all groups that live.
-    pub(super) fn key(&self) -> u64 {
+    pub(crate) fn key(&self) -> u64 {
         Arc::as_ptr(&self.group).addr() as u64
     }
 
     /// Waits for its turn, unless nobody waits for the request any more.
     ///
     /// The lanes of a loop never have two members at work; the threads of `threads` may.
-    pub(super) fn turn(&self, gone: &Gone<'_>) -> Option<Turn<'_>> {
+    pub(crate) fn turn(&self, gone: &Gone<'_>) -> Option<Turn<'_>> {
         let mut state = self.group.state();
         while state.at_work {
             if gone() {
@@ -122,7 +122,7 @@ impl Member {
 
 impl Turn<'_> {
     /// This version of a file, if it was loaded since the request was made.
-    pub(super) fn loaded(&self, identity: &Identity) -> Option<Loaded> {
+    pub(crate) fn loaded(&self, identity: &Identity) -> Option<Loaded> {
         let state = self.member.group.state();
         let mut loads = state.loads.iter();
         let found = loads
@@ -131,7 +131,7 @@ impl Turn<'_> {
     }
 
     /// Leaves it for the others.
-    pub(super) fn keep_loaded(&self, loaded: &Loaded) {
+    pub(crate) fn keep_loaded(&self, loaded: &Loaded) {
         let mut state = self.member.group.state();
         if state.loads.len() == LOADS_MAX {
             state.loads.remove(0);
@@ -140,7 +140,7 @@ impl Turn<'_> {
     }
 
     /// The names of the directory, if they were read since the request was made.
-    pub(super) fn listing(&self) -> Option<Sorted> {
+    pub(crate) fn listing(&self) -> Option<Sorted> {
         let state = self.member.group.state();
         let listing = state.listing.as_ref();
         let fresh = listing.filter(|(began, _)| *began >= self.member.number);
@@ -148,7 +148,7 @@ impl Turn<'_> {
     }
 
     /// Leaves them for the others.
-    pub(super) fn keep_listing(&self, names: Sorted) {
+    pub(crate) fn keep_listing(&self, names: Sorted) {
         self.member.group.state().listing = Some((self.began, names));
     }
 }

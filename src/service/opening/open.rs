@@ -27,14 +27,14 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::meta::{Identity, Links, Medium};
-use super::options::Symlinks;
-use super::work::Gone;
 use crate::http::Status;
+use crate::service::opening::meta::{Identity, Links, Medium};
+use crate::service::options::Symlinks;
+use crate::service::work::Gone;
 
 /// Whether the caller's thread may wait for a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// No: it carries other connections.
     Never,
     /// Yes, but others wait for theirs: directories are not listed, large files not hashed.
@@ -45,15 +45,15 @@ pub(super) enum Wait {
 
 /// How long the caller may wait, and for whom.
 #[derive(Clone, Copy)]
-pub(super) struct Patience<'g> {
-    pub(super) wait: Wait,
+pub(crate) struct Patience<'g> {
+    pub(crate) wait: Wait,
     /// Long work ends where nobody waits for it any more.
-    pub(super) gone: &'g Gone<'g>,
+    pub(crate) gone: &'g Gone<'g>,
 }
 
 impl Patience<'_> {
     /// A loop's: none.
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         wait: Wait::Never,
         gone: &|| false,
     };
@@ -61,7 +61,7 @@ impl Patience<'_> {
 
 /// Why there is no descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// It may take a while: try again where waiting is allowed.
     WouldBlock,
     /// This is the answer.
@@ -90,7 +90,7 @@ impl From<Errno> for Refusal {
 
 /// The directory below which everything lies, opened once.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     fd: OwnedFd,
     path: PathBuf,
     /// The same without a link in it.
@@ -115,7 +115,7 @@ enum Support {
 
 impl Root {
     /// Opens a directory. Needs no permission to read it, only to search it.
-    pub(super) fn open(path: &Path, symlinks: Symlinks) -> rustix::io::Result<Self> {
+    pub(crate) fn open(path: &Path, symlinks: Symlinks) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())?;
         Ok(Self {
@@ -132,22 +132,22 @@ impl Root {
     }
 
     /// The same, as if the kernel had no openat2(2): for tests and benches of the fallback.
-    pub(super) fn without_openat2(mut self) -> Self {
+    pub(crate) fn without_openat2(mut self) -> Self {
         self.kernel = Support::Missing;
         self
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) const fn symlinks(&self) -> Symlinks {
+    pub(crate) const fn symlinks(&self) -> Symlinks {
         self.symlinks
     }
 
     /// The root's path once more, if it now leads elsewhere; a path that leads nowhere for a
     /// moment leaves the root as it was.
-    pub(super) fn reopened(&self) -> Option<Self> {
+    pub(crate) fn reopened(&self) -> Option<Self> {
         let fresh = Self::open(&self.path, self.symlinks).ok()?;
         Some(Self {
             kernel: self.kernel,
@@ -156,7 +156,7 @@ impl Root {
     }
 
     /// Whether the root's path still leads to this directory: one statx(2).
-    pub(super) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         let there = rustix::fs::statx(
             CWD,
             &self.path,
@@ -169,18 +169,18 @@ impl Root {
     }
 
     /// What a name leads to now; see [`Identity::at`] for what this may be used for.
-    pub(super) fn identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
+    pub(crate) fn identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
         Identity::at(self.fd.as_fd(), path, Links::Followed)
     }
 
     /// The same of a name that was no link: one put in its place since is seen, not followed.
-    pub(super) fn own_identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
+    pub(crate) fn own_identity_at(&self, path: &CStr) -> rustix::io::Result<Identity> {
         Identity::at(self.fd.as_fd(), path, Links::Seen)
     }
 
     /// The regular file that a name leads to by the policy, without waiting for what a link leads
     /// to; for names beside one that has just been looked at.
-    pub(super) fn beside(&self, path: &CStr) -> Result<Option<Identity>, Refusal> {
+    pub(crate) fn beside(&self, path: &CStr) -> Result<Option<Identity>, Refusal> {
         let Ok(own) = self.own_identity_at(path) else {
             return Ok(None);
         };
@@ -201,7 +201,7 @@ impl Root {
     /// PITFALL: opening a FIFO to see what it is lets a writer in that waits for its reader, and
     /// closing it again ends that writer with SIGPIPE; a device may do anything when it is opened.
     /// Test: `a_fifo_keeps_its_writer_waiting`.
-    pub(super) fn kind(&self, path: &CStr, wait: Wait) -> Result<(FileType, Links), Refusal> {
+    pub(crate) fn kind(&self, path: &CStr, wait: Wait) -> Result<(FileType, Links), Refusal> {
         let own = self.resolve(path, LOOK | OFlags::NOFOLLOW, wait)?;
         match Identity::known(own.as_fd())?.kind {
             FileType::Symlink => {
@@ -215,17 +215,17 @@ impl Root {
     /// Opens a file or directory for reading, once [`Self::kind`] has told that it is one. What
     /// has taken its place since is not waited for (`O_NONBLOCK`), and no terminal becomes ours
     /// (`O_NOCTTY`).
-    pub(super) fn read(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+    pub(crate) fn read(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
         self.resolve(path, READ, wait)
     }
 
     /// Opens a directory for listing.
-    pub(super) fn directory(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+    pub(crate) fn directory(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
         self.resolve(path, READ | OFlags::DIRECTORY, wait)
     }
 
     /// Opens a name only to look at it: works without permission to read.
-    pub(super) fn look(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
+    pub(crate) fn look(&self, path: &CStr, wait: Wait) -> Result<OwnedFd, Refusal> {
         self.resolve(path, LOOK, wait)
     }
 

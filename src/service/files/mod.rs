@@ -5,8 +5,8 @@
 //! ```text
 //!              ┌── hit: one statx per file and turn, nothing allocated ──────────▶ variant.rs
 //!  call ── key ┤
-//!              └── miss: resolve.rs ─ open.rs ─ load.rs ──▶ cache.rs ────────────▶ variant.rs
-//!                     └── "that would wait" ──▶ Reply::Later: errand.rs does the same elsewhere
+//!              └── miss: resolve.rs ─ opening/ ──────────▶ cache.rs ────────────▶ variant.rs
+//!                     └── "that would wait" ──▶ Reply::Later: miss.rs does the same elsewhere
 //! ```
 //!
 //! The idea: **strictly fresh, and nearly free.** A turn of a loop reads every socket before it
@@ -18,6 +18,15 @@
 //!
 //! *Read next:* `resolve.rs`.
 
+mod cache;
+mod lookup;
+mod miss;
+mod precompressed;
+mod resolve;
+mod resource;
+mod variant;
+mod version;
+
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -28,21 +37,21 @@ use std::time::{Duration, Instant};
 use rustix::fs::FileType;
 use rustix::process::{Resource as Limit, getrlimit};
 
-use super::alike::Groups;
-use super::cache::{Cache, Cost};
-use super::errand::{Errand, Means, Returns};
-use super::lookup::{Lookup, WouldBlock, needs_slash, redirect, serve};
-use super::open::{Patience, Refusal, Root, Wait};
-use super::opening::{Media, Resolver};
-use super::options::{FilesConfig, Symlinks};
-use super::policy::Policy;
-use super::precompressed::Looked;
-use super::resolve::Named;
-use super::resource::{Resource, Selected};
-use super::variant::Role;
-use super::{CacheTally, Reply, Service};
 use crate::http::head::Known;
 use crate::http::{Method, Request, Response, Status, Tick, target};
+use crate::service::files::cache::{Cache, Cost};
+use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, redirect, serve};
+use crate::service::files::miss::{CacheFills, MissContext, MissJob};
+use crate::service::files::precompressed::Looked;
+use crate::service::files::resolve::Named;
+use crate::service::files::resource::{Resource, Selected};
+use crate::service::files::variant::Role;
+use crate::service::opening::alike::Groups;
+use crate::service::opening::open::{Patience, Refusal, Root, Wait};
+use crate::service::opening::{Media, Resolver};
+use crate::service::options::{FilesConfig, Symlinks};
+use crate::service::policy::Policy;
+use crate::service::{CacheTally, Reply, Service};
 
 /// Serves a directory, or one file.
 ///
@@ -63,7 +72,7 @@ pub struct Files {
     hits: u64,
     misses: u64,
     media: Media,
-    returns: Returns,
+    fills: CacheFills,
     groups: Groups,
     /// Where paths are decoded into: lent to each request in turn.
     key: Vec<u8>,
@@ -115,7 +124,7 @@ impl Files {
             hits: 0,
             misses: 0,
             media: Media::default(),
-            returns: Returns::new(),
+            fills: CacheFills::new(),
             groups: Groups::default(),
             key: Vec::new(),
             turn: None,
@@ -157,7 +166,7 @@ impl Files {
             self.groups = Groups::default();
         }
         let keep_remote = self.policy.cache_valid.is_some();
-        for found in self.returns.collect() {
+        for found in self.fills.collect() {
             if keep_remote || !found.resource.remote() {
                 self.cache.insert(&found.key, found.resource);
             }
@@ -204,10 +213,13 @@ impl Files {
         }
         let reply = match (policy.key_below_prefix(&whole), refused) {
             (Some(b""), None) => policy.decorate(redirect(&whole, request), b"").into(),
-            (Some(key), _) => match serve(self, &policy, key, refused, request, now) {
-                Ok(response) => Reply::Now(response),
-                Err(WouldBlock) => self.errand(key, refused, request, now).into_reply(),
-            },
+            (Some(path), _) => {
+                let key = LookupKey { path, refused };
+                match serve(self, &policy, key, request, now) {
+                    Ok(response) => Reply::Now(response),
+                    Err(WouldBlock) => self.miss(key, request, now).into_reply(),
+                }
+            }
             (None, _) => {
                 let status = refused.unwrap_or(Status::NOT_FOUND);
                 policy.error_page(status, request, b"").into()
@@ -217,23 +229,17 @@ impl Files {
         reply
     }
 
-    fn errand(
-        &mut self,
-        key: &[u8],
-        refused: Option<Status>,
-        request: &Request<'_>,
-        now: &Tick,
-    ) -> Errand {
-        Errand {
+    fn miss(&mut self, key: LookupKey<'_>, request: &Request<'_>, now: &Tick) -> MissJob {
+        MissJob {
             request: request.detached(),
-            key: key.to_vec(),
-            refused,
+            path: key.path.to_vec(),
+            refused: key.refused,
             now: *now,
-            means: Means {
+            context: MissContext {
                 root: Arc::clone(&self.root),
                 policy: Arc::clone(&self.policy),
-                ticket: self.returns.ticket(),
-                member: self.groups.join(key),
+                fill: self.fills.expect_one(),
+                member: self.groups.join(key.path),
                 wait: Wait::Briefly,
             },
         }

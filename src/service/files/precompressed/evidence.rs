@@ -17,11 +17,11 @@
 //!
 //! *References:* RFC 1952 §2.3; RFC 8878 §3.1.1, RFC 9659 §3; RFC 7932 §9.
 //!
-//! *Read next:* `../load.rs`.
+//! *Read next:* `opening/load.rs`.
 
-use super::super::load::Content;
-use super::super::open::{Refusal, Wait};
 use crate::http::negotiate::Coding;
+use crate::service::opening::load::Content;
+use crate::service::opening::open::{Refusal, Wait};
 
 /// Whether `content` may be an encoding of a file of `size` bytes.
 pub(super) fn fits(

@@ -2,22 +2,27 @@
 //!
 //! *Floor 3.* Knows policy and patience; does not know which paths are tried, nor why.
 //!
-//! *Read next:* `resolve.rs`, which tries them.
+//! *Read next:* `files/resolve.rs`, which tries them.
+
+pub(crate) mod alike;
+pub(crate) mod load;
+pub(crate) mod meta;
+pub(crate) mod open;
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::FileType;
 
-use super::alike::Turn;
-use super::load::{Loaded, load};
-use super::meta::{Identity, Links, Medium};
-use super::open::{Patience, Refusal, Root};
-use super::policy::Policy;
 use crate::http::Tick;
+use crate::service::opening::alike::Turn;
+use crate::service::opening::load::{Loaded, load};
+use crate::service::opening::meta::{Identity, Links, Medium};
+use crate::service::opening::open::{Patience, Refusal, Root};
+use crate::service::policy::Policy;
 
 /// What stands at a path.
-pub(super) enum Opening {
+pub(crate) enum Opening {
     File(Opened),
     Directory,
     /// FIFO, socket, device: nothing that has a length.
@@ -25,30 +30,30 @@ pub(super) enum Opening {
 }
 
 /// A regular file, open.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     fd: OwnedFd,
-    pub(super) identity: Identity,
+    pub(crate) identity: Identity,
     /// Whether its name was that of a link.
-    pub(super) links: Links,
+    pub(crate) links: Links,
     medium: Medium,
 }
 
-/// The means of one resolution.
-pub(super) struct Resolver<'a> {
-    pub(super) root: &'a Root,
-    pub(super) policy: &'a Policy,
-    pub(super) media: &'a mut Media,
-    pub(super) patience: Patience<'a>,
+/// What one resolution needs.
+pub(crate) struct Resolver<'a> {
+    pub(crate) root: &'a Root,
+    pub(crate) policy: &'a Policy,
+    pub(crate) media: &'a mut Media,
+    pub(crate) patience: Patience<'a>,
     /// What others have made of the same path.
-    pub(super) turn: Option<&'a Turn<'a>>,
-    pub(super) now: Tick,
+    pub(crate) turn: Option<&'a Turn<'a>>,
+    pub(crate) now: Tick,
     /// Whether whoever asks could be sent an encoded sibling.
-    pub(super) takes_encodings: bool,
+    pub(crate) takes_encodings: bool,
 }
 
 impl Resolver<'_> {
     /// Opens `path` if it is a regular file. A directory need not be readable to be there.
-    pub(super) fn open(&mut self, path: &CStr) -> Result<Opening, Refusal> {
+    pub(crate) fn open(&mut self, path: &CStr) -> Result<Opening, Refusal> {
         let links = match self.root.kind(path, self.patience.wait)? {
             (FileType::RegularFile, links) => links,
             (FileType::Directory, _) => return Ok(Opening::Directory),
@@ -68,7 +73,7 @@ impl Resolver<'_> {
         })
     }
 
-    pub(super) fn load(&self, opened: Opened) -> Result<Loaded, Refusal> {
+    pub(crate) fn load(&self, opened: Opened) -> Result<Loaded, Refusal> {
         if let Some(loaded) = self.turn.and_then(|turn| turn.loaded(&opened.identity)) {
             return Ok(loaded);
         }
@@ -88,7 +93,7 @@ impl Resolver<'_> {
 
 /// What kind of file system each device holds: asked once.
 #[derive(Default)]
-pub(super) struct Media(Vec<(u64, Medium)>);
+pub(crate) struct Media(Vec<(u64, Medium)>);
 
 impl Media {
     fn of(&mut self, fd: &OwnedFd, dev: u64) -> Medium {

@@ -7,12 +7,12 @@
 use std::ffi::CString;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::open::Root;
-use super::policy::Policy;
-use super::precompressed::{Chosen, Looked, Siblings};
-use super::variant::{Role, Variant};
-use super::version::Version;
 use crate::http::{Request, Response, Status, Tick};
+use crate::service::files::precompressed::{Chosen, Looked, Siblings};
+use crate::service::files::variant::{Role, Variant};
+use crate::service::files::version::Version;
+use crate::service::opening::open::Root;
+use crate::service::policy::Policy;
 
 /// A file that can be served, and how to find out whether it is still the same.
 pub(super) struct Resource {

@@ -4,20 +4,20 @@
 //! The same steps are taken on a loop's thread, where the first call that would wait ends them,
 //! and by a job, which may wait.
 //!
-//! *Read next:* `opening.rs`, how each path is opened; `cache.rs`, where a resource is kept.
+//! *Read next:* `opening/mod.rs`, how each path is opened; `cache.rs`, where a resource is kept.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 
-use super::mime;
-use super::open::Refusal;
-use super::opening::{Opened, Opening, Resolver};
-use super::precompressed::Found;
-use super::resource::Resource;
-use super::variant::{About, Variant};
-use super::version::Version;
 use crate::http::Status;
 use crate::http::negotiate::Coding;
+use crate::service::files::precompressed::Found;
+use crate::service::files::resource::Resource;
+use crate::service::files::variant::{About, Variant};
+use crate::service::files::version::Version;
+use crate::service::mime;
+use crate::service::opening::open::Refusal;
+use crate::service::opening::{Opened, Opening, Resolver};
 
 /// What a path names.
 #[expect(

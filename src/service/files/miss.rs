@@ -1,13 +1,12 @@
-//! Work of the file service that may wait: done elsewhere, brought home for the cache.
+//! The miss path: an answer that may wait, made on another thread, and what it loads for the cache.
 //!
 //! *Floor 3.* Knows how to answer without the loop; does not know on which thread it runs.
 //!
-//! The idea: a [`Job`](super::Job) owns all it needs, makes the whole answer, and whatever it loaded goes back
-//! to the loop that asked through a channel. The loop looks into it only while an errand is out,
-//! so a hit pays one comparison. An errand that is dropped unrun (its connection is gone) comes
-//! home empty-handed.
+//! The idea: a [`Job`](crate::service::Job) owns all it needs, makes the whole answer, and whatever it loaded goes back
+//! to the loop that asked through a channel. The loop looks into it only while a job is out, so a
+//! hit pays one comparison. A job that is dropped unrun (its connection is gone) fills nothing.
 //!
-//! *Read next:* `listing.rs`, the other thing done here.
+//! *Read next:* `listing/mod.rs`, the other thing done here.
 
 use std::ffi::{CStr, CString};
 use std::mem;
@@ -15,89 +14,90 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::Reply;
-use super::alike::{Member, Turn};
-use super::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
-use super::lookup::{Lookup, WouldBlock, needs_slash, serve};
-use super::open::{Patience, Refusal, Root, Wait};
-use super::opening::{Media, Resolver};
-use super::options::Symlinks;
-use super::policy::Policy;
-use super::resolve::Named;
-use super::resource::Resource;
-use super::variant::Role;
-use super::work::{Gone, Outcome, Work};
 use crate::http::head::Known;
 use crate::http::validator::{self, Evaluation};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
+use crate::service::Reply;
+use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, serve};
+use crate::service::files::resolve::Named;
+use crate::service::files::resource::Resource;
+use crate::service::files::variant::Role;
+use crate::service::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
+use crate::service::opening::alike::{Member, Turn};
+use crate::service::opening::open::{Patience, Refusal, Root, Wait};
+use crate::service::opening::{Media, Resolver};
+use crate::service::options::Symlinks;
+use crate::service::policy::Policy;
+use crate::service::work::{Gone, Outcome, Work};
 
 /// One request that could not be answered without waiting.
-pub(super) struct Errand {
+pub(super) struct MissJob {
     pub(super) request: OwnedRequest,
-    pub(super) key: Vec<u8>,
-    /// What is wrong with the path, if it can lead to nothing: see [`serve`].
+    /// With `refused`, its [`LookupKey`].
+    pub(super) path: Vec<u8>,
     pub(super) refused: Option<Status>,
     /// When it was asked. The clock is not read again, which errs on the safe side: a file that
     /// changed since counts as not settled.
     pub(super) now: Tick,
-    pub(super) means: Means,
+    pub(super) context: MissContext,
 }
 
-/// What an errand answers with, instead of a loop.
-pub(super) struct Means {
+/// What a miss job answers with, instead of a loop.
+pub(super) struct MissContext {
     pub(super) root: Arc<Root>,
     pub(super) policy: Arc<Policy>,
-    pub(super) ticket: Ticket,
+    pub(super) fill: CacheFill,
     /// Its place among the requests for the same path.
     pub(super) member: Member,
     /// Short at first: what takes long says so.
     pub(super) wait: Wait,
 }
 
-/// One run of an errand.
+/// One run of a miss job.
 struct Attempt<'a> {
     root: &'a Arc<Root>,
     policy: &'a Policy,
-    ticket: &'a mut Ticket,
+    fill: &'a mut CacheFill,
     patience: Patience<'a>,
     turn: Turn<'a>,
 }
 
-impl Errand {
+impl MissJob {
     pub(super) fn into_reply(self) -> Reply {
         Reply::Later(Box::new(self))
     }
 }
 
-impl Work for Errand {
+impl Work for MissJob {
     fn key(&self) -> Option<u64> {
-        Some(self.means.member.key())
+        Some(self.context.member.key())
     }
 
     fn run(mut self: Box<Self>, gone: &Gone<'_>) -> Outcome {
-        let policy = Arc::clone(&self.means.policy);
+        let policy = Arc::clone(&self.context.policy);
         let request = self.request.borrow();
-        let wait = self.means.wait;
+        let wait = self.context.wait;
         let patience = Patience { wait, gone };
-        let means = &mut self.means;
-        let Some(turn) = means.member.turn(gone) else {
+        let context = &mut self.context;
+        let Some(turn) = context.member.turn(gone) else {
             return Outcome::Abandoned;
         };
         let mut lookup = Attempt {
-            root: &means.root,
-            policy: &means.policy,
-            ticket: &mut means.ticket,
+            root: &context.root,
+            policy: &context.policy,
+            fill: &mut context.fill,
             patience,
             turn,
         };
-        let (key, refused) = (&self.key, self.refused);
-        let served = serve(&mut lookup, &policy, key, refused, &request, &self.now);
+        let (path, refused) = (self.path.as_slice(), self.refused);
+        let key = LookupKey { path, refused };
+        let served = serve(&mut lookup, &policy, key, &request, &self.now);
         drop(lookup);
         match served {
             Ok(response) => Outcome::Answer(response),
             Err(WouldBlock) if gone() => Outcome::Abandoned,
             Err(WouldBlock) if wait == Wait::Briefly => {
-                self.means.wait = Wait::Allowed;
+                self.context.wait = Wait::Allowed;
                 Outcome::Long(self)
             }
             // A name that is being renamed faster than it can be resolved.
@@ -184,7 +184,7 @@ impl Lookup for Attempt<'_> {
                     key: key.into(),
                     resource,
                 };
-                self.ticket.found.push(found);
+                self.fill.found.push(found);
                 Ok(response)
             }
             Named::NeedsSlash => needs_slash(self.policy, key, role, request),
@@ -212,20 +212,20 @@ fn link_target(root: &Arc<Root>, key: &[u8]) -> Option<LinkTarget> {
     }))
 }
 
-/// Something an errand loaded.
+/// Something a miss job loaded.
 pub(super) struct FoundElsewhere {
     pub(super) key: Box<[u8]>,
     pub(super) resource: Resource,
 }
 
-/// What errands bring home to one loop.
-pub(super) struct Returns {
+/// What miss jobs have loaded for the cache of one loop.
+pub(super) struct CacheFills {
     out: usize,
     sender: Sender<Vec<FoundElsewhere>>,
     receiver: Receiver<Vec<FoundElsewhere>>,
 }
 
-impl Returns {
+impl CacheFills {
     pub(super) fn new() -> Self {
         let (sender, receiver) = channel();
         Self {
@@ -235,15 +235,15 @@ impl Returns {
         }
     }
 
-    pub(super) fn ticket(&mut self) -> Ticket {
+    pub(super) fn expect_one(&mut self) -> CacheFill {
         self.out += 1;
-        Ticket {
+        CacheFill {
             home: self.sender.clone(),
             found: Vec::new(),
         }
     }
 
-    /// What has come home since.
+    /// What has been loaded since.
     pub(super) fn collect(&mut self) -> Vec<FoundElsewhere> {
         let mut found = Vec::new();
         while self.out > 0 {
@@ -257,13 +257,13 @@ impl Returns {
     }
 }
 
-/// One errand's way home: dropping it is arriving.
-pub(super) struct Ticket {
+/// What one miss job loads for the cache: dropping it hands it over.
+pub(super) struct CacheFill {
     home: Sender<Vec<FoundElsewhere>>,
     found: Vec<FoundElsewhere>,
 }
 
-impl Drop for Ticket {
+impl Drop for CacheFill {
     fn drop(&mut self) {
         // A loop that has ended needs nothing any more.
         let _ = self.home.send(mem::take(&mut self.found));

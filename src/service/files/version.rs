@@ -18,10 +18,10 @@
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::load::Loaded;
-use super::meta::{Identity, Links};
-use super::open::Root;
 use crate::http::Tick;
+use crate::service::opening::load::Loaded;
+use crate::service::opening::meta::{Identity, Links};
+use crate::service::opening::open::Root;
 
 /// What a later look is compared with.
 pub(super) struct Version {

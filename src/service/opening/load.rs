@@ -8,7 +8,7 @@
 //!
 //! *References:* preadv2(2) `RWF_NOWAIT`, fstatfs(2).
 //!
-//! *Read next:* `variant.rs`.
+//! *Read next:* `files/variant.rs`.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,19 +18,19 @@ use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use sha2::{Digest, Sha256};
 
-use super::meta::{Identity, Medium};
-use super::open::{Patience, Refusal, Wait};
-use super::options::EtagMode;
-use super::work::Gone;
 use crate::http::{Source, Status};
+use crate::service::opening::meta::{Identity, Medium};
+use crate::service::opening::open::{Patience, Refusal, Wait};
+use crate::service::options::EtagMode;
+use crate::service::work::Gone;
 
 /// Up to so many bytes a file is kept in memory and leaves with its head in one write; beyond,
 /// sendfile(2) costs less than the copy.
-pub(super) const SMALL_BYTES_MAX: u64 = 128 * 1024;
+pub(crate) const SMALL_BYTES_MAX: u64 = 128 * 1024;
 
 /// A file's bytes.
 #[derive(Clone)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// In memory.
     Small(Arc<[u8]>),
     /// On disk, open.
@@ -38,7 +38,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Small(bytes) => bytes.len() as u64,
             Self::Large(source) => source.len,
@@ -46,7 +46,7 @@ impl Content {
     }
 
     /// Copies the bytes at `offset`, as many as there are.
-    pub(super) fn peek(&self, into: &mut [u8], offset: u64, wait: Wait) -> Result<usize, Refusal> {
+    pub(crate) fn peek(&self, into: &mut [u8], offset: u64, wait: Wait) -> Result<usize, Refusal> {
         let source = match self {
             Self::Small(bytes) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -67,7 +67,7 @@ impl Content {
 }
 
 /// An open file, as long as it was when it was opened.
-pub(super) struct FileSource {
+pub(crate) struct FileSource {
     /// Taken out when it is dropped.
     fd: Option<OwnedFd>,
     len: u64,
@@ -138,22 +138,22 @@ impl Source for FileSource {
 
 /// One version of a file.
 #[derive(Clone)]
-pub(super) struct Loaded {
-    pub(super) identity: Identity,
-    pub(super) content: Content,
+pub(crate) struct Loaded {
+    pub(crate) identity: Identity,
+    pub(crate) content: Content,
     /// Of the bytes, if entity tags are made from content.
-    pub(super) digest: Option<[u8; 32]>,
+    pub(crate) digest: Option<[u8; 32]>,
     /// Whether the file was the same before and after it was read.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
     /// Whether it is another machine's.
-    pub(super) remote: bool,
+    pub(crate) remote: bool,
 }
 
 /// Reads a regular file, or keeps it open.
 ///
 /// A file that changes whenever one looks (a log) is served as it was read the last time: length
 /// and bytes agree, but `whole` is false, so it is neither cached nor matched by its tag.
-pub(super) fn load(
+pub(crate) fn load(
     fd: OwnedFd,
     identity: Identity,
     medium: Medium,

@@ -15,7 +15,7 @@
 //!
 //! *References:* Corbató, *A Paging Experiment with the Multics System* (1968).
 //!
-//! *Read next:* `files.rs`, which decides when an entry is believed.
+//! *Read next:* `mod.rs`, which decides when an entry is believed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use super::resource::Resource;
+use crate::service::files::resource::Resource;
 
 /// An entry.
 pub(super) struct CacheSlot {

@@ -18,13 +18,13 @@
 //! for them does so by an address, or from this machine, and needs to be told of nothing.
 //!
 //! *References:* RFC 9110 §7.2 (Host), §4.2.3 (comparison); RFC 3986 §3.2.2 (host).
-//! *Read next:* `router.rs`, `files.rs`.
+//! *Read next:* `router.rs`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::{CacheTally, Decoration, Reply, Service, pages};
 use crate::http::{Request, Status, Tick};
+use crate::service::{CacheTally, Decoration, Reply, Service, pages};
 
 /// A host as it is compared: without port, without the dot of the root, in lower case; an IPv6
 /// address by its value, because it can be written in many ways.
