@@ -6,5 +6,7 @@
 
 pub(crate) mod admin;
 mod descriptors;
+mod plan;
 pub(crate) mod server;
 pub(crate) mod supervisor;
+mod workers;

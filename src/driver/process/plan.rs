@@ -1,0 +1,137 @@
+//! What the loops of a server have in common, and the share of each.
+//!
+//! *Floor 4.* Plain values, made from a [`Config`]; starts nothing.
+//!
+//! *Read next:* `workers.rs`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::descriptors::room;
+use crate::config::{Backend, Config};
+use crate::conn::Limits;
+use crate::driver::mailbox::OtherLoops;
+use crate::driver::observe::access_log::{AccessLog, LogBuffer};
+use crate::driver::observe::counters::Published;
+use crate::driver::observe::in_flight::InFlight;
+use crate::driver::observe::lines::{Lines, LogEnd, Standard};
+use crate::driver::per_address::PerAddress;
+use crate::driver::settings::Settings;
+use crate::http::TrustedProxies;
+
+/// What the loops have in common.
+pub(super) struct WorkerPlan {
+    pub(super) limits: Arc<Limits>,
+    /// Connections that no loop has a share of yet, and loops that have none.
+    connections_left: usize,
+    loops_left: usize,
+    pub(super) per_address: Option<PerAddress>,
+    pub(super) threads_max: usize,
+    pub(super) grace: Duration,
+    /// Where calls are printed, and how that ends.
+    pub(super) trace: Option<(Lines, Option<LogEnd>)>,
+    pub(super) log: Option<AccessLog>,
+    /// Where it says why a stop takes its time.
+    pub(super) told: Option<AccessLog>,
+    pub(super) in_flight: Vec<InFlight>,
+    other_loops: OtherLoops,
+    pub(super) proxies: Option<Arc<TrustedProxies>>,
+    pub(super) backend: Backend,
+    /// Where each loop shows its numbers, if anybody asks for them.
+    pub(super) shown: Option<Vec<Arc<Published>>>,
+}
+
+impl WorkerPlan {
+    pub(super) fn new(
+        config: &Config,
+        log: Option<AccessLog>,
+        told: Option<AccessLog>,
+    ) -> io::Result<Self> {
+        let mut limits = Limits::clone(&config.limits);
+        limits.report_finished = log.is_some() || config.admin.is_some();
+        limits.report_lines = log.is_some();
+        limits.close_always |= config.backend == Backend::Blocking;
+        let room = room(config.backend);
+        let connections = match config.connections_max {
+            0 => room,
+            stated => stated.min(room),
+        };
+        let trace = config
+            .trace
+            .then(|| trace_lines(log.as_ref().or(told.as_ref())));
+        let per_ip = u32::try_from(config.connections_per_ip_max).unwrap_or(u32::MAX);
+        Ok(Self {
+            limits: Arc::new(limits),
+            connections_left: connections,
+            loops_left: config.workers,
+            per_address: (per_ip > 0).then(|| PerAddress::new(per_ip)),
+            threads_max: config.threads_max.min(connections),
+            grace: config.grace,
+            trace: trace.transpose()?,
+            log,
+            told,
+            in_flight: Vec::new(),
+            other_loops: OtherLoops::default(),
+            proxies: trusted(&config.trusted_proxies),
+            backend: config.backend,
+            shown: config.admin.as_ref().map(|_| Vec::new()),
+        })
+    }
+
+    /// A place for another loop's numbers.
+    pub(super) fn show(&mut self) -> Option<Arc<Published>> {
+        let shown = self.shown.as_mut()?;
+        let place = Published::new();
+        shown.push(Arc::clone(&place));
+        Some(place)
+    }
+
+    /// How many connections the next loop may hold: what is left, divided among those that are. One
+    /// at least, even where so few descriptors are left that all loops together then hold more.
+    fn share(&mut self) -> usize {
+        let share = self.connections_left.div_ceil(self.loops_left.max(1));
+        self.connections_left -= share;
+        self.loops_left = self.loops_left.saturating_sub(1);
+        share.max(1)
+    }
+
+    /// Where another loop, or driver that waits, counts what a stop waits for.
+    pub(super) fn in_flight(&mut self) -> InFlight {
+        let count = InFlight::default();
+        self.in_flight.push(count.clone());
+        count
+    }
+
+    pub(super) fn settings(&mut self) -> Settings {
+        Settings {
+            in_flight: self.in_flight(),
+            shown: self.show(),
+            limits: Arc::clone(&self.limits),
+            connections_max: self.share(),
+            per_address: self.per_address.clone(),
+            grace: self.grace,
+            log: self.log.clone().map(LogBuffer::new),
+            other_loops: self.other_loops.clone(),
+            proxies: self.proxies.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// Where calls are printed: on standard error. If that is where access lines go too, as on a
+/// terminal, the same writer writes both, so that they stand in the order in which things happened.
+fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
+    match log.and_then(AccessLog::lines_on_stderr) {
+        Some(lines) => Ok((lines, None)),
+        None => {
+            let (lines, end) = Lines::start("trace", Standard::error())?;
+            Ok((lines, Some(end)))
+        }
+    }
+}
+
+/// Nobody to trust is nothing to look for.
+fn trusted(proxies: &TrustedProxies) -> Option<Arc<TrustedProxies>> {
+    (*proxies != TrustedProxies::default()).then(|| Arc::new(proxies.clone()))
+}

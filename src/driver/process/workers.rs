@@ -1,0 +1,331 @@
+//! The threads of a running server: each loop in its own, and one that waits for signals.
+//!
+//! *Floor 4.* The calling thread does nothing but wait: one signal wakes all loops to stop, a second
+//! one ends them. The loops share nothing but what `plan.rs` holds.
+//!
+//! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
+//! *Read next:* `event_loop/mod.rs`.
+
+#![expect(clippy::disallowed_methods, reason = "one thread per loop starts here")]
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::admin::Admin;
+use super::plan::WorkerPlan;
+use super::supervisor::{Supervisor, Watchdog, Watched};
+use crate::driver::blocking::pulse::Pulse;
+use crate::driver::blocking::{Blocking, Terms};
+use crate::driver::event_loop::EventLoop;
+use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::observe::in_flight::InFlight;
+use crate::driver::observe::metrics::MetricSource;
+use crate::driver::offload::Offload;
+use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop, Traced};
+use crate::readiness::Selector;
+use crate::service::{HostName, Service};
+
+/// The loops at work, and what stops them.
+pub(super) struct WorkerThreads {
+    plan: WorkerPlan,
+    /// Bytes from signals and from loops that end.
+    news: UnixStream,
+    tell: Arc<UnixStream>,
+    signals: Vec<signal_hook::SigId>,
+    watched: Watched,
+    stop: Stop,
+    admin: Option<Admin>,
+    threads: Vec<thread::JoinHandle<io::Result<()>>>,
+}
+
+/// How long clients still arrive whose handshakes began before new ones were steered away: a round
+/// trip, so more than the planet is wide.
+const HANDOVER: Duration = Duration::from_millis(250);
+
+/// What would end the process if nobody heard it (signal(7)), and asks for nothing it has: a
+/// terminal that closes, a request to read its configuration or to open its log again, timers of
+/// nobody's, a log that has reached the size allowed to it (setrlimit(2), `RLIMIT_FSIZE`; write(2)
+/// then fails, which costs the lines). SIGPIPE was ignored before `main`.
+const SURVIVED: [Signal; 10] = [
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::POWER,
+    Signal::STKFLT,
+    Signal::XFSZ,
+];
+
+/// The byte of a [`Stopper`](super::server::Stopper).
+pub(super) const ASKED: u8 = b'?';
+
+/// The byte of a loop that has ended; signal-hook's bytes are `X`.
+const ENDED: u8 = b'.';
+
+impl WorkerThreads {
+    pub(super) fn new(
+        plan: WorkerPlan,
+        (news, tell): (UnixStream, Arc<UnixStream>),
+    ) -> io::Result<Self> {
+        let mut signals = Vec::new();
+        for signal in [SIGINT, SIGTERM] {
+            signals.push(signal_hook::low_level::pipe::register(
+                signal,
+                tell.try_clone()?,
+            )?);
+        }
+        for signal in SURVIVED {
+            let nobody_looks = Arc::new(AtomicBool::new(false));
+            let heard = signal_hook::flag::register(signal.as_raw(), nobody_looks)?;
+            signals.push(heard);
+        }
+        let stop = Stop::new()?;
+        let threads = Vec::new();
+        Ok(Self {
+            plan,
+            news,
+            tell,
+            signals,
+            watched: Watched::default(),
+            stop,
+            admin: None,
+            threads,
+        })
+    }
+
+    pub(super) fn start_loop<Sel, S>(
+        &mut self,
+        listeners: Vec<Listener>,
+        service: S,
+    ) -> io::Result<()>
+    where
+        Sel: Selector + 'static,
+        S: Service,
+    {
+        if let Some((lines, _)) = &self.plan.trace {
+            let sink = lines.sink();
+            let kernel = || {
+                let kernel = Linux::<Sel>::new()?;
+                Ok(Traced::printing(kernel, sink).with_times())
+            };
+            return self.spawn_loop(kernel, listeners, service);
+        }
+        self.spawn_loop(Linux::<Sel>::new, listeners, service)
+    }
+
+    /// Makes the loop in its own thread, where its kernel stays, and waits until it stands.
+    fn spawn_loop<K, S>(
+        &mut self,
+        kernel: impl FnOnce() -> io::Result<K> + Send + 'static,
+        listeners: Vec<K::Listener>,
+        service: S,
+    ) -> io::Result<()>
+    where
+        K: Kernel<Listener: Send> + 'static,
+        S: Service,
+    {
+        let settings = self.plan.settings();
+        let (standing, stands) = mpsc::sync_channel(1);
+        self.spawn("loop", move || {
+            let offload = Offload::threads();
+            let made =
+                kernel().and_then(|k| EventLoop::new(k, listeners, service, settings, offload));
+            let (handle, own) = made.map(|own| (own.handle(), own)).map_or_else(
+                |error| (Err(error), None),
+                |(handle, own)| (Ok(handle), Some(own)),
+            );
+            let _ = standing.send(handle);
+            own.map_or(Ok(()), |mut own| own.run())
+        })?;
+        let handle = stands
+            .recv()
+            .map_err(|_| io::Error::other("a loop did not start"))??;
+        self.watched.loops.push(handle);
+        Ok(())
+    }
+
+    pub(super) fn start_blocking<S: Service>(
+        &mut self,
+        listeners: Vec<Listener>,
+        service: S,
+        run: fn(Blocking<S>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let shown = self.plan.show();
+        let in_flight = self.plan.in_flight();
+        let plan = &self.plan;
+        let pulse = Arc::new(Pulse::default());
+        self.watched.pulses.push(Arc::clone(&pulse));
+        let driver = Blocking {
+            acceptor: Acceptor::new(listeners, self.stop.clone(), self.plan.grace),
+            service,
+            terms: Terms {
+                limits: Arc::clone(&plan.limits),
+                grace: plan.grace,
+                trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
+                proxies: plan.proxies.clone(),
+                per_address: plan.per_address.clone(),
+                shown,
+                in_flight,
+                pulse: None,
+            },
+            threads_max: plan.threads_max,
+            pulse,
+            log: plan.log.clone().map(LogBuffer::new),
+        };
+        self.spawn("acceptor", move || run(driver))
+    }
+
+    /// Answers operators, now that all loops stand.
+    pub(super) fn start_admin(
+        &mut self,
+        listeners: Vec<Listener>,
+        names: &[HostName],
+    ) -> io::Result<()> {
+        let source = MetricSource {
+            loops: self.plan.shown.clone().unwrap_or_default(),
+            backend: self.plan.backend,
+        };
+        self.admin = Some(Admin::start(listeners, source, names)?);
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let mut tell = self.tell.try_clone()?;
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // PITFALL: a panic must be told too, or the process waits for its loop for ever, deaf.
+                let result = catch_unwind(AssertUnwindSafe(work))
+                    .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
+                // Nobody listens only when the process is ending anyway.
+                let _ = tell.write_all(&[ENDED]);
+                result
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// The order matters: first new connections go to the successor, if there is one, then those
+    /// who are there already are let in, and only then the listeners close.
+    fn stop(&self, steering: Option<Steering>) {
+        let steered = steering.is_some_and(Steering::steer);
+        let drain = if steered { HANDOVER } else { Duration::ZERO };
+        for one in &self.watched.loops {
+            one.shutdown_after(drain);
+        }
+        self.stop.stop(drain);
+    }
+
+    /// Idle connections are gone by now; what is left is in flight, be it an upload, a download or a
+    /// last answer that its client has yet to acknowledge.
+    fn tell_why_it_waits(&self) {
+        let left: usize = self.plan.in_flight.iter().map(InFlight::count).sum();
+        let whom = match left {
+            0 => return,
+            1 => "1 client".to_owned(),
+            many => format!("{many} clients"),
+        };
+        if let Some(log) = &self.plan.told {
+            let grace = self.plan.grace.as_secs_f64();
+            log.say(format!(
+                "httpoll stops: {whom} to finish, {grace} s at most; again to stop now\n"
+            ));
+        }
+    }
+
+    /// Waits for the end, passing signals on.
+    pub(super) fn wait(
+        mut self,
+        supervisor: &Supervisor,
+        mut steering: Option<Steering>,
+    ) -> io::Result<()> {
+        self.plan.log = None;
+        let trace_end = self.plan.trace.take().and_then(|(_, end)| end);
+        let mut watchdog = Watchdog::new(supervisor, &self.watched);
+        self.news.set_read_timeout(watchdog.period)?;
+        supervisor.ready();
+        let mut running = self.threads.len();
+        let (mut stopping, mut told) = (false, false);
+        while running > 0 {
+            let mut byte = [0];
+            match self.news.read(&mut byte) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    watchdog.look(supervisor, &self.watched);
+                    if stopping && !told {
+                        told = true;
+                        self.tell_why_it_waits();
+                        self.news.set_read_timeout(watchdog.period)?;
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(_) if byte[0] == ENDED => running -= 1,
+                Ok(_) if stopping && byte[0] == ASKED => {}
+                Ok(_) if stopping => std::process::exit(1),
+                Ok(_) => {
+                    stopping = true;
+                    supervisor.stopping();
+                    if let Some(admin) = &self.admin {
+                        admin.drain();
+                    }
+                    self.stop(steering.take());
+                    self.news.set_read_timeout(Some(STOP_TAKES_TIME))?;
+                }
+            }
+        }
+        if let Some(admin) = self.admin.take() {
+            admin.end();
+        }
+        for signal in self.signals.drain(..) {
+            signal_hook::low_level::unregister(signal);
+        }
+        for thread in self.threads.drain(..) {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))?;
+        }
+        if let Some(end) = trace_end {
+            end.wait(TRACE_PATIENCE);
+        }
+        Ok(())
+    }
+}
+
+/// A stop that takes longer than this says why. Clients that have just come in were given a moment for
+/// their first request, and are gone by then.
+const STOP_TAKES_TIME: Duration = Duration::from_millis(500);
+
+/// How long the last lines of the trace may take at the end.
+const TRACE_PATIENCE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_loop_that_panics_ends_the_server() {
+        let plan = WorkerPlan::new(&Config::default(), None, None).unwrap();
+        let (news, tell) = UnixStream::pair().unwrap();
+        let mut workers = WorkerThreads::new(plan, (news, Arc::new(tell))).unwrap();
+        workers.spawn("loop", || panic!("as a test")).unwrap();
+        let error = workers.wait(&Supervisor::default(), None).unwrap_err();
+        assert_eq!(error.to_string(), "a loop panicked");
+    }
+}
