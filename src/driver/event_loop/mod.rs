@@ -12,13 +12,15 @@
 //!  events   ready bits  accept     read      answer, send      see settle.rs
 //! ```
 //!
-//! *References:* epoll(7). *Read next:* `settle.rs`, then `listeners.rs`, `driver/transmit.rs`.
+//! *References:* epoll(7). *Read next:* `serve.rs`, then `settle.rs`, `listeners.rs`.
 
 mod buffers;
 mod deadlines;
 mod listeners;
 mod room;
+mod serve;
 pub(crate) mod settle;
+mod slot;
 mod slots;
 
 use std::collections::VecDeque;
@@ -26,80 +28,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::conn::{CloseReason, Connection};
-use crate::driver::exchange::JobResult;
-use crate::driver::exchange::{self, Advanced, Asker};
-use crate::driver::failures::is_missing;
+use crate::conn::CloseReason;
+use crate::driver::exchange;
 use crate::driver::mailbox::{Handle, Mailbox, Message};
-use crate::driver::observe::access_log::LogBuffer;
-use crate::driver::observe::counters::{Call, Counts, Waking, seen_as};
-use crate::driver::offload::{Offload, What};
+use crate::driver::observe::counters::{Call, Counts, Waking};
+use crate::driver::offload::Offload;
 use crate::driver::settings::{Budget, Settings};
-use crate::driver::transmit::{Allowance, Sending, send_some};
-use crate::http::{Notify, Tick, Wake};
-use crate::kernel::{Kernel, Peer, Socket};
+use crate::http::Tick;
+use crate::kernel::{Kernel, Socket};
 use crate::readiness::{Directions, Event, Token};
-use crate::service::{Service, Sink};
+use crate::service::Service;
 use buffers::Pool;
-use deadlines::{Deadlines, DueStep, NEVER};
+use deadlines::{Deadlines, NEVER};
 use listeners::Listeners;
 use room::Room;
-use settle::Bits;
+use slot::Slot;
 use slots::{RESERVED, Slots};
-
-/// One connection of the loop. Kept small: 10,000 idle ones should cost little.
-struct Slot<K: Kernel> {
-    socket: K::Socket,
-    conn: Connection,
-    sink: Option<Box<dyn Sink>>,
-    peer: Peer,
-    /// Directions in which the kernel has not said EAGAIN since it last said "ready".
-    ready: Directions,
-    /// The kernel's interest set.
-    armed: Directions,
-    /// The end of the client's stream has been announced: a short read does not mean "empty".
-    eof_possible: bool,
-    /// In the run queue or in this turn's batch.
-    queued: bool,
-    /// Looked at by the clock: see `room.rs`.
-    unwatched: bool,
-    /// The phase in which it was seen last, for the counters.
-    seen_as: Option<u8>,
-    /// Its entry among the deadlines.
-    deadline_entry: DueStep,
-}
-
-impl<K: Kernel> Slot<K> {
-    /// What the protocol would do, whatever the kernel says.
-    fn wanted(&self) -> Directions {
-        Directions {
-            readable: self.conn.wants_read(),
-            writable: self.conn.wants_write(),
-        }
-    }
-
-    fn is_due(&self, now: &Tick) -> bool {
-        let deadline = self.conn.next_deadline();
-        deadline.is_some_and(|at| at <= now.instant)
-    }
-
-    /// Counts it under what it is doing now.
-    fn see(&mut self, counts: &mut Counts) {
-        let seen = seen_as(&self.conn);
-        counts.moved(self.seen_as, seen);
-        self.seen_as = seen;
-    }
-
-    /// Tells of answers that are out, or cut short.
-    fn report(&mut self, counts: &mut Counts, mut log: Option<&mut LogBuffer>, now: &Tick) {
-        while let Some(finished) = self.conn.next_finished() {
-            counts.answered(&finished);
-            if let Some(log) = &mut log {
-                log.line(now, self.peer, &finished);
-            }
-        }
-    }
-}
 
 /// One loop: a kernel, a service, and the connections between them.
 pub struct EventLoop<K: Kernel, S: Service> {
@@ -342,182 +286,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// First pass: one read, into the buffer that all connections share.
-    fn fill(&mut self, token: Token, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        if !(slot.ready.readable && slot.conn.wants_read()) {
-            return;
-        }
-        self.counts.call(Call::Read);
-        match slot.socket.read(&mut self.scratch) {
-            Ok(0) => {
-                slot.ready.readable = false;
-                slot.conn.on_eof(now);
-            }
-            Ok(n) => {
-                // A short read found the socket empty (epoll(7), Q9).
-                // PITFALL: not when the end of the stream stands behind the data: the kernel has
-                // announced it together with them and will not do so again under edge.
-                slot.ready.readable = n == self.scratch.len() || slot.eof_possible;
-                self.pool.lend(&mut slot.conn);
-                slot.conn.on_bytes(&self.scratch[..n], now);
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => slot.ready.readable = false,
-                io::ErrorKind::Interrupted => {}
-                _ => slot.conn.on_abort(CloseReason::SocketFailed),
-            },
-        }
-    }
-
-    /// Second pass: answer and send, until nothing is left or the budget is spent.
-    fn serve(&mut self, token: Token, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        slot.queued = false;
-        let mut budget = self.share;
-        let mut reason = None;
-        while let Some(slot) = self.slots.get_mut(token) {
-            let mailbox = &self.mailbox;
-            let wake = || Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
-            let (conn, sink) = (&mut slot.conn, &mut slot.sink);
-            let service = &mut self.service;
-            let steps = &mut budget.steps;
-            let asker = Asker {
-                peer: slot.peer.ip(),
-                proxies: self.settings.proxies.as_deref(),
-            };
-            match exchange::advance(conn, sink, service, asker, wake, steps, now) {
-                Advanced::Close(why) => {
-                    reason = Some(why);
-                    break;
-                }
-                Advanced::Client(client) => {
-                    if let Err(why) = self.introduce(token, client) {
-                        reason = Some(why);
-                        break;
-                    }
-                }
-                Advanced::Job(job) => {
-                    if !self.offload.submit(token, What::Answer(job), mailbox) {
-                        exchange::finish_job(&mut slot.conn, JobResult::Refused, now);
-                    }
-                }
-                Advanced::Waiting | Advanced::Spent => {}
-            }
-            self.transmit(token, &mut budget, now);
-            let again = self
-                .slots
-                .get_mut(token)
-                .is_some_and(|slot| slot.conn.has_work());
-            if !again || budget.steps == 0 || budget.bytes == 0 {
-                break;
-            }
-        }
-        self.report(token, now);
-        match reason {
-            Some(reason) => self.close(token, reason),
-            None => self.leave(token),
-        }
-    }
-
-    /// Sends until there is nothing more, the socket is full or the budget is spent.
-    fn transmit(&mut self, token: Token, budget: &mut Budget, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        let mut allowance = Allowance {
-            bytes: budget.bytes,
-            writable: slot.ready.writable,
-            waits: false,
-        };
-        loop {
-            if let Some(what) = slot.conn.fetch_chunk() {
-                self.offload.submit(token, What::Fetch(what), &self.mailbox);
-            } else if slot.conn.wants_pull() {
-                let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
-                exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
-            }
-            let (socket, conn) = (&mut slot.socket, &mut slot.conn);
-            let count = |call| self.counts.call(call);
-            match send_some(socket, conn, &mut allowance, count, now) {
-                Sending::More => {}
-                Sending::Cold => {
-                    if let Some(what) = slot.conn.fetch_bytes() {
-                        self.offload.submit(token, What::Fetch(what), &self.mailbox);
-                    }
-                    break;
-                }
-                Sending::Stop => break,
-            }
-        }
-        slot.ready.writable = allowance.writable;
-        budget.bytes = allowance.bytes;
-    }
-
-    /// Sees to it that somebody comes back to this connection.
-    fn leave(&mut self, token: Token) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        // First: what follows is answered sooner by a connection that owes nothing.
-        self.pool.reclaim(&mut slot.conn);
-        while let Err(error) = self.settle(token) {
-            if !is_missing(&error) {
-                // Nobody would come back.
-                return self.close(token, CloseReason::SocketFailed);
-            }
-            if !self.make_room_to_watch(token) {
-                break;
-            }
-        }
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        if let Some(at) = slot.conn.next_deadline() {
-            slot.deadline_entry = self.deadlines.arm(slot.deadline_entry, at, token);
-        }
-        if self.settings.shown.is_some() {
-            slot.see(&mut self.counts);
-        }
-    }
-
-    /// Settles a connection by the rule, and makes the kernel's interest set what that says.
-    ///
-    /// PITFALL: an empty set is not silence. `EPOLLHUP` and `EPOLLERR` are reported whether asked
-    /// for or not (epoll_ctl(2)), so a socket that wants nothing must leave the set altogether.
-    fn settle(&mut self, token: Token) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return Ok(());
-        };
-        let bits = Bits {
-            wanted: slot.wanted().or(slot.socket.pending()),
-            ready: slot.ready,
-            armed: slot.armed,
-            has_work: slot.conn.has_work(),
-        };
-        let settled = (self.settings.rule)(K::TRIGGER, bits);
-        if settled.armed != slot.armed {
-            self.counts.call(Call::Interest);
-            let (kernel, socket) = (&mut self.kernel, &slot.socket);
-            match (slot.armed.any(), settled.armed.any()) {
-                (false, _) => kernel.register(socket, token, settled.armed)?,
-                (true, true) => kernel.reregister(socket, token, settled.armed)?,
-                (true, false) => kernel.deregister(socket)?,
-            }
-            slot.armed = settled.armed;
-        }
-        slot.ready = settled.ready;
-        if settled.queued && !slot.queued {
-            slot.queued = true;
-            self.run_queue.push_back(token);
-        }
-        Ok(())
-    }
-
     /// Connections whose time seems over are looked at once more, with all the others of this turn.
     ///
     /// PITFALL: whoever was in time while nobody looked must not pay for it. A process that was
@@ -557,14 +325,6 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             let unacknowledged = slot.socket.unacknowledged();
             slot.conn.on_deadline(now, unacknowledged);
             self.serve(token, now);
-        }
-    }
-
-    /// Counts answers that are out and writes their access lines.
-    fn report(&mut self, token: Token, now: &Tick) {
-        let wanted = self.settings.limits.report_finished;
-        if wanted && let Some(slot) = self.slots.get_mut(token) {
-            slot.report(&mut self.counts, self.settings.log.as_mut(), now);
         }
     }
 
