@@ -82,8 +82,8 @@ impl LogMode {
     }
 }
 
-/// Which listeners expect a PROXY header (v1 or v2) before the first request, and refuse whoever
-/// comes without. Whoever reaches such a listener can claim any address.
+/// Which listeners expect a PROXY header (v1 or v2) before the first request, and refuse
+/// connections without one. A client that reaches such a listener can claim any address.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum ProxyProtocol {
     /// None.
@@ -134,7 +134,7 @@ pub struct Config {
     pub threads_max: usize,
     /// Where each connection must begin with a PROXY header.
     pub proxy_protocol: ProxyProtocol,
-    /// Whose word about their clients is taken (`Forwarded`, `X-Forwarded-For`); nobody's if empty.
+    /// Proxies whose word about their clients is taken (`Forwarded`, `X-Forwarded-For`).
     pub trusted_proxies: TrustedProxies,
     /// Where operators ask for metrics and health; no such place if `None`.
     pub admin: Option<ListenAddr>,

@@ -68,7 +68,7 @@ fn give_up_rights(
     user: Option<User>,
 ) -> Result<Option<String>, StartError> {
     let listen = match server.is_inherited() {
-        true => &[], // whoever made a socket's file removes it
+        true => &[], // the process that made a socket's file removes it
         false => server.addresses(),
     };
     let places: Vec<_> = listen

@@ -113,7 +113,7 @@ fn is_host_name(word: &str) -> bool {
 }
 
 /// `::1:9014` is an address too, but one that no machine has: these are IPv4 addresses of a kind
-/// that is gone (RFC 4291 §2.5.5.1). Somebody has meant a port.
+/// that is gone (RFC 4291 §2.5.5.1). A port was meant.
 fn swallowed_port(ip: IpAddr) -> Option<String> {
     let IpAddr::V6(ip) = ip else { return None };
     let last = format!("{:x}", ip.segments()[7]);

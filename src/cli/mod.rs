@@ -46,11 +46,11 @@ pub(crate) struct Plan {
     pub(crate) hello: bool,
     /// What is said if no index stands for the directory itself.
     pub(crate) index_note: Option<String>,
-    /// What stands on every answer, whoever makes it.
+    /// What stands on every answer, whichever service makes it.
     pub(crate) decoration: Decoration,
     /// The names it answers to; any if there are none.
     pub(crate) hosts: Vec<HostName>,
-    /// Whom to become once the ports are bound.
+    /// The user to become once the ports are bound.
     pub(crate) user: Option<String>,
     /// What is given up then.
     pub(crate) sandbox: Sandbox,

@@ -68,7 +68,7 @@ const USUAL: [&str; 15] = [
 /// The command line as clap sees it. In the brief help most options are left out; they are taken all
 /// the same.
 pub(super) fn command(brief: bool) -> Command {
-    // `--max-age -1` is a wrong number, and not an option that nobody has heard of.
+    // `--max-age -1` is a wrong number, and not an unknown option.
     let command = Options::command().mut_args(|arg| {
         let takes_value = !arg.is_positional() && arg.get_action().takes_values();
         arg.allow_negative_numbers(takes_value)

@@ -89,12 +89,12 @@ pub(crate) fn admin(address: Option<&ListenAddr>) -> String {
         Some(ListenAddr::Unix(path)) => format!("  admin: unix:{}\n", printable(path)),
         Some(ListenAddr::Tcp(at)) => {
             let public = address.is_some_and(is_public);
-            let whom = if public {
+            let reach = if public {
                 ", for everybody who can reach it"
             } else {
                 ""
             };
-            format!("  admin: http://{at}/metrics{whom}\n")
+            format!("  admin: http://{at}/metrics{reach}\n")
         }
     }
 }

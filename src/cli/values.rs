@@ -129,9 +129,9 @@ pub(crate) fn count(word: &str) -> Result<usize, Advice> {
 /// One `--trusted-proxy`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Proxy {
-    /// Whoever has one of these addresses.
+    /// Peers with one of these addresses.
     Network(Network),
-    /// Whoever may open our Unix sockets.
+    /// Peers that may open our Unix sockets.
     Unix,
 }
 

@@ -1,11 +1,12 @@
 //! What the server can ask of the kernel: a list of system calls.
 //!
 //! Found by running every backend under strace(1), with glibc and with musl; what only other
-//! versions of either call is there too (`membarrier`, `mremap`). Three filters, of which the kernel obeys the harshest answer:
+//! versions of either call is there too (`membarrier`, `mremap`). Three filters, of which the
+//! kernel obeys the harshest answer:
 //!
 //! * **What no bug of ours would call ends the process:** running another program, reading or
-//!   writing another process's memory, loading code into the kernel. Whoever asks for that has
-//!   taken the process over, and shall not try twice.
+//!   writing another process's memory, loading code into the kernel. Code that asks for
+//!   that has taken the process over, and shall not try twice.
 //! * **What is not on the list fails with EPERM.** Not death: a list is never complete for all
 //!   libraries to come, and one forgotten call in a rare request would let any client end the
 //!   server. A call that fails costs its request.
@@ -94,7 +95,7 @@ fn conditional() -> Result<Rules, BackendError> {
         (libc::SYS_openat, only(2, writing, libc::O_RDONLY)?),
         // A thread's name.
         (libc::SYS_prctl, only(0, all, libc::PR_SET_NAME)?),
-        // abort(3), so that a bug is reported as what it is. That it reaches nobody else is
+        // abort(3), so that a bug is reported as what it is. That it reaches no other process is
         // Landlock's part.
         (libc::SYS_tgkill, only(2, all, libc::SIGABRT)?),
     ]))
@@ -190,7 +191,7 @@ const REMOVING: &[libc::c_long] = &[libc::SYS_unlinkat, libc::SYS_unlink];
 #[cfg(not(target_arch = "x86_64"))]
 const REMOVING: &[libc::c_long] = &[libc::SYS_unlinkat];
 
-/// What only somebody asks for who has taken the process over.
+/// What only an attacker who has taken the process over asks for.
 const TAKEN_OVER: &[libc::c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,

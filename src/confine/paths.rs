@@ -3,7 +3,7 @@
 //! Everything is forbidden that Landlock has a word for, then the few paths are let through again
 //! that the configuration needs: beneath the root, files may be read and directories listed. No
 //! path may be executed, written or made. TCP sockets may be neither bound nor connected (the
-//! listeners are bound already, and accepting needs no right), signals reach nobody else, and
+//! listeners are bound already, and accepting needs no right), signals reach no other process, and
 //! abstract Unix sockets cannot be talked to.
 //!
 //! The rules are older or younger than the kernel, so the request is made for the newest one known
@@ -24,7 +24,7 @@ use crate::config::{FilesConfig, ListenAddr, Symlinks};
 use crate::kernel::StartError;
 
 /// The newest Landlock whose rights were read and decided about. A later one is asked for when
-/// somebody has looked at what it would forbid.
+/// it is known what that would forbid.
 const KNOWN: ABI = ABI::V6;
 
 /// The paths that a configuration needs once it runs.
@@ -57,7 +57,7 @@ impl Needs {
     /// through the directory in which that happens.
     fn of_files(files: &FilesConfig) -> io::Result<Self> {
         let root = std::path::absolute(&files.root)?;
-        // What cannot be resolved cannot be opened either, and is reported by whoever tries.
+        // What cannot be resolved cannot be opened either, and is reported where it is tried.
         let actual = root.canonicalize().unwrap_or_else(|_| root.clone());
         let (read, widened) = if files.symlinks == Symlinks::Follow {
             let why = (

@@ -2,7 +2,7 @@
 //!
 //! Names are looked up in `/etc/passwd` and `/etc/group` by reading them: getpwnam(3) may load
 //! libraries and talk to other machines, and in a static binary it reads the same two files.
-//! Whoever lives elsewhere (LDAP) is named by number.
+//! Users from elsewhere (LDAP) are named by number.
 //!
 //! *References:* credentials(7), setgroups(2), setresuid(2), passwd(5), group(5).
 //! *Read next:* `driver/process/server.rs`.
@@ -16,7 +16,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid, 
 
 use crate::kernel::StartError;
 
-/// Whom to become: a user's number and a group's.
+/// The identity to become: a user's number and a group's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct User {
     uid: u32,

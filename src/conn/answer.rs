@@ -26,7 +26,7 @@ pub struct Finished {
     pub started: Instant,
     /// Whether all of the answer was given to the kernel.
     pub complete: bool,
-    /// For whom a trusted proxy spoke; `None` if the peer spoke for itself.
+    /// The client that a trusted proxy named; `None` if the peer is the client.
     pub client: Option<IpAddr>,
 }
 
@@ -120,7 +120,7 @@ impl Connection {
         debug_assert!(self.phase == Phase::AwaitReply, "nothing to answer");
     }
 
-    /// For whom the present request was made, for the access line: a proxy spoke for it.
+    /// The client of the present request, for the access line, where a proxy named it.
     pub fn name_client(&mut self, client: Option<IpAddr>) {
         if let Some(finished) = self
             .buffers

@@ -127,7 +127,7 @@ pub(super) struct BodyReader {
     left: Left,
     /// NextContent taken so far.
     pub(super) total: u64,
-    /// Of it, what nobody wanted.
+    /// Of it, content that was discarded.
     pub(super) drained: u64,
     /// NextContent that came since the mark of the body time-out.
     pub(super) window: u64,
@@ -281,7 +281,7 @@ impl WriteProgress {
     }
 
     /// A look at what the kernel holds. Whether more is acknowledged than at the last one, or at
-    /// least may be: what was taken before the first look nobody knows.
+    /// least may be: what was taken before the first look is not known.
     pub(super) fn look(&mut self, now: &Tick, unacknowledged: usize) -> bool {
         let acknowledged = self.acknowledged(unacknowledged);
         self.took_all = unacknowledged == 0;

@@ -15,7 +15,7 @@ pub enum CloseReason {
     Refused(ProtocolError),
     /// The client closed in the middle of a request.
     Truncated,
-    /// A proxy was to say for whom it speaks, and did not, or not so that it could be understood.
+    /// A proxy was to name its client, and did not, or not so that it could be understood.
     BadProxyHeader,
     /// No whole head within `--header-timeout`, and not even a first byte.
     HeaderTimeout,

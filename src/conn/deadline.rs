@@ -80,7 +80,7 @@ impl Connection {
                 if unacknowledged == 0 {
                     self.excuse_reader(now);
                 }
-                // The answer may still be on its way to a slow reader, whom a reset would rob.
+                // The answer may still be on its way to a slow reader, which a reset would lose.
                 let gone = self.reader_is_gone(now, unacknowledged);
                 let waited = waited >= self.linger_timeout();
                 if gone || waited && unacknowledged == 0 {

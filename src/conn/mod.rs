@@ -5,7 +5,7 @@
 //! is interested in out of `wants_*`, and plain verbs are commands. So six drivers share it, a
 //! test is one line of bytes, and the simulator can feed it any schedule.
 //!
-//! A request is answered only when it is complete: content that nobody wants is drained first if
+//! A request is answered only when it is complete: content that is not wanted is drained first if
 //! it is small, else the answer goes out at once and the connection closes behind it. So an
 //! answer and unread content are never in flight together on a connection that lives on.
 //!
@@ -108,7 +108,7 @@ pub enum Step<'c> {
     Body(&'c [u8]),
     /// The content is complete: answer the request.
     BodyEnd,
-    /// The proxy has said for whom it speaks: `None` for itself. Only the first step of a
+    /// The proxy has named its client: `None` for itself. Only the first step of a
     /// connection that was made by [`Connection::behind_proxy`].
     Client(Option<IpAddr>),
     /// Close the socket.
@@ -272,7 +272,7 @@ impl Connection {
             return Some(Next::Paused);
         }
         if self.stopping && buffers.inbox.is_empty() {
-            // Nobody told the client while the answer was made: a next request may be unread.
+            // The socket was not read while the answer was made: a next request may be unread.
             self.phase.change(Cause::Stopping, Phase::Ending);
             self.lingers = true;
         } else {

@@ -114,7 +114,7 @@ impl Outbox {
         self.pending_bytes() == 0 && !self.has_tail()
     }
 
-    /// Whether the body behind the bytes has nothing now, and whoever makes more will say so.
+    /// Whether the body behind the bytes has nothing now, and its producer will say when there is more.
     const fn is_tail_pending(&self) -> bool {
         matches!(self.tail, Tail::Stream { pending: true, .. }) || self.is_fetching()
     }

@@ -8,7 +8,7 @@
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
-    /// Before anything else, where a proxy must first say for whom it speaks.
+    /// Before anything else, where a proxy must first name its client.
     AwaitProxyHeader,
     /// Between two requests, or collecting a head.
     AwaitHead,
@@ -33,7 +33,7 @@ pub enum Phase {
 /// Why a phase changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Cause {
-    /// The proxy has said for whom it speaks.
+    /// The proxy has named its client.
     ProxyHeader,
     /// A whole, valid head was read.
     Head,

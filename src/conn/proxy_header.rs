@@ -1,4 +1,4 @@
-//! The PROXY protocol: for whom a proxy speaks, said before the first request.
+//! The PROXY protocol: a proxy names its client before the first request.
 //!
 //! *Floor 1.* Knows both versions of the header; does not know who sent it. Nothing in the bytes
 //! could prove that: a listener on which the header is expected must be reachable by proxies only.
@@ -24,7 +24,7 @@ use std::str::FromStr;
 pub(super) struct ProxyHeader {
     /// Its bytes; the first request stands behind them.
     pub(super) len: usize,
-    /// The client. `None` if the proxy speaks for itself (a health check), or for somebody without
+    /// The client. `None` if the proxy speaks for itself (a health check), or for a client without
     /// an IP address: then the connection's own peer counts.
     pub(super) client: Option<IpAddr>,
 }
@@ -130,7 +130,7 @@ fn binary(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     let Some(body) = rest.get(..len) else {
         return Ok(None);
     };
-    // Only streams: whoever speaks of datagrams on a stream does not speak of this one.
+    // Only streams: a header that speaks of datagrams is not about this connection.
     let client = match (command, family) {
         (0x21, 0x11) => body.first_chunk().map(|ip: &[u8; 4]| IpAddr::from(*ip)),
         (0x21, 0x21) => body
@@ -174,7 +174,7 @@ mod tests {
         .concat()
     }
 
-    /// A header names `client` (empty: nobody), whole and with a request behind it, and is
+    /// A header names `client` (empty: none), whole and with a request behind it, and is
     /// incomplete wherever it is cut.
     fn check(header: impl AsRef<[u8]>, client: &str) {
         let header = header.as_ref();
@@ -219,7 +219,7 @@ mod tests {
         check(v2(0x21, 0x21, &v6()), "2001:db8::7");
         let tlv = [&V4[..], &[0x03, 0, 4, 1, 2, 3, 4], &[0x04; 300]].concat();
         check(v2(0x21, 0x11, &tlv), "192.0.2.7");
-        // Nobody, or nobody with an address.
+        // No client, or none with an address.
         check(v2(0x21, 0x00, &[]), "");
         check(v2(0x21, 0x00, &[1, 2, 3]), "");
         check(v2(0x21, 0x31, &[b'/'; 216]), "");

@@ -170,7 +170,7 @@ pub trait Notify: Send + Sync {
 /// The way back from another thread to one connection of one event loop.
 ///
 /// Cheap to clone and harmless when late: the token carries a generation, so a wake for a
-/// connection that is gone meets nobody.
+/// connection that is gone has no effect.
 #[derive(Clone)]
 pub struct Wake {
     notify: Arc<dyn Notify>,
@@ -183,13 +183,13 @@ impl Wake {
         Self { notify, token }
     }
 
-    /// A handle that wakes nobody, for drivers that may simply ask again, and for tests.
+    /// A handle that does nothing, for drivers that may simply ask again, and for tests.
     pub fn noop() -> Self {
-        struct Nobody;
-        impl Notify for Nobody {
+        struct NoNotify;
+        impl Notify for NoNotify {
             fn notify(&self, _: u64) {}
         }
-        Self::new(Arc::new(Nobody), 0)
+        Self::new(Arc::new(NoNotify), 0)
     }
 
     /// Asks the loop to look at the connection again.

@@ -1,20 +1,20 @@
-//! For whom a proxy speaks: `Forwarded` and `X-Forwarded-For`, believed from known proxies only.
+//! The client behind a proxy: `Forwarded` and `X-Forwarded-For`, believed from known proxies only.
 //!
 //! *Floor 0.* Knows fields and addresses; does not know who is connected: that is told.
 //!
-//! The idea: **anybody can write these fields, so read them backwards.** Each proxy appends whom
-//! it saw. The last entry was written by whoever is connected to us; if we trust that one, the
-//! entry is true, and if the address in it is trusted as well, so is the entry before it. The
-//! first address that is not a trusted proxy's is the client; everything to its left it may have
-//! made up.
+//! The idea: **any client can write these fields, so read them backwards.** Each proxy appends the
+//! peer it saw. The last entry was written by the peer that is connected to us; if we trust that
+//! one, the entry is true, and if the address in it is trusted as well, so is the entry before it.
+//! The first address that is not a trusted proxy's is the client; everything to its left it may
+//! have made up.
 //!
 //! ```text
 //! X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2      peer 10.0.0.1, trusted: 10.0.0.0/8
 //!                  made up  the client   our proxy     our proxy
 //! ```
 //!
-//! An entry that is no address (`unknown`, `_hidden`, garbage) ends the walk: who stands to its
-//! left nobody vouches for, so the proxy that wrote it is the last one known.
+//! An entry that is no address (`unknown`, `_hidden`, garbage) ends the walk: what stands to its
+//! left comes from an unknown writer, so the proxy that wrote it is the last one known.
 //!
 //! PITFALL: a proxy that writes one of the two fields usually hands on the other as the client sent
 //! it. So if both are there and name different clients, one of them is a lie and neither is
@@ -51,7 +51,7 @@ impl Network {
 impl FromStr for Network {
     type Err = &'static str;
 
-    /// `ADDR` or `ADDR/BITS`. Bits behind the prefix must be zero: whoever writes 10.1.2.3/8 may
+    /// `ADDR` or `ADDR/BITS`. Bits behind the prefix must be zero: a user who writes 10.1.2.3/8 may
     /// mean the one address or all sixteen million.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         const ADVICE: &str = "give an address or a network: 10.0.0.7, 10.0.0.0/8, fd00::/8";

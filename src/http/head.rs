@@ -2,7 +2,7 @@
 //!
 //! *Floor 0.* [`Head`] is what parsing leaves behind, without a borrow, so that a connection can
 //! keep it beside its buffer; [`Request`] is the two together, for as long as a service looks at
-//! it. Fields that nobody asks for are never copied or indexed.
+//! it. Fields that are not used are never copied or indexed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ pub enum Method {
     Trace,
     /// `PATCH`
     Patch,
-    /// Any other method of the IANA registry: known, and served by nobody here, 405.
+    /// Any other method of the IANA registry: known, and not served here, 405.
     Registered,
     /// A token that is none of these: 501.
     Other,

@@ -6,7 +6,7 @@
 //! The idea: a client's q-values decide, and among equals we do (`br`, `zstd`, `gzip`: smallest
 //! first). `identity` unmentioned is acceptable but the last resort, so `gzip;q=0.1` alone still
 //! gets gzip. When nothing is acceptable the plain file is sent anyway: RFC 9110 §12.5.3 allows it,
-//! and a 406 would help nobody.
+//! and a 406 would not help.
 //!
 //! *References:* [RFC 9110 §12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3) and
 //! §12.4.2 (weights), §12.5.1 (Accept), RFC 8878 §7.2 (zstd), RFC 7932 (br).

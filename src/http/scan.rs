@@ -4,7 +4,7 @@
 //!
 //! It remembers how far it looked, so that a head that drips in byte by byte costs as much as one
 //! that arrives whole. It sees every line end anyway, so that is where a line which can only be
-//! refused is refused: whoever speaks another protocol hears so at once, and not after the time
+//! refused is refused: a client of another protocol hears so at once, and not after the time
 //! that a head may take.
 //!
 //! *References:* RFC 9112 §2.2, §5. *Read next:* `request.rs`.
@@ -210,7 +210,7 @@ impl<'c> Request<'c> {
 /// control character, which stands nowhere.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// The record's version follows, 3.x: then a browser was told https://, and whoever runs the
+/// The record's version follows, 3.x: then a browser was told https://, and the person who runs the
 /// server should not have to guess that.
 fn refuse_tls(behind_type: &[u8]) -> Result<Option<(usize, usize)>, ProtocolError> {
     match behind_type.first() {
@@ -282,7 +282,7 @@ mod tests {
         }
     }
 
-    /// Whoever speaks another protocol, or mistypes, does not wait for the time-out of a head.
+    /// A client of another protocol, or one that mistypes, does not wait for the time-out of a head.
     #[test]
     fn a_fault_is_named_with_the_byte_that_makes_it_one() {
         use ProtocolError as E;

@@ -48,7 +48,7 @@ pub enum TargetError {
     /// More `..` than segments before them.
     AboveRoot,
     /// `%2F`: a slash *within* a name, and no name on Linux has one. Taken for a separator it would
-    /// make two URLs of one file, and hide a path from whoever filters by prefix before us.
+    /// make two URLs of one file, and hide a path from a proxy that filters by prefix before us.
     EncodedSlash,
     /// A name longer than any file system has.
     NameTooLong,

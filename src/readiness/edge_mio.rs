@@ -4,7 +4,7 @@
 //! `Poll` is our selector, its `SourceFd` lends it a descriptor that stays ours.
 //!
 //! Registering costs one epoll_ctl(2) per connection for life: both directions are asked for at
-//! once, and a direction that nobody wants now is merely remembered by the loop. The price is
+//! once, and a direction that is not wanted now is merely remembered by the loop. The price is
 //! paid elsewhere: what is not drained must be remembered too, for it is not announced again.
 //!
 //! *References:* epoll(7), "Level-triggered and edge-triggered" and Q9.

@@ -169,7 +169,7 @@ pub trait Selector: Sized {
 
     /// Starts watching a listener that several loops share. Where the kernel can, it wakes only
     /// one of them for a new connection (`EPOLLEXCLUSIVE`, epoll_ctl(2)); elsewhere they all
-    /// wake, and all but one find nobody.
+    /// wake, and all but one find an empty queue.
     ///
     /// # Errors
     /// As [`Selector::register`].

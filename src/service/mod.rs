@@ -23,7 +23,7 @@ pub use work::{Gone, Job, Outcome, Work, finish};
 
 use crate::http::{Request, Response, Tick, Wake};
 
-/// Answers requests. One per loop: its cache is nobody else's.
+/// Answers requests. One per loop: its cache is its own.
 pub trait Service: Send + 'static {
     /// Answers one request, or says how the answer will be made.
     ///
@@ -94,7 +94,7 @@ impl Service for Box<dyn Service> {
 
 /// How a request is answered.
 pub enum Reply {
-    /// At once. A request body that nobody wants is drained if it is small; otherwise the
+    /// At once. A request body that is not wanted is drained if it is small; otherwise the
     /// connection closes behind the answer.
     Now(Response),
     /// By work that may block: the driver decides on which thread it runs.

@@ -23,7 +23,7 @@ pub enum Symlinks {
     /// with the root's own path, as it was given or without links.
     #[default]
     Inside,
-    /// Followed wherever they lead. Whoever can write below the root can then publish any file
+    /// Followed wherever they lead. A user who can write below the root can then publish any file
     /// this process may read.
     Follow,
     /// Never followed: a path with a link in it is 404.

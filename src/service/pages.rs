@@ -77,7 +77,7 @@ fn error_html(status: Status, start: Option<&str>) -> String {
     )
 }
 
-/// One sentence that helps whoever sees the page. None of them blames or promises.
+/// One sentence that helps the reader of the page. None of them blames or promises.
 const fn advice(status: Status) -> &'static str {
     match status {
         Status::BAD_REQUEST => "The request was not valid HTTP, so it was not answered.",
@@ -95,7 +95,7 @@ const fn advice(status: Status) -> &'static str {
 }
 
 /// A redirect to `location`, a relative or absolute reference that is already percent-encoded,
-/// with a link for whoever does not follow it (RFC 9110 §15.4.2).
+/// with a link for clients that do not follow it (RFC 9110 §15.4.2).
 ///
 /// `no-store`, because a permanent redirect may otherwise be remembered for ever (RFC 9111
 /// §4.2.2): a directory that becomes a file should not need a cleared browser. As for errors,

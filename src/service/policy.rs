@@ -112,7 +112,7 @@ impl Policy {
     ///
     /// Only what a browser asks for to show a page: it names HTML in Accept, does not say by
     /// Sec-Fetch-Mode that it is loading something else, and the last segment has no dot. A
-    /// missing script answered with a page is an hour of somebody's life.
+    /// missing script answered with a page is an hour of searching.
     pub(super) fn is_navigation(&self, key: &[u8], request: &Request<'_>) -> bool {
         let last = key.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let navigates = |mode: &[u8]| mode == b"navigate";

@@ -19,7 +19,7 @@ pub trait Work: Send {
     }
 }
 
-/// Whether nobody waits for the answer any more. May cost a system call.
+/// Whether the client of the answer is gone. May cost a system call.
 pub type Gone<'g> = dyn Fn() -> bool + 'g;
 
 /// Work, as it is handed over.

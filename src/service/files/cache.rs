@@ -128,7 +128,7 @@ impl Cache {
         self.evictions = evictions;
     }
 
-    /// Closes large files that nobody asked for lately: a deleted one keeps its disk space until
+    /// Closes large files that were not asked for lately: a deleted one keeps its disk space until
     /// its last descriptor is closed.
     pub(super) fn close_idle(&mut self, now: Instant) {
         self.close_if(|slot| now.saturating_duration_since(slot.resource.looked()) >= IDLE_MAX);
@@ -182,7 +182,7 @@ impl Cache {
     }
 }
 
-/// How long a descriptor is kept for nobody (nginx's open_file_cache: the same 60 s).
+/// How long an unused descriptor is kept (nginx's open_file_cache: the same 60 s).
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// The slot itself, its place in the map, and the headers of its allocations.

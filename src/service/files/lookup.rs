@@ -1,4 +1,4 @@
-//! The answer to a GET or HEAD of a path, whoever looks it up.
+//! The answer to a GET or HEAD of a path, looked up on a loop or by a job.
 //!
 //! *Floor 3.* Knows what stands in for a file that is missing; does not know where answers come from.
 //!

@@ -90,7 +90,7 @@ impl Files {
         let path = std::path::absolute(&config.root)?;
         let (dir, single, symlinks) = match (config.single_file, path.parent(), path.file_name()) {
             (false, _, _) => (path.as_path(), None, config.symlinks),
-            // Whoever names one file means what it leads to.
+            // A link that is named as the root is meant as what it leads to.
             (true, Some(dir), Some(name)) => {
                 (dir, Some(name.as_bytes().to_vec()), Symlinks::Follow)
             }
@@ -305,7 +305,7 @@ impl Lookup for Files {
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
         let mut named = resolver.resolve(key);
-        // Mostly for want of a descriptor, and then some are here for nobody.
+        // Mostly for want of a descriptor, and then some here are unused.
         let is_busy = matches!(named, Err(Refusal::Status(Status::SERVICE_UNAVAILABLE)));
         if is_busy && self.cache.close_all() {
             named = resolver.resolve(key);
@@ -334,7 +334,7 @@ enum Belief {
     Unknown,
 }
 
-/// Whether an entry may answer; looks at the file it answers with if nobody has in this turn.
+/// Whether an entry may answer; looks at the file it answers with unless that was done in this turn.
 fn believe(
     resource: &mut Resource,
     selected: Selected,
@@ -416,5 +416,5 @@ fn not_a_file(path: &Path) -> io::Error {
 }
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
-/// How often descriptors that nobody uses are looked for.
+/// How often unused descriptors are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@
 //!
 //! The rules: a sibling is an answer to a request for the plain file only, with the plain file's
 //! type and rules, an entity tag of its own (RFC 9110 §8.8.3.3), ranges of the encoded bytes. One
-//! that is older than its file, or says that it is of another one, is left alone: somebody edited
+//! that is older than its file, or says that it is of another one, is left alone: it was edited
 //! the file and forgot.
 //!
 //! What is sent has been looked at in the same turn, be it the file or a sibling. That a sibling
@@ -211,7 +211,7 @@ impl Siblings {
         }
     }
 
-    /// Looks whether there are others than were found, unless somebody has lately.
+    /// Looks whether there are others than were found, unless that was done lately.
     pub(super) fn look(
         &mut self,
         root: &Root,

@@ -22,7 +22,7 @@ pub(super) struct Resource {
     /// Index names that would be preferred to this one if they existed.
     pub(super) preferred: Box<[CString]>,
     pub(super) plain: Variant,
-    /// `None` until somebody asks who could be sent one.
+    /// `None` until a client asks that could be sent one.
     pub(super) siblings: Option<Siblings>,
 }
 
@@ -85,7 +85,7 @@ impl Resource {
         siblings.is_some_and(|siblings| siblings.is_believed(chosen, root, now, valid))
     }
 
-    /// Looks whether there are other siblings than were found; `None` if nobody has ever looked.
+    /// Looks whether there are other siblings than were found; `None` if they were never looked for.
     pub(super) fn look_for_siblings(
         &mut self,
         root: &Root,

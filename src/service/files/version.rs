@@ -3,7 +3,7 @@
 //! *Floor 3.* Knows when a look is needed and when none helps; does not know what is made of the
 //! bytes, nor which file of several is asked for.
 //!
-//! The idea: whoever sends a file has looked at it in the same turn, by one statx(2) of its name,
+//! The idea: a file that is sent was looked at in the same turn, by one statx(2) of its name,
 //! and not of a descriptor, so that a file put in its place by rename(2) is noticed too. Where the
 //! name was that of a link, the look follows links wherever they lead, which is harmless: an equal
 //! identity means the very bytes that were opened beneath the root and published from there;
@@ -76,12 +76,12 @@ impl Version {
         self.is_trusted(now, valid) || self.look(root, now)
     }
 
-    /// Whether it is what somebody else has found.
+    /// Whether it is what another look has found.
     pub(super) fn is_of(&self, found: &Identity) -> bool {
         self.settled && self.identity == *found
     }
 
-    /// Whether somebody has looked in this turn, or so lately that `valid` makes it good enough.
+    /// Whether it was looked at in this turn, or so lately that `valid` makes it good enough.
     pub(super) fn is_trusted(&self, now: &Tick, valid: Option<Duration>) -> bool {
         let age = now.instant.saturating_duration_since(self.looked);
         self.turn == now.turn || valid.is_some_and(|max| age < max)

@@ -1,7 +1,7 @@
 //! A directory without an index, as a page, as JSON or as plain lines.
 //!
 //! *Floor 3.* Knows getdents64(2) and stat(2); does not know how the directory was found, nor
-//! which links may be followed: both are decided by whoever opened it (see [`ListingOptions`]).
+//! which links may be followed: both are decided by the caller that opened it (see [`ListingOptions`]).
 //!
 //! Listing is the one answer whose cost the *content* decides, and both of its system calls may
 //! wait for a disk. So one job reads it all, and its result comes in three sizes:

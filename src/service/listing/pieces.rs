@@ -100,7 +100,7 @@ impl Pieces {
         if let Origin::Directory(directory) = &self.origin
             && self.next == self.names.len()
         {
-            // Nobody else has the names of a batch.
+            // Only this has the names of a batch.
             let names = Arc::make_mut(&mut self.names);
             names.clear();
             self.next = 0;

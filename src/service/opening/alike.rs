@@ -33,7 +33,7 @@ use crate::service::work::Gone;
 #[derive(Default)]
 pub(crate) struct Groups {
     by_path: HashMap<Box<[u8]>, Weak<Group>, RandomState>,
-    /// How many there may be before those that nobody is in any more are looked for.
+    /// How many there may be before the empty ones are looked for.
     len_max: usize,
 }
 
@@ -100,7 +100,7 @@ impl Member {
         Arc::as_ptr(&self.group).addr() as u64
     }
 
-    /// Waits for its turn, unless nobody waits for the request any more.
+    /// Waits for its turn, unless the client is gone.
     ///
     /// The lanes of a loop never have two members at work; the threads of `threads` may.
     pub(crate) fn turn(&self, gone: &Gone<'_>) -> Option<Turn<'_>> {

@@ -267,7 +267,7 @@ fn read_some(
     preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-/// Given up between two pieces if nobody waits for it any more.
+/// Given up between two pieces if the client is gone.
 fn digest(fd: &OwnedFd, size: u64, gone: &Gone<'_>) -> Result<[u8; 32], Refusal> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];

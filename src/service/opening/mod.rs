@@ -47,7 +47,7 @@ pub(crate) struct Resolver<'a> {
     /// What others have made of the same path.
     pub(crate) turn: Option<&'a Turn<'a>>,
     pub(crate) now: Tick,
-    /// Whether whoever asks could be sent an encoded sibling.
+    /// Whether the client could be sent an encoded sibling.
     pub(crate) takes_encodings: bool,
 }
 

@@ -3,7 +3,7 @@
 //! *Floor 3.* Knows openat2(2) and links; does not know HTTP beyond the status a failure earns.
 //!
 //! The idea: the kernel checks each step of the resolution while it opens (`RESOLVE_BENEATH`).
-//! Comparing strings or realpath(3) first and opening later can be raced: whoever swaps a
+//! Comparing strings or realpath(3) first and opening later can be raced: a process that swaps a
 //! directory for a link between the two reads any file. Here there is no "later".
 //!
 //! `RESOLVE_CACHED` makes the first attempt on the loop's thread one that never waits for a disk:
@@ -43,11 +43,11 @@ pub(crate) enum Wait {
     Allowed,
 }
 
-/// How long the caller may wait, and for whom.
+/// How long the caller may wait, and whether its client still does.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience<'g> {
     pub(crate) wait: Wait,
-    /// Long work ends where nobody waits for it any more.
+    /// Long work ends when its client is gone.
     pub(crate) gone: &'g Gone<'g>,
 }
 

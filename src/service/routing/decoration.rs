@@ -1,8 +1,8 @@
-//! The fields that stand on every answer, for whoever answers beside the file service.
+//! The fields that stand on every answer, for services beside the files.
 //!
 //! *Floor 3.* Knows which fields a user wants everywhere; does not know who makes the answers. A
-//! script of another origin must be allowed to read a 421 as well as a file, and whoever looks for
-//! a security field looks at the answer that lacks it.
+//! script of another origin must be allowed to read a 421 as well as a file, and a scanner that
+//! looks for a security field looks at the answer that lacks it.
 //!
 //! *Read next:* `policy.rs`, where they are written.
 
@@ -35,7 +35,7 @@ impl Decoration {
         Self(Arc::new(Common::new(config)))
     }
 
-    /// Whether nobody has asked for anything: the smallest answers then stay as small as they are.
+    /// Whether no field was asked for: the smallest answers then stay as small as they are.
     pub fn is_usual(&self) -> bool {
         self.0.is_usual()
     }

@@ -2,10 +2,10 @@
 //!
 //! *Floor 3.* Stands in front of another service; knows the request's host, and nothing of files.
 //!
-//! The idea: **a page may read only what its own origin serves, and an origin is a name.** Whoever
-//! owns `evil.example` can let it stand for 127.0.0.1 or for a machine of your network once his
-//! page has been loaded (DNS rebinding). To the browser that is still his origin, so his script
-//! may read every answer, from a server that no outsider can reach. The one trace is in the
+//! The idea: **a page may read only what its own origin serves, and an origin is a name.** The
+//! owner of `evil.example` can let it stand for 127.0.0.1 or for a machine of your network once
+//! the page has been loaded (DNS rebinding). To the browser that is still the same origin, so its
+//! script may read every answer, from a server that no outsider can reach. The one trace is in the
 //! request: its Host says `evil.example`. A server that knows its names refuses it.
 //!
 //! Off unless a name is given: a name it was not told of may be right, and only its owner knows.
@@ -14,8 +14,8 @@
 //! is what this is. A literal address is a name like any other: a page cannot make it its own
 //! origin, but then the operator can name it, and a list that says less than it does is no list.
 //!
-//! Numbers for operators are guarded without being asked ([`Hosts::or_unrebindable`]): whoever asks
-//! for them does so by an address, or from this machine, and needs to be told of nothing.
+//! Numbers for operators are guarded without an option ([`Hosts::or_unrebindable`]): they are asked
+//! for by an address, or from this machine, so that no name has to be given.
 //!
 //! *References:* RFC 9110 §7.2 (Host), §4.2.3 (comparison); RFC 3986 §3.2.2 (host).
 //! *Read next:* `router.rs`.

@@ -2,7 +2,7 @@
 //!
 //! *Floor 3.* Knows the first and last bytes of three formats; decodes nothing.
 //!
-//! The idea: whoever is sent a sibling cannot see what it stands for, so a `.gz` that is something
+//! The idea: a client that is sent a sibling cannot see what it stands for, so a `.gz` that is something
 //! else breaks the page, and one of an older text shows that. The formats tell how much they
 //! decode to, and that has to be the size of the file:
 //!
@@ -112,7 +112,7 @@ fn brotli(head: &[u8], size: u64) -> bool {
         return false;
     }
     let nibbles = match take(2) {
-        // Bytes to be skipped: nobody begins with them.
+        // Bytes to be skipped: no encoder begins with them.
         3 => return false,
         more => 4 + more,
     };
