@@ -171,7 +171,8 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     pub(super) fn look_for_the_gone(&mut self, now: &Tick) {
         for token in self.offload.due(now.instant) {
             let slot = self.slots.get_mut(token);
-            if slot.is_some_and(|slot| !slot.wanted().readable && slot.socket.is_gone()) {
+            if slot.is_some_and(|slot| !slot.wanted().directions.readable && slot.socket.is_gone())
+            {
                 self.close(token, CloseReason::SocketFailed);
             }
         }

@@ -14,10 +14,11 @@ use crate::driver::exchange::{self, Advanced, Asker, JobResult};
 use crate::driver::failures::is_missing;
 use crate::driver::observe::counters::Call;
 use crate::driver::offload::What;
+use crate::driver::receive::{Intake, receive_some};
 use crate::driver::settings::Budget;
 use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
-use crate::kernel::{Kernel, Socket};
+use crate::kernel::Kernel;
 use crate::readiness::Token;
 use crate::service::Service;
 
@@ -27,28 +28,18 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        if !(slot.ready.readable && slot.conn.wants_read()) {
-            return;
-        }
-        self.counts.call(Call::Read);
-        match slot.socket.read(&mut self.scratch) {
-            Ok(0) => {
-                slot.ready.readable = false;
-                slot.conn.on_eof(now);
-            }
-            Ok(n) => {
-                // A short read found the socket empty (epoll(7), Q9).
-                // PITFALL: not when the end of the stream stands behind the data: the kernel has
-                // announced it together with them and will not do so again under edge.
-                slot.ready.readable = n == self.scratch.len() || slot.eof_possible;
-                self.pool.lend(&mut slot.conn);
-                slot.conn.on_bytes(&self.scratch[..n], now);
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => slot.ready.readable = false,
-                io::ErrorKind::Interrupted => {}
-                _ => slot.conn.on_abort(CloseReason::SocketFailed),
-            },
+        let mut intake = Intake {
+            into: &mut self.scratch,
+            readable: slot.ready.readable,
+            eof_possible: slot.eof_possible,
+        };
+        let (socket, conn) = (&mut slot.socket, &mut slot.conn);
+        let count = |call| self.counts.call(call);
+        let n = receive_some(socket, conn, &mut intake, count, now);
+        slot.ready.readable = intake.readable;
+        if n > 0 {
+            self.pool.lend(conn);
+            conn.on_bytes(&self.scratch[..n], now);
         }
     }
 
@@ -173,11 +164,12 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         let Some(slot) = self.slots.get_mut(token) else {
             return Ok(());
         };
+        let wanted = slot.wanted();
         let bits = Bits {
-            wanted: slot.wanted().or(slot.socket.pending()),
+            wanted: wanted.directions,
             ready: slot.ready,
             armed: slot.armed,
-            has_work: slot.conn.has_work(),
+            has_work: wanted.has_work,
         };
         let settled = (self.settings.rule)(K::TRIGGER, bits);
         if settled.armed != slot.armed {

@@ -6,6 +6,7 @@ use super::deadlines::DueStep;
 use crate::conn::Connection;
 use crate::driver::observe::access_log::LogBuffer;
 use crate::driver::observe::counters::{Counts, seen_as};
+use crate::driver::wanted::Wanted;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::Directions;
@@ -34,12 +35,9 @@ pub(super) struct Slot<K: Kernel> {
 }
 
 impl<K: Kernel> Slot<K> {
-    /// What the protocol would do, whatever the kernel says.
-    pub(super) fn wanted(&self) -> Directions {
-        Directions {
-            readable: self.conn.wants_read(),
-            writable: self.conn.wants_write(),
-        }
+    /// What would be done, whatever the kernel says.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted::of(&self.socket, &self.conn)
     }
 
     pub(super) fn is_due(&self, now: &Tick) -> bool {
