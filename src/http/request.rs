@@ -355,30 +355,27 @@ fn check_coding(fields: &[httparse::Header<'_>], head: &mut Head) -> Result<(), 
 /// (RFC 9110 §4.2.1). One pass, since every request pays for it.
 fn is_authority(value: &[u8]) -> bool {
     let (mut at, mut label_is_empty) = (0, true);
-    loop {
-        let rest = &value[at..];
-        let run = rest
-            .iter()
-            .position(|b| TARGET_BYTES[usize::from(*b)] & LABEL == 0)
-            .unwrap_or(rest.len());
-        label_is_empty &= run == 0;
-        at += run;
-        match &rest[run..] {
-            // The last label may be empty: behind a final dot.
-            [] => return !value.is_empty(),
-            [b'.', ..] if !label_is_empty => {
-                label_is_empty = true;
-                at += 1;
+    while let Some(&byte) = value.get(at) {
+        if TARGET_BYTES[usize::from(byte)] & LABEL != 0 {
+            label_is_empty = false;
+            at += 1;
+        } else if byte == b'.' && !label_is_empty {
+            label_is_empty = true;
+            at += 1;
+        } else {
+            match &value[at..] {
+                [b':', port @ ..] => return at > 0 && is_port(port),
+                [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    label_is_empty = false;
+                    at += 3;
+                }
+                [b'[', literal @ ..] if at == 0 => return is_ip_literal_and_port(literal),
+                _ => return false,
             }
-            [b':', port @ ..] => return at > 0 && is_port(port),
-            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                label_is_empty = false;
-                at += 3;
-            }
-            [b'[', literal @ ..] if at == 0 => return is_ip_literal_and_port(literal),
-            _ => return false,
         }
     }
+    // The last label may be empty: behind a final dot.
+    !value.is_empty()
 }
 
 /// What follows `[`.
