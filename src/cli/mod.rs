@@ -30,7 +30,7 @@ use clap::FromArgMatches;
 use httpoll::config::{Backend, Config};
 use httpoll::confine::Sandbox;
 use httpoll::service::{
-    Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, hello,
+    CacheTallies, Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, hello,
 };
 
 use options::Options;
@@ -79,8 +79,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
 /// A quarter of what select(2) can watch: the others are for clients.
 const FILES_OF_SELECT: usize = 256;
 
-/// What makes the service of each loop. Opens the directory, once.
-pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + use<>, String> {
+/// What makes the service of each loop, and what the caches of these count. Opens the directory,
+/// once.
+pub(crate) fn service(
+    plan: &Plan,
+) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, CacheTallies), String> {
     let open = |config: &FilesConfig| {
         let root = startup::printable(&config.root);
         let mut config = config.clone();
@@ -96,8 +99,9 @@ pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + 
     };
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
+    let caches = files.as_ref().map(Files::cache_tallies).unwrap_or_default();
     let decoration = plan.decoration.clone();
-    Ok(move || -> Box<dyn Service> {
+    let make = move || -> Box<dyn Service> {
         let service: Box<dyn Service> = match files.clone() {
             None => Box::new(router_of_hello("/", &decoration)),
             Some(files) if with_hello => {
@@ -112,7 +116,8 @@ pub(crate) fn service(plan: &Plan) -> Result<impl FnMut() -> Box<dyn Service> + 
                 Box::new(hosts.decorated(decoration.clone()))
             }
         }
-    })
+    };
+    Ok((make, caches))
 }
 
 /// The smallest answer stays the smallest, unless fields were asked for.

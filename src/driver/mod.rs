@@ -10,8 +10,8 @@
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to others: access lines, counters, metrics |
 //!
-//! `exchange.rs` stands between a connection and a service; `receive.rs`, `transmit.rs` and `wanted.rs`
-//! stand between a connection and its socket, for all six drivers alike.
+//! `exchange.rs` stands between a connection and a service, `transmit.rs` between a connection and its
+//! socket, for all six drivers alike.
 //!
 //! *Read next:* `blocking/mod.rs` for the linear reading, then `event_loop/mod.rs`.
 
@@ -24,19 +24,17 @@ mod observe;
 mod offload;
 mod per_address;
 mod process;
-mod receive;
 mod settings;
 mod transmit;
-mod wanted;
 
 pub use crate::config::Backend;
 pub use event_loop::EventLoop;
 pub use event_loop::settle::{Bits, Rule, Settled, settle};
 pub use mailbox::{Handle, OtherLoops};
-pub use observe::Closed;
 pub use observe::access_log::{AccessLog, LogBuffer};
-pub use observe::counters::Published;
+pub use observe::closed::Closed;
 pub use observe::lines::LogEnd;
+pub use observe::observer::{Call, Fact, Observer, Woke};
 pub use offload::Offload;
 pub use per_address::PerAddress;
 pub use process::server::{Server, Stopper};

@@ -1,4 +1,4 @@
-//! What a loop is told when it is made.
+//! What a driver is told when it is made.
 //!
 //! *Floor 4.* Plain values, with the defaults of a server that nobody has told anything.
 //!
@@ -11,8 +11,6 @@ use super::per_address::PerAddress;
 use crate::conn::Limits;
 use crate::driver::event_loop::settle::{Rule, settle};
 use crate::driver::mailbox::OtherLoops;
-use crate::driver::observe::access_log::LogBuffer;
-use crate::driver::observe::counters::Published;
 use crate::driver::observe::in_flight::InFlight;
 use crate::http::TrustedProxies;
 
@@ -46,8 +44,8 @@ impl Budget {
     }
 }
 
-/// What a loop is told when it is made.
-pub struct Settings {
+/// What a loop is told when it is made, and by whom it is watched: `()` is nobody.
+pub struct Settings<O = ()> {
     /// What one connection may cost.
     pub limits: Arc<Limits>,
     /// Connections this loop may hold.
@@ -62,16 +60,33 @@ pub struct Settings {
     pub grace: Duration,
     /// Bytes of the read buffer, shared by all connections of the loop.
     pub read_bytes: usize,
-    /// Where access lines go.
-    pub log: Option<LogBuffer>,
-    /// Where its numbers are shown once per turn, if anybody asks for them.
-    pub shown: Option<Arc<Published>>,
     /// The other loops of the server.
     pub other_loops: OtherLoops,
     /// Whose word about their clients is taken.
     pub proxies: Option<Arc<TrustedProxies>>,
     /// How many connections are left, once it stops.
     pub in_flight: InFlight,
+    /// Who is told what happens.
+    pub observer: O,
+}
+
+impl<P> Settings<P> {
+    /// The same, watched by `observer`.
+    pub fn observed_by<O>(self, observer: O) -> Settings<O> {
+        Settings {
+            limits: self.limits,
+            connections_max: self.connections_max,
+            per_address: self.per_address,
+            rule: self.rule,
+            budget: self.budget,
+            grace: self.grace,
+            read_bytes: self.read_bytes,
+            other_loops: self.other_loops,
+            proxies: self.proxies,
+            in_flight: self.in_flight,
+            observer,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -88,11 +103,10 @@ impl Default for Settings {
             },
             grace: Duration::from_secs(10),
             read_bytes: 64 * 1024,
-            log: None,
-            shown: None,
             other_loops: OtherLoops::default(),
             proxies: None,
             in_flight: InFlight::default(),
+            observer: (),
         }
     }
 }

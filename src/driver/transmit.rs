@@ -8,10 +8,10 @@
 
 use std::io;
 
-use super::observe::counters::Call;
+use super::observe::observer::Call;
 use crate::conn::{CloseReason, Connection, Transmit};
 use crate::http::Tick;
-use crate::kernel::{Layer, Sent, Socket};
+use crate::kernel::{Sent, Socket};
 
 /// What a connection may still send before others get their turn.
 pub(crate) struct Allowance {
@@ -35,30 +35,31 @@ pub(crate) fn send_some<T: Socket>(
     socket: &mut T,
     conn: &mut Connection,
     allowance: &mut Allowance,
-    mut count: impl FnMut(Call),
+    mut told: impl FnMut(Call<'_>),
     now: &Tick,
 ) -> Sending {
-    let layer = socket.layer();
     let (sent, offered) = match conn.next_transmit() {
+        None => return Sending::Stop,
         Some(Transmit::LastLook) => {
             conn.on_last_look(socket.closes_cleanly());
             return Sending::More;
         }
         Some(Transmit::Shutdown) => {
             // If it fails the client is gone, which the next read will tell.
-            count(Call::Shutdown);
-            let _ = socket.shutdown_write();
+            told(Call::Shutdown(socket.shutdown_write().as_ref().copied()));
             conn.on_shutdown_sent(now);
             return Sending::Stop;
         }
-        _ if layer.owes.any() => return send_owed(socket, conn, allowance, layer, count),
-        None => return Sending::Stop,
         Some(_) if !allowance.writable || allowance.bytes == 0 => return Sending::Stop,
         Some(Transmit::Bytes { slices, more }) => {
             let used = &slices[..1 + usize::from(!slices[1].is_empty())];
             let offered = slices[0].len() + slices[1].len();
-            count(Call::Write);
-            (socket.write(used, more).map(Sent::Bytes), Some(offered))
+            let result = socket.write(used, more);
+            told(Call::Write {
+                offered,
+                result: result.as_ref().copied(),
+            });
+            (result.map(Sent::Bytes), Some(offered))
         }
         Some(Transmit::File {
             source,
@@ -70,36 +71,16 @@ pub(crate) fn send_some<T: Socket>(
             if !allowance.waits && !source.is_resident(offset, part) {
                 return Sending::Cold;
             }
-            count(Call::SendFile);
             let more = (part as u64) < len;
-            (socket.send_file(source, offset, part, more), None)
+            let result = socket.send_file(source, offset, part, more);
+            told(Call::SendFile {
+                offered: part,
+                result: result.as_ref().copied(),
+            });
+            (result, None)
         }
     };
     on_sent(conn, allowance, sent, offered, now)
-}
-
-/// One call for the layer beneath, which comes before the protocol; one in a turn if it goes on.
-fn send_owed<T: Socket>(
-    socket: &mut T,
-    conn: &mut Connection,
-    allowance: &mut Allowance,
-    layer: Layer,
-    mut count: impl FnMut(Call),
-) -> Sending {
-    if !(layer.owes.writable && allowance.writable) {
-        return Sending::Stop;
-    }
-    count(Call::Write);
-    match socket.layer_write() {
-        Ok(()) if !socket.layer().owes.any() => return Sending::More,
-        Ok(()) => {}
-        Err(error) => match error.kind() {
-            io::ErrorKind::WouldBlock => allowance.writable = false,
-            io::ErrorKind::Interrupted => {}
-            _ => conn.on_abort(CloseReason::SocketFailed),
-        },
-    }
-    Sending::Stop
 }
 
 /// Tells the connection how it went. `offered` is how much there was, where less than that means
@@ -117,7 +98,7 @@ fn on_sent(
             allowance.bytes = allowance.bytes.saturating_sub(n);
             // A short write found the socket full (epoll(7), Q9). Not so a short sendfile(2),
             // which may have been interrupted: it is asked again until it says so.
-            allowance.writable = offered.is_none_or(|offered| n >= offered);
+            allowance.writable = offered.is_none_or(|offered| n == offered);
             Sending::More
         }
         Ok(Sent::SourceEnd) => {

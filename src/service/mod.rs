@@ -16,6 +16,7 @@ mod routing;
 mod work;
 
 pub use files::Files;
+pub use files::tally::{CacheTallies, CacheTally};
 pub use opening::load::close_with;
 pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
@@ -31,41 +32,10 @@ pub trait Service: Send + 'static {
     /// than a millisecond) belongs into [`Reply::Later`].
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply;
 
-    /// What it has to tell of its cache, if it keeps one. Asked once per turn, with `--admin`.
-    fn cache_tally(&self) -> CacheTally {
-        CacheTally::default()
-    }
-
     /// Closes the descriptors that it keeps only to be faster; whether there were any. Called when
     /// one is missing elsewhere.
     fn release_descriptors(&mut self) -> bool {
         false
-    }
-}
-
-/// How often a cache could help, and what it holds.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct CacheTally {
-    /// Look-ups that found what they looked for, still true.
-    pub hits: u64,
-    /// Look-ups that did not.
-    pub misses: u64,
-    /// Entries that had to go to make room.
-    pub evictions: u64,
-    /// Bytes in memory.
-    pub bytes: u64,
-}
-
-impl CacheTally {
-    /// This and another one together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            hits: self.hits + other.hits,
-            misses: self.misses + other.misses,
-            evictions: self.evictions + other.evictions,
-            bytes: self.bytes + other.bytes,
-        }
     }
 }
 
@@ -81,10 +51,6 @@ where
 impl Service for Box<dyn Service> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
         (**self).call(request, now)
-    }
-
-    fn cache_tally(&self) -> CacheTally {
-        (**self).cache_tally()
     }
 
     fn release_descriptors(&mut self) -> bool {

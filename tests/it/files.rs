@@ -102,7 +102,7 @@ impl Site {
 
     /// Requests that the cache could not answer.
     pub(crate) fn misses(&self) -> u64 {
-        self.files.cache_tally().misses
+        self.files.cache_tallies().sum().misses
     }
 
     /// How often the service allocates for one request in a turn of its own.

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use httpoll::driver::{EventLoop, Handle, Offload, Settings};
+use httpoll::driver::{Closed, EventLoop, Handle, Offload, Settings};
 use httpoll::http::{Body, Request, Response, Source, Status, Tick};
 use httpoll::kernel::sim::{Act, NO_ROOM, Schedule, Sim};
 use httpoll::kernel::{Kernel, Linux, ListenAddr, bind};
@@ -112,7 +112,10 @@ fn an_answer_survives_an_empty_line_behind_the_last_request() {
 fn an_empty_line_behind_the_last_request<const EDGE: bool>() {
     let sim = Sim::<EDGE>::new(Schedule::friendly());
     let service = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("x".repeat(100_000)));
-    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let (listeners, settings) = (
+        vec![sim.listen()],
+        Settings::default().observed_by(Closed::default()),
+    );
     let offload = Offload::inline();
     let mut own = EventLoop::new(sim.clone(), listeners, service, settings, offload).unwrap();
     let client = sim.connect(LARGE);
@@ -126,10 +129,10 @@ fn an_empty_line_behind_the_last_request<const EDGE: bool>() {
     assert!(answer.ends_with(b"xxx"), "of {} bytes", answer.len());
     assert!(answer.len() > 100_000);
     client.finish();
-    while own.closed().total() == 0 {
+    while own.observer().total() == 0 {
         own.turn().unwrap();
     }
-    assert_eq!(own.closed().get("answered"), 1);
+    assert_eq!(own.observer().get("answered"), 1);
 }
 
 /// Half a head, then nobody looks for longer than a head may take (SIGSTOP), while all the rest of
@@ -227,16 +230,19 @@ fn half_broken(request: &Request<'_>, _: &Tick) -> Reply {
 fn a_file_that_cannot_be_read_ends_its_connection() {
     let sim = Sim::<true>::new(Schedule::friendly());
     sim.client(vec![Act::Send(GET_BROKEN.to_vec()), Act::AwaitEnd], 64_000);
-    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let (listeners, settings) = (
+        vec![sim.listen()],
+        Settings::default().observed_by(Closed::default()),
+    );
     let offload = Offload::inline();
     let mut own = EventLoop::new(sim.clone(), listeners, half_broken, settings, offload).unwrap();
     for _ in 0..100 {
         own.turn().unwrap();
-        if own.closed().total() > 0 {
+        if own.observer().total() > 0 {
             break;
         }
     }
-    assert_eq!(own.closed().get("source_ended"), 1);
+    assert_eq!(own.observer().get("source_ended"), 1);
 }
 
 /// The file comes last of all that is encoded, so that nothing of ours is left when it ends early.
@@ -244,7 +250,10 @@ fn a_file_that_cannot_be_read_ends_its_connection() {
 #[test]
 fn answers_before_a_file_that_ends_early_survive_a_request_behind_it() {
     let sim = Sim::<false>::new(Schedule::friendly());
-    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let (listeners, settings) = (
+        vec![sim.listen()],
+        Settings::default().observed_by(Closed::default()),
+    );
     let offload = Offload::inline();
     let mut own = EventLoop::new(sim.clone(), listeners, half_broken, settings, offload).unwrap();
     let client = sim.connect(64_000);
@@ -258,10 +267,10 @@ fn answers_before_a_file_that_ends_early_survive_a_request_behind_it() {
     assert!(heard.ends_with("\r\nContent-Length: 10\r\n\r\n"), "{heard}");
     assert!(client.has_ended());
     client.close();
-    while own.closed().total() == 0 {
+    while own.observer().total() == 0 {
         own.turn().unwrap();
     }
-    assert_eq!(own.closed().get("source_ended"), 1);
+    assert_eq!(own.observer().get("source_ended"), 1);
 }
 
 /// Out of the interest set while there is no room, a listener must come back into it. Where the

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use httpoll::driver::{EventLoop, Offload, Settings};
+use httpoll::driver::{Closed, EventLoop, Offload, Settings};
 use httpoll::http::{Request, Response, Tick};
 use httpoll::kernel::Kernel;
 use httpoll::kernel::sim::{Schedule, Sim};
@@ -42,9 +42,12 @@ fn hello(_: &Request<'_>, _: &Tick) -> Reply {
 }
 
 /// A loop in a simulated kernel.
-fn simulated<const EDGE: bool>() -> (Sim<EDGE>, EventLoop<Sim<EDGE>, Hello>) {
+fn simulated<const EDGE: bool>() -> (Sim<EDGE>, EventLoop<Sim<EDGE>, Hello, Closed>) {
     let sim = Sim::<EDGE>::new(Schedule::friendly()).recorded();
-    let (listeners, settings) = (vec![sim.listen()], Settings::default());
+    let (listeners, settings) = (
+        vec![sim.listen()],
+        Settings::default().observed_by(Closed::default()),
+    );
     let own = EventLoop::new(
         sim.clone(),
         listeners,
@@ -58,7 +61,7 @@ fn simulated<const EDGE: bool>() -> (Sim<EDGE>, EventLoop<Sim<EDGE>, Hello>) {
 /// Turns until so much time has passed, where something is tried again by the clock.
 fn turn_for<const EDGE: bool>(
     sim: &Sim<EDGE>,
-    own: &mut EventLoop<Sim<EDGE>, Hello>,
+    own: &mut EventLoop<Sim<EDGE>, Hello, Closed>,
     time: Duration,
 ) {
     let begin = sim.clone().now().instant;
@@ -96,7 +99,7 @@ fn a_connection_that_cannot_be_watched_is_served_by_the_clock() {
             got += narrow.receive(1000).len();
         }
         assert!(got > 3000, "{EDGE} {errno}: {got} bytes");
-        let closed = (own.closed().get("evicted"), own.closed().total());
+        let closed = (own.observer().get("evicted"), own.observer().total());
         assert_eq!(closed, (1, 1), "to make room, once; {EDGE} {errno}");
         sim.refuse_registering(None);
         turn_for(&sim, &mut own, RETRY);
@@ -130,7 +133,11 @@ fn a_wait_that_fails_is_not_the_end() {
             client.receive(100_000).ends_with(b"xxx"),
             "served meanwhile"
         );
-        assert_eq!(own.closed().total(), 0, "one failure costs nobody anything");
+        assert_eq!(
+            own.observer().total(),
+            0,
+            "one failure costs nobody anything"
+        );
         let newcomer = sim.connect(100_000);
         newcomer.send(GET);
         turn_for(&sim, &mut own, 3 * RETRY);
@@ -160,7 +167,7 @@ fn an_accept_that_always_fails_is_tried_ten_times_a_second() {
         turn_for(&sim, &mut own, ms(2000));
         let tries = sim.transcript().matches("accept() = Err").count();
         assert!((20..40).contains(&tries), "{EDGE}: {tries}");
-        assert_eq!(own.closed().total(), 0, "nobody goes for that");
+        assert_eq!(own.observer().total(), 0, "nobody goes for that");
         sim.refuse_accepting(None);
         turn_for(&sim, &mut own, RETRY);
         assert_eq!(own.connections(), 2);

@@ -9,8 +9,8 @@
 //! and prints its transcript.
 
 mod conversation;
-mod layers;
 mod mutants;
+mod observed;
 mod scenery;
 mod schedules;
 mod simulated;

@@ -10,8 +10,6 @@
 //! which turns this inside out.
 
 pub(crate) mod pulse;
-#[cfg(test)]
-mod tests;
 pub(crate) mod threads;
 
 use std::collections::VecDeque;
@@ -20,20 +18,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::conn::{CloseReason, Connection, Limits};
+use crate::driver::event_loop::settle::{Bits, Settled};
 use crate::driver::exchange::{self, Advanced, Asker};
 use crate::driver::failures::{Failed, Failures, RETRY};
-use crate::driver::observe::access_log::LogBuffer;
-use crate::driver::observe::counters::{Call, Published, Sighting, Waking};
+use crate::driver::observe::Watchers;
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::Lines;
+use crate::driver::observe::observer::{Call, Fact, Observer, Woke};
 use crate::driver::offload::run_job;
 use crate::driver::per_address::{PerAddress, Share};
-use crate::driver::receive::{Intake, receive_some};
 use crate::driver::transmit::{Allowance, Sending, send_some};
-use crate::driver::wanted::Wanted;
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Traced, Waited};
-use crate::readiness::Directions;
+use crate::readiness::{Directions, Token};
 use crate::service::{Service, Sink};
 use pulse::Pulse;
 
@@ -71,8 +68,8 @@ impl SharedConnection {
 /// Serves one connection to its end. `on_stop` is called when the server stops, once.
 ///
 /// Answer, send, judge, wait, read: the whole of it is this loop.
-fn serve_connection<T: Stream, S: Service>(
-    mut served: Served<'_, T, S>,
+fn serve_connection<T: Stream, S: Service, O: Observer>(
+    mut served: Served<'_, T, S, O>,
     shared: &SharedConnection,
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
@@ -89,7 +86,8 @@ fn serve_connection<T: Stream, S: Service>(
         if judged || conn.has_work() {
             continue;
         }
-        let wants = served.wants(&conn);
+        let wants = Wants::of(&conn, served.stop_at);
+        served.settled(&wants, &conn);
         drop(conn);
         let waited = served.wait(&wants);
         conn = shared.conn();
@@ -103,11 +101,13 @@ fn serve_connection<T: Stream, S: Service>(
 }
 
 /// One connection's stream and service, and what is remembered from one turn to the next.
-struct Served<'a, T, S> {
+struct Served<'a, T, S, O> {
     stream: &'a mut T,
     service: &'a mut S,
     terms: &'a Terms,
-    reporter: Reporter<'a>,
+    /// What it is called by who watches.
+    token: Token,
+    observer: &'a mut O,
     peer: Peer,
     /// Its part of what its address may hold, once a proxy has named it.
     share: Option<Share>,
@@ -119,12 +119,12 @@ struct Served<'a, T, S> {
     now: Tick,
 }
 
-impl<'a, T: Stream, S: Service> Served<'a, T, S> {
+impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
     fn new(
         stream: &'a mut T,
         service: &'a mut S,
         terms: &'a Terms,
-        log: Option<&'a mut LogBuffer>,
+        (token, observer): (Token, &'a mut O),
         peer: Peer,
     ) -> Self {
         let now = stream.now();
@@ -132,7 +132,8 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
             stream,
             service,
             terms,
-            reporter: Reporter::new(terms, log),
+            token,
+            observer,
             peer,
             share: None,
             sink: None,
@@ -180,14 +181,15 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
             writable: true,
             waits: true,
         };
-        let (stream, terms) = (&mut *self.stream, self.terms);
+        let (stream, token) = (&mut *self.stream, self.token);
+        let observer = &mut *self.observer;
         loop {
             if conn.wants_pull() {
                 let flag = Arc::clone(&self.flag) as Arc<dyn Notify>;
                 exchange::pull(conn, &Wake::new(flag, 0));
             }
-            let count = |call| terms.called(call);
-            match send_some(stream, conn, &mut allowance, count, &self.now) {
+            let told = |call: Call<'_>| observer.observe(&Fact::Called { token, call });
+            match send_some(stream, conn, &mut allowance, told, &self.now) {
                 Sending::More => {}
                 Sending::Cold | Sending::Stop => return,
             }
@@ -209,35 +211,63 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
         is_late
     }
 
+    /// Tells of answers that are out.
     fn report(&mut self, conn: &mut Connection) {
-        (self.reporter).report(conn, self.peer, &*self.service, &self.now);
+        while let Some(finished) = conn.next_finished() {
+            self.observer.observe(&Fact::Answered {
+                token: self.token,
+                peer: self.peer,
+                finished: &finished,
+                now: &self.now,
+            });
+        }
     }
 
-    /// What it waits for, now that all that was there has been used.
-    fn wants(&self, conn: &Connection) -> Wants {
-        let wanted = Wanted::of(self.stream, conn);
-        // What a layer holds is read at once, with no more than a look at the stop before.
-        let at_once = wanted.has_work.then_some(self.now.instant);
-        let ends = [conn.next_deadline(), self.stop_at, at_once];
-        Wants {
-            wanted: wanted.directions,
-            deadline: ends.into_iter().flatten().min(),
-            wake: conn.waits_for_wake() && !wanted.directions.writable && !wanted.has_work,
-        }
+    /// Tells what is waited for: all that is wanted, and nothing is remembered as ready.
+    fn settled(&mut self, wants: &Wants, conn: &Connection) {
+        let bits = Bits {
+            wanted: wants.wanted,
+            ready: Directions::NONE,
+            armed: wants.wanted,
+            has_work: false,
+        };
+        let settled = Settled {
+            armed: wants.wanted,
+            ready: Directions::NONE,
+            queued: false,
+        };
+        self.observer.observe(&Fact::Settled {
+            token: self.token,
+            bits,
+            settled,
+            conn,
+        });
+        self.observer.observe(&Fact::TurnEnded { lag: None });
     }
 
     fn wait(&mut self, wants: &Wants) -> io::Result<Waited> {
         let (stream, flag) = (&mut *self.stream, &self.flag);
+        let began = self.now.instant;
         let waited = self.terms.asleep(|| wants.wait(stream, flag));
         self.now = self.stream.now();
+        self.observer.observe(&Fact::TurnStarted {
+            timeout: (wants.deadline).map(|at| at.saturating_duration_since(began)),
+            events: &[],
+            woke: match waited {
+                Ok(Waited::Ready) | Err(_) => Woke::Ready,
+                Ok(Waited::Stopping) => Woke::Message,
+                Ok(Waited::TimedOut) => Woke::Timeout,
+            },
+            now: &self.now,
+        });
         waited
     }
 
     /// Tells the connection what came of its wait.
     fn on_waited(&mut self, waited: io::Result<Waited>, wants: &Wants, conn: &mut Connection) {
         match waited {
-            Ok(Waited::Ready) => self.read(conn, wants.wanted.readable),
-            Ok(Waited::TimedOut) => self.read(conn, false),
+            Ok(Waited::Ready) if wants.wanted.readable => self.read(conn),
+            Ok(Waited::Ready | Waited::TimedOut) => {}
             Ok(Waited::Stopping) => conn.on_shutdown(&self.now),
             Err(_) => conn.on_abort(CloseReason::SocketFailed),
         }
@@ -249,48 +279,66 @@ impl<'a, T: Stream, S: Service> Served<'a, T, S> {
         }
     }
 
-    /// Reads once, if the kernel says that there is something or a layer holds it.
-    fn read(&mut self, conn: &mut Connection, readable: bool) {
-        let mut intake = Intake {
-            into: &mut self.scratch,
-            readable,
-            eof_possible: true,
-        };
-        let count = |call| self.terms.called(call);
-        let n = receive_some(self.stream, conn, &mut intake, count, &self.now);
-        if n > 0 {
-            conn.on_bytes(&self.scratch[..n], &self.now);
+    fn read(&mut self, conn: &mut Connection) {
+        let result = self.stream.read(&mut self.scratch);
+        self.observer.observe(&Fact::Called {
+            token: self.token,
+            call: Call::Read {
+                room: self.scratch.len(),
+                result: result.as_ref().copied(),
+            },
+        });
+        match result {
+            Ok(0) => conn.on_eof(&self.now),
+            Ok(n) => conn.on_bytes(self.scratch.get(..n).unwrap_or_default(), &self.now),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                _ => conn.on_abort(CloseReason::SocketFailed),
+            },
         }
     }
 }
 
-/// Serves one connection, its calls counted and printed if that is wanted.
+/// Serves one connection, its calls printed if that is wanted.
 pub(crate) fn serve<S: Service>(
     mut stream: BlockingStream,
     shared: &SharedConnection,
     (service, terms): (&mut S, &Terms),
-    log: Option<&mut LogBuffer>,
+    (token, watchers): (Token, &mut Watchers),
     on_stop: &mut dyn FnMut(),
 ) -> CloseReason {
     let _counted = terms.in_flight.begin();
-    if let Some(shown) = &terms.shown {
-        shown.accepted();
-    }
+    let peer = shared.peer;
+    tell_of_accept(watchers, token, peer);
+    watchers.observe(&Fact::Accepted { token, peer });
+    let watched = (token, &mut *watchers);
     let reason = match &terms.trace {
         Some(lines) => {
             let mut traced = Traced::printing(stream, lines.sink()).with_times();
-            let served = Served::new(&mut traced, service, terms, log, shared.peer);
+            let served = Served::new(&mut traced, service, terms, watched, peer);
             serve_connection(served, shared, on_stop)
         }
         None => {
-            let served = Served::new(&mut stream, service, terms, log, shared.peer);
+            let served = Served::new(&mut stream, service, terms, watched, peer);
             serve_connection(served, shared, on_stop)
         }
     };
-    if let Some(shown) = &terms.shown {
-        shown.closed(reason);
-    }
+    watchers.observe(&Fact::Closed { token, reason });
+    watchers.observe(&Fact::TurnEnded { lag: None });
     reason
+}
+
+/// A client of an address that holds its share is not kept.
+pub(crate) fn refuse(watchers: &mut Watchers, token: Token, peer: Peer) {
+    let reason = CloseReason::AddressLimit;
+    tell_of_accept(watchers, token, peer);
+    watchers.observe(&Fact::Refused { peer, reason });
+    watchers.observe(&Fact::TurnEnded { lag: None });
+}
+
+fn tell_of_accept(watchers: &mut Watchers, token: Token, peer: Peer) {
+    let call = Call::Accept(Ok(peer));
+    watchers.observe(&Fact::Called { token, call });
 }
 
 /// What every connection of a blocking driver is held to.
@@ -305,8 +353,6 @@ pub(crate) struct Terms {
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
     /// Connections that one address may hold.
     pub(crate) per_address: Option<PerAddress>,
-    /// Where numbers are shown, if anybody asks for them.
-    pub(crate) shown: Option<Arc<Published>>,
     /// How many connections are being served.
     pub(crate) in_flight: InFlight,
     /// Told of each wait, where one that does not come means that nobody is served.
@@ -314,29 +360,14 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// Counts a call, if anybody asks for numbers.
-    fn called(&self, call: Call) {
-        if let Some(shown) = &self.shown {
-            shown.called(call);
-        }
-    }
-
     /// Waits for a client, which may take as long as its deadlines let it.
     fn asleep(&self, wait: impl FnOnce() -> io::Result<Waited>) -> io::Result<Waited> {
-        self.called(Call::Wait);
         if let Some(pulse) = &self.pulse {
             pulse.end();
         }
         let waited = wait();
         if let Some(pulse) = &self.pulse {
             pulse.begin();
-        }
-        if let (Some(shown), Ok(waited)) = (&self.shown, &waited) {
-            shown.woken(match waited {
-                Waited::Ready => Waking::Ready,
-                Waited::Stopping => Waking::Message,
-                Waited::TimedOut => Waking::Timeout,
-            });
         }
         waited
     }
@@ -358,6 +389,18 @@ struct Wants {
 }
 
 impl Wants {
+    fn of(conn: &Connection, stop_at: Option<Instant>) -> Self {
+        let wanted = Directions {
+            readable: conn.wants_read(),
+            writable: conn.wants_write(),
+        };
+        Self {
+            wanted,
+            deadline: [conn.next_deadline(), stop_at].into_iter().flatten().min(),
+            wake: conn.waits_for_wake() && !wanted.writable,
+        }
+    }
+
     fn wait<T: Stream>(&self, stream: &mut T, flag: &WakeFlag) -> io::Result<Waited> {
         if !self.wake {
             return stream.wait(self.wanted, self.deadline);
@@ -366,42 +409,6 @@ impl Wants {
         flag.wait(DOZE);
         let at_once = stream.now().instant;
         stream.wait(self.wanted, Some(at_once))
-    }
-}
-
-/// Tells others how a connection is doing: the log, and whoever asks for numbers.
-struct Reporter<'a> {
-    log: Option<&'a mut LogBuffer>,
-    shown: Option<Arc<Published>>,
-    sighting: Sighting,
-}
-
-impl<'a> Reporter<'a> {
-    fn new(terms: &Terms, log: Option<&'a mut LogBuffer>) -> Self {
-        Self {
-            log,
-            shown: terms.shown.clone(),
-            sighting: Sighting::new(terms.shown.as_ref()),
-        }
-    }
-
-    /// Tells of answers that are out, and of what the connection does now.
-    fn report(&mut self, conn: &mut Connection, peer: Peer, service: &impl Service, now: &Tick) {
-        while let Some(finished) = conn.next_finished() {
-            if let Some(shown) = &self.shown {
-                shown.answered(&finished);
-            }
-            if let Some(log) = &mut self.log {
-                log.line(now, peer, &finished);
-            }
-        }
-        if let Some(log) = &mut self.log {
-            log.flush();
-        }
-        if let Some(shown) = &self.shown {
-            shown.cache(service.cache_tally());
-            self.sighting.look(conn);
-        }
     }
 }
 
@@ -438,7 +445,7 @@ pub(crate) struct Blocking<S: Service> {
     pub(crate) service: S,
     pub(crate) terms: Terms,
     pub(crate) threads_max: usize,
-    pub(crate) log: Option<LogBuffer>,
+    pub(crate) watchers: Watchers,
     /// Where it is seen that it moves.
     pub(crate) pulse: Arc<Pulse>,
 }
@@ -452,6 +459,7 @@ impl<S: Service> Blocking<S> {
         let mut acceptor = Some(self.acceptor);
         let mut waiting = VecDeque::new();
         let mut ends_at = None;
+        let mut tokens = tokens();
         while let Some((mut stream, peer)) = waiting.pop_front().or_else(|| {
             let release = &mut |_: &mut Acceptor| self.service.release_descriptors();
             next_client(acceptor.as_mut()?, release)
@@ -469,13 +477,19 @@ impl<S: Service> Blocking<S> {
                     acceptor = None;
                 }
             };
-            let (service, log) = (&mut self.service, self.log.as_mut());
+            let watched = (tokens.next().unwrap_or(Token(0)), &mut self.watchers);
             self.pulse.during(|| {
-                serve(stream, &shared, (service, &self.terms), log, &mut on_stop);
+                let served = (&mut self.service, &self.terms);
+                serve(stream, &shared, served, watched, &mut on_stop);
             });
         }
         Ok(())
     }
+}
+
+/// What connections are called that have no place in a table: one slot, used again and again.
+pub(crate) fn tokens() -> impl Iterator<Item = Token> {
+    (0..=u32::MAX).cycle().map(|n| Token::new(0, n))
 }
 
 /// Takes in all who wait at a server that stops; `false` if there is no room for all of them yet.
@@ -519,5 +533,107 @@ pub(crate) fn next_client(
         if !at_once && acceptor.rest(RETRY) == Waited::Stopping {
             return None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Request, Response, Source};
+    use crate::kernel::{Sent, Socket};
+    use crate::service::Reply;
+    use std::io::IoSlice;
+
+    /// A client that is heard by the clock: what it sends, and how long after the last.
+    struct Script {
+        now: Tick,
+        acts: VecDeque<(u64, &'static str)>,
+        inbox: Option<&'static str>,
+        outbox: Vec<u8>,
+    }
+
+    impl Socket for Script {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.inbox.take().unwrap_or_default();
+            into[..bytes.len()].copy_from_slice(bytes.as_bytes());
+            Ok(bytes.len())
+        }
+
+        fn write(&mut self, from: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+            self.outbox.extend_from_slice(&from[0]);
+            Ok(from[0].len())
+        }
+
+        fn send_file(&mut self, _: &dyn Source, _: u64, _: usize, _: bool) -> io::Result<Sent> {
+            Ok(Sent::SourceEnd)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unacknowledged(&self) -> usize {
+            0
+        }
+
+        fn closes_cleanly(&self) -> bool {
+            true
+        }
+    }
+
+    impl Stream for Script {
+        fn wait(&mut self, _: Directions, _: Option<Instant>) -> io::Result<Waited> {
+            if let Some((seconds, bytes)) = self.acts.pop_front() {
+                self.now.instant += Duration::from_secs(seconds);
+                self.inbox = Some(bytes);
+            }
+            Ok(Waited::Ready)
+        }
+
+        fn now(&mut self) -> Tick {
+            self.now
+        }
+    }
+
+    /// The status of the first answer to this client.
+    fn status(acts: impl IntoIterator<Item = (u64, &'static str)>) -> String {
+        let mut script = Script {
+            now: Tick::for_tests(),
+            acts: acts.into_iter().collect(),
+            inbox: None,
+            outbox: Vec::new(),
+        };
+        let limits = Arc::new(Limits::default());
+        let shared = SharedConnection::new(Peer::Unix, &limits, &script.now);
+        let terms = Terms {
+            limits,
+            grace: Duration::ZERO,
+            trace: None,
+            proxies: None,
+            per_address: None,
+            in_flight: InFlight::default(),
+            pulse: None,
+        };
+        let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
+        let watched = (Token(0), &mut ());
+        let served = Served::new(&mut script, &mut hello, &terms, watched, shared.peer);
+        serve_connection(served, &shared, &mut || {});
+        String::from_utf8_lossy(&script.outbox[..12]).into_owned()
+    }
+
+    #[test]
+    fn what_came_in_time_is_served_before_anybody_is_late() {
+        let head = [(0, "GET / HTTP/1.1\r\nHo"), (60, "st: a\r\n\r\n")];
+        assert_eq!(status(head), "HTTP/1.1 200");
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(status([(0, post), (60, "hello")]), "HTTP/1.1 200");
+    }
+
+    #[test]
+    fn a_client_that_never_stops_sending_is_late_all_the_same() {
+        let begin = [(0, "GET / HTTP/1.1\r\nHost: a\r\nX: ")];
+        let drip = begin.into_iter().chain([(1, "x"); 11]);
+        let end = drip.chain([(0, "\r\n\r\n")]);
+        assert_eq!(status(end), "HTTP/1.1 408");
     }
 }

@@ -22,14 +22,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::pulse::Pulse;
-use super::{Blocking, SharedConnection, Terms, next_client, serve};
+use super::{Blocking, SharedConnection, Terms, next_client, refuse, serve, tokens};
 use crate::conn::{CloseReason, Standing};
 use crate::driver::failures::RETRY;
-use crate::driver::observe::access_log::LogBuffer;
+use crate::driver::observe::Watchers;
 use crate::driver::per_address::Share;
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, BlockingStream, Hold, Stream, Waited};
-use crate::service::{CacheTally, Reply, Service};
+use crate::readiness::Token;
+use crate::service::{Reply, Service};
 
 /// Stack of a connection's thread: the deepest path is a directory listing.
 const STACK_BYTES: usize = 512 * 1024;
@@ -38,6 +39,7 @@ impl<S: Service> Blocking<S> {
     /// The `threads` backend: a thread per client, up to a bound at which somebody must go.
     pub(crate) fn run_threads(self) -> io::Result<()> {
         let mut acceptor = self.acceptor;
+        let (mut watchers, mut tokens) = (self.watchers, tokens());
         let registry = Arc::new(Registry::default());
         let service = Shared {
             service: Arc::new(Mutex::new(self.service)),
@@ -52,11 +54,9 @@ impl<S: Service> Blocking<S> {
             let Some((mut stream, peer)) = next_client(&mut acceptor, make_room) else {
                 break;
             };
+            let token = tokens.next().unwrap_or(Token(0));
             let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
-                if let Some(shown) = &self.terms.shown {
-                    shown.accepted();
-                    shown.closed(CloseReason::AddressLimit);
-                }
+                refuse(&mut watchers, token, peer);
                 continue;
             };
             if !registry.wait_for_place(self.threads_max, &mut acceptor) {
@@ -76,7 +76,8 @@ impl<S: Service> Blocking<S> {
                 stream,
                 service: service.clone(),
                 terms: self.terms.clone(),
-                log: self.log.as_ref().map(LogBuffer::fork),
+                token,
+                watchers: watchers.clone(),
             };
             // The thread ends without a task only if this one does.
             let _ = thread.send(task);
@@ -144,21 +145,17 @@ struct ConnectionThread<S: Service> {
     shared: Arc<SharedConnection>,
     service: Shared<S>,
     terms: Terms,
-    log: Option<LogBuffer>,
+    token: Token,
+    watchers: Watchers,
     /// Given back when the thread ends, however it ends.
     place: Registration,
 }
 
 impl<S: Service> ConnectionThread<S> {
     fn run(mut self) {
-        let (service, log) = (&mut self.service, self.log.as_mut());
-        serve(
-            self.stream,
-            &self.shared,
-            (service, &self.terms),
-            log,
-            &mut || {},
-        );
+        let served = (&mut self.service, &self.terms);
+        let watched = (self.token, &mut self.watchers);
+        serve(self.stream, &self.shared, served, watched, &mut || {});
         drop(self.place);
     }
 }
@@ -187,11 +184,6 @@ impl<S: Service> Service for Shared<S> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .call(request, now)
         })
-    }
-
-    fn cache_tally(&self) -> CacheTally {
-        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
-        service.cache_tally()
     }
 
     fn release_descriptors(&mut self) -> bool {

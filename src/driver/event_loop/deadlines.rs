@@ -166,9 +166,9 @@ mod tests {
                 own.turn().unwrap();
             }
         }
-        let entries = own.deadlines.heap.len();
+        let entries = own.context.deadlines.heap.len();
         assert!(entries <= 1 + STALE_MAX, "{entries}");
-        assert!(own.deadlines.heap.capacity() <= 4 * STALE_MAX);
+        assert!(own.context.deadlines.heap.capacity() <= 4 * STALE_MAX);
         // The one that stayed is still told when its time is over.
         sim.pass(Duration::from_secs(11));
         own.turn().unwrap();

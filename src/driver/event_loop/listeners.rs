@@ -10,18 +10,17 @@
 //! *References:* accept(2). *Read next:* `room.rs`, then `settle.rs`.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::deadlines::NEVER;
+use super::EventLoop;
 use super::room::{Made, VICTIMS_MAX, Victim};
 use super::settle::{Bits, settle};
+use super::slot::Slot;
 use super::slots::RESERVED;
-use super::{EventLoop, Slot};
 use crate::conn::CloseReason;
 use crate::driver::exchange;
 use crate::driver::failures::{Failed, Failures, RETRY};
-use crate::driver::observe::counters::Call;
+use crate::driver::observe::observer::{Call, Fact, Observer};
 use crate::driver::per_address::counts_in;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer};
@@ -206,12 +205,13 @@ enum AcceptResult {
     Later,
 }
 
-impl<K: Kernel, S: Service> EventLoop<K, S> {
+impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// Accepts who is waiting.
-    pub(super) fn admit(&mut self, now: &Tick) {
+    pub(super) fn admit(&mut self) {
         if !self.listeners.stirs {
             return;
         }
+        let now = &self.context.now;
         let due = |one: &Listening<K>| one.paused_until.is_some_and(|at| at <= now.instant);
         if self.listeners.each.iter().any(due) {
             self.listeners.resume();
@@ -222,55 +222,62 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
                 if !one.ready || one.paused_until.is_some() {
                     break;
                 }
-                match self.accept_one(at, now) {
+                match self.accept_one(at) {
                     AcceptResult::One => {}
-                    AcceptResult::Nobody => self.listeners.rest(at, &mut self.kernel, now),
+                    AcceptResult::Nobody => {
+                        let context = &mut self.context;
+                        self.listeners.rest(at, &mut context.kernel, &context.now);
+                    }
                     AcceptResult::Later => break,
                     AcceptResult::NoRoom => {
-                        if self.listeners.pause(at, &mut self.kernel, now) {
-                            self.settings.other_loops.pass_on(&self.mailbox);
+                        let context = &mut self.context;
+                        if (self.listeners).pause(at, &mut context.kernel, &context.now) {
+                            context.settings.other_loops.pass_on(&context.mailbox);
                         }
                     }
                 }
             }
         }
-        self.listeners
-            .shut_when_empty(&mut self.kernel, now.instant);
+        let (kernel, now) = (&mut self.context.kernel, self.context.now.instant);
+        self.listeners.shut_when_empty(kernel, now);
         self.listeners.stirs = self.listeners.has_business();
     }
 
     /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
     /// counts as ready until an accept finds nobody, and that must not cost a connection.
-    fn accept_one(&mut self, at: usize, now: &Tick) -> AcceptResult {
-        let victim = match self.slots.len() >= self.settings.connections_max {
+    fn accept_one(&mut self, at: usize) -> AcceptResult {
+        let victim = match self.slots.len() >= self.context.settings.connections_max {
             false => None,
-            true => match self.next_victim(now) {
+            true => match self.next_victim() {
                 Victim::Now(token) => Some(token),
                 Victim::Later => return AcceptResult::Later,
                 Victim::Nobody => return AcceptResult::NoRoom,
             },
         };
-        self.counts.call(Call::Accept);
-        let error = match self.kernel.accept(&self.listeners.each[at].listener) {
+        let one = &mut self.listeners.each[at];
+        let accepted = self.context.kernel.accept(&one.listener);
+        let told = accepted.as_ref().map(|(_, peer)| *peer);
+        self.context.called(token_of(at), Call::Accept(told));
+        let error = match accepted {
             Ok((socket, peer)) => {
-                self.counts.accepted();
-                self.listeners.each[at].failures.end();
-                self.room.was_found(now);
-                if !counts_in(self.settings.per_address.as_ref(), peer) {
-                    self.closed.count(CloseReason::AddressLimit);
+                one.failures.end();
+                self.room.was_found(&self.context.now);
+                if !counts_in(self.context.settings.per_address.as_ref(), peer) {
+                    let reason = CloseReason::AddressLimit;
+                    self.context.tell(&Fact::Refused { peer, reason });
                     return AcceptResult::One;
                 }
                 self.evict(victim);
-                return match self.welcome(socket, peer, now) {
+                return match self.welcome(socket, peer) {
                     true => AcceptResult::One,
                     false => AcceptResult::NoRoom,
                 };
             }
             Err(error) => error,
         };
-        match self.listeners.each[at].failures.judge(&error) {
+        match one.failures.judge(&error) {
             Failed::Nobody => AcceptResult::Nobody,
-            Failed::NoRoom => match self.make_room(now) {
+            Failed::NoRoom => match self.make_room() {
                 Made::Some => AcceptResult::One,
                 Made::None => AcceptResult::NoRoom,
                 Made::Later => AcceptResult::Later,
@@ -283,58 +290,29 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// Takes a connection in. It is served when the kernel says that it has something: a
     /// registration reports what is already there, under both triggers. `false` if there was no
     /// room to watch it.
-    fn welcome(&mut self, socket: K::Socket, peer: Peer, now: &Tick) -> bool {
-        let slot = Slot {
-            socket,
-            conn: exchange::begin(peer, &self.settings.limits, now),
-            sink: None,
-            peer,
-            // Nothing was sent yet, so there is room to write.
-            ready: Directions::WRITE,
-            armed: Directions::NONE,
-            eof_possible: false,
-            queued: false,
-            unwatched: false,
-            seen_as: None,
-            deadline_entry: NEVER,
-        };
-        let Some(token) = self.slots.insert(slot) else {
-            self.on_left(peer);
+    fn welcome(&mut self, socket: K::Socket, peer: Peer) -> bool {
+        let context = &mut self.context;
+        let mut conn = exchange::begin(peer, &context.settings.limits, &context.now);
+        if self.stop_at.is_some() {
+            conn.on_shutdown(&context.now);
+        }
+        let Some(token) = self.slots.insert(Slot::new(socket, conn, peer)) else {
+            self.free_place(peer);
             return false;
         };
-        let Some(slot) = self.slots.get_mut(token) else {
-            return true;
-        };
-        if self.stop_at.is_some() {
-            slot.conn.on_shutdown(now);
+        context.tell(&Fact::Accepted { token, peer });
+        if let Some(slot) = self.slots.get_mut(token) {
+            // Settled like any other: the kernel is asked to announce what it wants.
+            let left = context.leave(token, slot);
+            self.conclude(token, left);
         }
-        // Settled like any other: the kernel is asked to announce what it wants.
-        self.leave(token);
         let slot = self.slots.get_mut(token);
-        slot.is_none_or(|slot| slot.armed.any())
-    }
-
-    /// A proxy has said for whom it speaks. Until then its connection counted for nobody: where it
-    /// came in, a proxy is one address for all its clients.
-    pub(super) fn introduce(
-        &mut self,
-        token: Token,
-        client: Option<IpAddr>,
-    ) -> Result<(), CloseReason> {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return Ok(());
-        };
-        let peer = slot.peer.speaking_for(client);
-        if !counts_in(self.settings.per_address.as_ref(), peer) {
-            return Err(CloseReason::AddressLimit);
-        }
-        slot.peer = peer;
-        Ok(())
+        slot.is_none_or(|slot| slot.is_armed())
     }
 
     /// A connection has left.
-    pub(super) fn on_left(&mut self, peer: Peer) {
-        if let (Some(counts), Some(address)) = (&self.settings.per_address, peer.ip()) {
+    pub(super) fn free_place(&mut self, peer: Peer) {
+        if let (Some(counts), Some(address)) = (&self.context.settings.per_address, peer.ip()) {
             counts.leave(address);
         }
         self.listeners.resume();
@@ -342,35 +320,31 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
 
     /// Stops accepting once `drain` is over and nobody waits; idle connections end, busy ones
     /// after their answers.
-    pub(super) fn begin_stop(&mut self, drain: Duration, now: &Tick) {
+    pub(super) fn begin_stop(&mut self, drain: Duration) {
         if self.stop_at.is_some() {
             return;
         }
-        self.stop_at = Some(now.instant + self.settings.grace);
-        self.listeners.closing_at = Some(now.instant + drain.min(self.settings.grace));
+        let (now, grace) = (self.context.now, self.context.settings.grace);
+        self.stop_at = Some(now.instant + grace);
+        self.listeners.closing_at = Some(now.instant + drain.min(grace));
         self.listeners.resume();
         // Whoever came since the last wait is there, whether we were told or not.
         self.listeners.look_at_all();
-        let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
-        for token in tokens {
-            if let Some(slot) = self.slots.get_mut(token) {
-                slot.conn.on_shutdown(now);
-                self.schedule(token);
-            }
+        for token in self.slots.tokens() {
+            self.deliver(token, |slot| slot.conn.on_shutdown(&now));
         }
     }
 
     /// Whether a stop has come to its end; what is left then is cut off.
-    pub(super) fn is_done(&mut self, now: &Tick) -> bool {
+    pub(super) fn is_done(&mut self) -> bool {
         let Some(at) = self.stop_at else { return false };
-        if now.instant >= at {
-            self.listeners.shut(&mut self.kernel);
-            let left: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
-            for token in left {
+        if self.context.now.instant >= at {
+            self.listeners.shut(&mut self.context.kernel);
+            for token in self.slots.tokens() {
                 self.close(token, CloseReason::Shutdown);
             }
         }
-        self.settings.in_flight.set(self.slots.len());
+        self.context.settings.in_flight.set(self.slots.len());
         self.slots.len() == 0 && self.listeners.each.is_empty()
     }
 }

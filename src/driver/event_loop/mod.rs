@@ -1,15 +1,16 @@
 //! The event loop: one thread, any number of connections.
 //!
 //! *Floor 4.* Generic over the [`Kernel`], so that four selectors and the simulator run the same
-//! code, and so that the trigger is a constant of the kernel's type.
+//! code, and so that the trigger is a constant of the kernel's type; and over the [`Observer`], so
+//! that what nobody watches costs nothing.
 //!
 //! A turn has two passes: **read every ready socket first, then answer.** A check of a file made
 //! while answering then follows every read of the turn, so one check per file per turn is enough
 //! to show every edit that was made before a request was sent.
 //!
 //! ```text
-//! wait ─▶ mark ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ settle ─▶ expire
-//!  events   ready bits  accept     read      answer, send      see settle.rs
+//! wait ─▶ collect ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ expire
+//!  events   ready bits  accept     read      answer, send, settle
 //! ```
 //!
 //! *References:* epoll(7). *Read next:* `serve.rs`, then `settle.rs`, `listeners.rs`.
@@ -23,7 +24,6 @@ pub(crate) mod settle;
 mod slot;
 mod slots;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,52 +31,38 @@ use std::time::{Duration, Instant};
 use crate::conn::CloseReason;
 use crate::driver::exchange;
 use crate::driver::mailbox::{Handle, Mailbox, Message};
-use crate::driver::observe::counters::{Call, Counts, Waking};
+use crate::driver::observe::observer::{Fact, Observer, Woke};
 use crate::driver::offload::Offload;
-use crate::driver::settings::{Budget, Settings};
-use crate::http::Tick;
+use crate::driver::settings::Settings;
 use crate::kernel::{Kernel, Socket};
 use crate::readiness::{Directions, Event, Token};
 use crate::service::Service;
-use buffers::Pool;
-use deadlines::{Deadlines, NEVER};
+use deadlines::NEVER;
 use listeners::Listeners;
 use room::Room;
+use serve::{Context, PassEnd};
 use slot::Slot;
 use slots::{RESERVED, Slots};
 
 /// One loop: a kernel, a service, and the connections between them.
-pub struct EventLoop<K: Kernel, S: Service> {
-    kernel: K,
-    service: S,
-    settings: Settings,
+pub struct EventLoop<K: Kernel, S: Service, O: Observer = ()> {
+    slots: Slots<Slot<K>>,
+    context: Context<K, S, O>,
     listeners: Listeners<K>,
     room: Room,
-    slots: Slots<Slot<K>>,
-    /// Connections that nobody will announce: they go on in the next turn.
-    run_queue: VecDeque<Token>,
-    deadlines: Deadlines,
-    mailbox: Arc<Mailbox>,
-    offload: Offload,
-    pool: Pool,
-    /// The moment at which a stop stops waiting.
-    stop_at: Option<Instant>,
-    closed: crate::driver::Closed,
-    counts: Counts,
+    /// Connections of this turn.
     batch: Vec<Token>,
-    /// What each of the batch may do.
-    share: Budget,
-    /// Of the batch, those whose time seems over.
+    /// Of these, those whose time seems over.
     late: Vec<Token>,
     events: Vec<Event>,
-    scratch: Box<[u8]>,
-    now: Tick,
+    /// The moment at which a stop stops waiting.
+    stop_at: Option<Instant>,
 }
 
 /// The token of the mailbox's knock.
 const MAILBOX: Token = Token::new(u32::MAX, 0);
 
-impl<K: Kernel, S: Service> EventLoop<K, S> {
+impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// A loop that accepts from `listeners`.
     ///
     /// # Errors
@@ -85,40 +71,27 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         mut kernel: K,
         listeners: Vec<K::Listener>,
         service: S,
-        settings: Settings,
+        settings: Settings<O>,
         offload: Offload,
     ) -> io::Result<Self> {
         let mailbox = Mailbox::new(kernel.notifier(MAILBOX)?);
         let listeners = Listeners::open(&mut kernel, listeners)?;
         settings.other_loops.join(&mailbox);
-        let now = kernel.now();
         Ok(Self {
-            kernel,
-            service,
+            slots: Slots::new(),
+            context: Context::new(kernel, service, settings, mailbox, offload),
             listeners,
             room: Room::default(),
-            slots: Slots::new(),
-            run_queue: VecDeque::new(),
-            deadlines: Deadlines::new(now.instant),
-            mailbox,
-            offload,
-            pool: Pool::default(),
-            stop_at: None,
-            closed: crate::driver::Closed::default(),
-            counts: Counts::new(),
             batch: Vec::new(),
-            share: settings.budget,
             late: Vec::new(),
             events: Vec::new(),
-            scratch: vec![0; settings.read_bytes].into(),
-            settings,
-            now,
+            stop_at: None,
         })
     }
 
     /// A way to stop the loop from another thread.
     pub fn handle(&self) -> Handle {
-        Handle::to(Arc::clone(&self.mailbox))
+        Handle::to(Arc::clone(&self.context.mailbox))
     }
 
     /// Turns until the loop has been stopped.
@@ -137,69 +110,35 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// As [`EventLoop::run`].
     pub fn turn(&mut self) -> io::Result<bool> {
         self.wait()?;
-        self.now = self.kernel.now();
-        let now = self.now;
-        self.collect(&now);
-        self.look_at_all(&now);
-        self.look_at_unwatched(&now);
-        self.look_for_the_gone(&now);
-        self.admit(&now);
+        self.collect();
+        self.look_at_all();
+        self.look_at_unwatched();
+        self.look_for_the_gone();
+        self.admit();
         let batch = std::mem::take(&mut self.batch);
-        self.share = self.settings.budget.among(batch.len());
+        self.context.share_among(batch.len());
         for token in &batch {
-            self.fill(*token, &now);
+            if let Some(slot) = self.slots.get_mut(*token) {
+                self.context.fill(*token, slot);
+            }
         }
         for token in &batch {
-            self.serve(*token, &now);
+            self.serve(*token);
         }
         self.batch = batch;
-        self.expire(&now);
-        self.make_room_to_wait(&now);
-        if let Some(log) = &mut self.settings.log {
-            log.flush();
-        }
-        let is_done = self.is_done(&now);
-        if self.settings.shown.is_some() {
-            self.show(&now);
-        }
+        self.expire();
+        self.make_room_to_wait();
+        let is_done = self.is_done();
+        self.end_turn();
         Ok(!is_done)
-    }
-
-    /// Shows what was counted, the length of this turn included.
-    fn show(&mut self, now: &Tick) {
-        let ends = self.kernel.now().instant;
-        let lag = ends.saturating_duration_since(now.instant);
-        self.counts.lagged(lag);
-        let knocked = |event: &Event| event.token == MAILBOX;
-        self.counts.woken(match self.events.as_slice() {
-            [] => Waking::Timeout,
-            events if events.iter().all(knocked) => Waking::Message,
-            _ => Waking::Ready,
-        });
-        self.counts.copy(&self.closed, self.service.cache_tally());
-        self.counts.copy_jobs(self.offload.tally());
-        if let Some(shown) = &self.settings.shown {
-            shown.show(&self.counts);
-        }
     }
 
     /// Waits for readiness, no longer than until the next thing that we must do ourselves.
     fn wait(&mut self) -> io::Result<()> {
-        let now = self.now.instant;
-        let timeout = match self.run_queue.is_empty() {
-            false => Some(Duration::ZERO),
-            true => {
-                let accept = self.listeners.next_try(now, K::TRIGGER);
-                let look = self.room.next_look();
-                let work = self.offload.next_look(now);
-                let ours = [self.deadlines.next(), accept, look, work, self.stop_at];
-                let first = ours.into_iter().flatten().min();
-                first.map(|at| at.saturating_duration_since(now))
-            }
-        };
+        let timeout = self.timeout();
         self.events.clear();
-        self.counts.call(Call::Wait);
-        match self.kernel.wait(&mut self.events, timeout) {
+        let context = &mut self.context;
+        match context.kernel.wait(&mut self.events, timeout) {
             Ok(()) => self.room.end_of_failed_waits(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.raw_os_error().is_some() => {
@@ -208,81 +147,137 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             }
             Err(error) => return Err(error),
         }
+        self.context.now = self.context.kernel.now();
+        if self.context.settings.observer.is_watching() {
+            self.tell_of_wait(timeout);
+        }
         Ok(())
     }
 
+    fn timeout(&mut self) -> Option<Duration> {
+        let context = &mut self.context;
+        if !context.run_queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now = context.now.instant;
+        let first = [
+            self.listeners.next_try(now, K::TRIGGER),
+            self.room.next_look(),
+            context.offload.next_look(now),
+            self.stop_at,
+        ]
+        .into_iter()
+        .fold(context.deadlines.next(), sooner);
+        first.map(|at| at.saturating_duration_since(now))
+    }
+
+    fn tell_of_wait(&mut self, timeout: Option<Duration>) {
+        let knocked = |event: &Event| event.token == MAILBOX;
+        let woke = match self.events.as_slice() {
+            [] => Woke::Timeout,
+            events if events.iter().all(knocked) => Woke::Message,
+            _ => Woke::Ready,
+        };
+        let context = &mut self.context;
+        context.settings.observer.observe(&Fact::TurnStarted {
+            timeout,
+            events: &self.events,
+            woke,
+            now: &context.now,
+        });
+    }
+
+    fn end_turn(&mut self) {
+        let context = &mut self.context;
+        if context.settings.observer.is_watching() {
+            let ends = context.kernel.now().instant;
+            let lag = Some(ends.saturating_duration_since(context.now.instant));
+            context.tell(&Fact::TurnEnded { lag });
+        }
+    }
+
     /// Turns events, messages, the run queue and deadlines into this turn's batch.
-    fn collect(&mut self, now: &Tick) {
+    fn collect(&mut self) {
         self.batch.clear();
-        if !self.run_queue.is_empty() {
-            self.batch.extend(self.run_queue.drain(..));
+        if !self.context.run_queue.is_empty() {
+            self.batch.extend(self.context.run_queue.drain(..));
         }
         let events = std::mem::take(&mut self.events);
         for event in &events {
             match event.token {
-                MAILBOX => self.read_mail(now),
+                MAILBOX => self.read_mail(),
                 token if token.slot() >= RESERVED => self.listeners.on_event(token),
                 token => self.mark(token, event),
             }
         }
         self.events = events;
-        self.call_up(now);
+        self.call_up();
     }
 
     /// Remembers what the kernel said about one connection.
     fn mark(&mut self, token: Token, event: &Event) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        slot.ready = slot.ready.or(Directions {
-            readable: event.readable,
-            writable: event.writable,
-        });
-        slot.eof_possible |= event.eof_possible;
-        if !slot.queued {
-            slot.queued = true;
-            self.batch.push(token);
+        if let Some(slot) = self.slots.get_mut(token) {
+            slot.on_event(event);
+            if slot.enqueue() {
+                self.batch.push(token);
+            }
         }
     }
 
-    /// Puts a connection into this turn's batch.
-    fn schedule(&mut self, token: Token) {
-        if let Some(slot) = self.slots.get_mut(token)
-            && !slot.queued
-        {
-            slot.queued = true;
-            self.batch.push(token);
-        }
-    }
-
-    fn read_mail(&mut self, now: &Tick) {
-        self.kernel.quiet();
-        for message in self.mailbox.take() {
+    fn read_mail(&mut self) {
+        self.context.kernel.quiet();
+        for message in self.context.mailbox.take() {
+            let now = self.context.now;
             match message {
-                Message::Shutdown(drain) => self.begin_stop(drain, now),
-                Message::Ask => self.mailbox.answer(),
+                Message::Shutdown(drain) => self.begin_stop(drain),
+                Message::Ask => self.context.mailbox.answer(),
                 Message::Accept => self.listeners.look_at_all(),
                 Message::Abort => self.stop_at = Some(now.instant),
-                Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(now)),
+                Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(&now)),
                 Message::Fetched(token, fetched) => {
-                    self.offload.settle(token);
-                    self.deliver(token, |slot| slot.conn.on_fetched(fetched, now));
+                    self.context.offload.settle(token);
+                    self.deliver(token, |slot| slot.conn.on_fetched(fetched, &now));
                 }
                 Message::Answer(token, made) => {
-                    self.offload.settle(token);
+                    self.context.offload.settle(token);
                     self.deliver(token, |slot| {
-                        exchange::finish_job(&mut slot.conn, made, now);
+                        exchange::finish_job(&mut slot.conn, made, &now);
                     });
                 }
             }
         }
     }
 
-    /// Hands a message to its connection, if that still exists.
+    /// Hands a message to its connection, if that still exists, and puts it into this turn's batch.
     fn deliver(&mut self, token: Token, message: impl FnOnce(&mut Slot<K>)) {
         if let Some(slot) = self.slots.get_mut(token) {
             message(slot);
-            self.schedule(token);
+            if slot.enqueue() {
+                self.batch.push(token);
+            }
+        }
+    }
+
+    /// Takes a connection for ready, and puts it into this turn's batch.
+    fn look(&mut self, token: Token, ready: Directions) {
+        self.deliver(token, |slot| slot.look(ready));
+        self.context.tell(&Fact::Looked { token, ready });
+    }
+
+    /// Second pass, for one connection.
+    fn serve(&mut self, token: Token) {
+        if let Some(slot) = self.slots.get_mut(token) {
+            let left = self.context.serve(token, slot);
+            self.conclude(token, left);
+        }
+    }
+
+    /// What is to be done for a connection that was left, outside of it.
+    fn conclude(&mut self, token: Token, left: PassEnd) {
+        match left {
+            PassEnd::Settled => {}
+            PassEnd::Unwatched => self.watch_or_look(token),
+            PassEnd::Over(reason) => self.close(token, reason),
         }
     }
 
@@ -291,68 +286,60 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// PITFALL: whoever was in time while nobody looked must not pay for it. A process that was
     /// stopped wakes by EINTR and hears of no event, and one wait brings no more than so many
     /// (`what_came_in_time_is_served_before_anybody_is_late`).
-    fn call_up(&mut self, now: &Tick) {
-        while let Some((step, token)) = self.deadlines.pop_due(now.instant) {
+    fn call_up(&mut self) {
+        while let Some((step, token)) = (self.context.deadlines).pop_due(self.context.now.instant) {
             let Some(slot) = self.slots.get_mut(token) else {
                 continue;
             };
             if slot.deadline_entry != step {
                 continue;
             }
-            if slot.is_due(now) {
-                slot.ready.readable |= slot.conn.wants_read();
+            if slot.is_due(&self.context.now) {
+                let ready = Directions {
+                    readable: slot.conn.wants_read(),
+                    writable: false,
+                };
                 self.late.push(token);
-                self.schedule(token);
+                self.look(token, ready);
             } else {
                 slot.deadline_entry = NEVER;
-                self.leave(token);
+                self.context.await_deadline(token, slot);
             }
         }
     }
 
     /// Ends connections and answers whose time is over, even now that they have been served.
-    fn expire(&mut self, now: &Tick) {
+    fn expire(&mut self) {
         while let Some(token) = self.late.pop() {
             let Some(slot) = self.slots.get_mut(token) else {
                 continue;
             };
             // Until here it stood for the entry that came up: no other was needed.
             slot.deadline_entry = NEVER;
-            if !slot.is_due(now) {
-                self.leave(token);
+            if !slot.is_due(&self.context.now) {
+                self.context.await_deadline(token, slot);
                 continue;
             }
             let unacknowledged = slot.socket.unacknowledged();
-            slot.conn.on_deadline(now, unacknowledged);
-            self.serve(token, now);
+            slot.conn.on_deadline(&self.context.now, unacknowledged);
+            self.serve(token);
         }
     }
 
     /// Ends a connection.
     fn close(&mut self, token: Token, reason: CloseReason) {
-        let Some(mut slot) = self.slots.remove(token) else {
+        let Some(slot) = self.slots.remove(token) else {
             return;
         };
-        self.offload.settle(token);
-        slot.conn.on_abort(reason);
-        slot.report(&mut self.counts, self.settings.log.as_mut(), &self.now);
-        self.counts.moved(slot.seen_as, None);
-        if slot.armed.any() && !K::FORGETS_CLOSED {
-            self.counts.call(Call::Interest);
-            // Only a descriptor that was never registered can fail here, and this one was.
-            let _ = self.kernel.deregister(&slot.socket);
-        }
-        self.pool.reclaim(&mut slot.conn);
-        self.deadlines.disarm(slot.deadline_entry);
+        let peer = self.context.end(token, slot, reason);
         let slots = &mut self.slots;
-        let deadline_entry = |token| {
+        let entry = |token| {
             slots
                 .get_mut(token)
                 .map_or(NEVER, |slot| slot.deadline_entry)
         };
-        self.deadlines.sweep(deadline_entry);
-        self.closed.count(reason);
-        self.on_left(slot.peer);
+        self.context.deadlines.sweep(entry);
+        self.free_place(peer);
     }
 
     /// How many connections there are.
@@ -360,13 +347,21 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         self.slots.len()
     }
 
-    /// Why connections have ended so far.
-    pub const fn closed(&self) -> &crate::driver::Closed {
-        &self.closed
+    /// Who watches.
+    pub const fn observer(&self) -> &O {
+        &self.context.settings.observer
     }
 
     /// The kernel, for a simulator to look at.
     pub const fn kernel_mut(&mut self) -> &mut K {
-        &mut self.kernel
+        &mut self.context.kernel
+    }
+}
+
+/// The sooner of two moments, if there is one.
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

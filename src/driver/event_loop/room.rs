@@ -11,10 +11,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{EventLoop, Slot};
+use super::EventLoop;
+use super::serve::PassEnd;
+use super::slot::Slot;
+use super::slots::Slots;
 use crate::conn::{CloseReason, Standing};
 use crate::driver::failures::RETRY;
-use crate::driver::observe::counters::Call;
+use crate::driver::observe::observer::{Fact, Observer};
 use crate::http::Tick;
 use crate::kernel::{Kernel, Socket};
 use crate::readiness::{Directions, Token};
@@ -82,20 +85,20 @@ impl Room {
     }
 }
 
-impl<K: Kernel, S: Service> EventLoop<K, S> {
+impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// Makes room where the kernel had none.
     ///
     /// PITFALL: one connection at a time. What is missing may be missing to the whole system, and
     /// then it is not had by dropping our clients
     /// (`room_that_cannot_be_made_costs_one_connection_per_try`).
-    pub(super) fn make_room(&mut self, now: &Tick) -> Made {
-        if self.service.release_descriptors() {
+    pub(super) fn make_room(&mut self) -> Made {
+        if self.context.service.release_descriptors() {
             return Made::Some;
         }
         if std::mem::take(&mut self.room.made) {
             return Made::None;
         }
-        match self.next_victim(now) {
+        match self.next_victim() {
             Victim::Now(token) => {
                 self.evict(Some(token));
                 self.room.made = true;
@@ -106,21 +109,29 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
         }
     }
 
-    /// Makes room for a connection that the selector has refused to watch: `true` if it is worth
-    /// another try. Else it is served by the clock meanwhile.
-    pub(super) fn make_room_to_watch(&mut self, token: Token) -> bool {
-        let now = self.now;
-        // Not again for one that is served by the clock, nor for a second one in the meantime: what
-        // it is refused is what the first was.
-        let is_known = self.room.look_at.is_some() || self.room.looked_in == now.turn;
-        if is_known || self.make_room(&now) != Made::Some {
-            self.look_by_clock(token);
-            return false;
-        }
-        if let Some(slot) = self.slots.get_mut(token) {
+    /// A connection was left that the selector refuses to watch: room is made for that, or it is
+    /// served by the clock meanwhile.
+    pub(super) fn watch_or_look(&mut self, token: Token) {
+        while self.make_room_to_watch() {
+            let Some(slot) = self.slots.get_mut(token) else {
+                return;
+            };
             slot.socket.renumber();
+            match self.context.leave(token, slot) {
+                PassEnd::Settled => return,
+                PassEnd::Unwatched => {}
+                PassEnd::Over(reason) => return self.close(token, reason),
+            }
         }
-        true
+        self.look_by_clock(token);
+    }
+
+    /// Whether it is worth another try. Not again for one that is served by the clock, nor for a
+    /// second one in the meantime: what it is refused is what the first was.
+    fn make_room_to_watch(&mut self) -> bool {
+        let room = &self.room;
+        let is_known = room.look_at.is_some() || room.looked_in == self.context.now.turn;
+        !is_known && self.make_room() == Made::Some
     }
 
     /// From now on a connection is looked at by the clock, until the selector watches it again.
@@ -128,38 +139,33 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// PITFALL: out of the selector altogether. An interest that cannot be changed would be
     /// reported at every wait, although it is not wanted any more
     /// (`a_connection_that_cannot_be_watched_is_served_by_the_clock`).
-    pub(super) fn look_by_clock(&mut self, token: Token) {
+    fn look_by_clock(&mut self, token: Token) {
         let Some(slot) = self.slots.get_mut(token) else {
             return;
         };
-        if slot.armed.any() {
-            self.counts.call(Call::Interest);
-            // What cannot be taken out either is reported too often, and served.
-            let _ = self.kernel.deregister(&slot.socket);
-            slot.armed = Directions::NONE;
-        }
-        let (room, soon) = (&mut self.room, self.now.instant + RETRY);
+        self.context.unwatch(token, slot);
+        let (room, soon) = (&mut self.room, self.context.now.instant + RETRY);
         room.look_at.get_or_insert(soon);
-        if !std::mem::replace(&mut slot.unwatched, true) {
+        if slot.on_unwatched() {
             room.unwatched.push(token);
         }
+        let conn = &slot.conn;
+        self.context.tell(&Fact::Unwatched { token, conn });
+        self.context.await_deadline(token, slot);
     }
 
     /// Serves the connections that are not watched, if it is time; `settle` asks for each of them
     /// to be watched again.
-    pub(super) fn look_at_unwatched(&mut self, now: &Tick) {
+    pub(super) fn look_at_unwatched(&mut self) {
+        let now = &self.context.now;
         if self.room.look_at.is_none_or(|at| at > now.instant) {
             return;
         }
         self.room.look_at = None;
         self.room.looked_in = now.turn;
         for token in std::mem::take(&mut self.room.unwatched) {
-            if let Some(slot) = self.slots.get_mut(token) {
-                slot.socket.renumber();
-                slot.unwatched = false;
-                slot.ready = Directions::BOTH;
-                self.schedule(token);
-            }
+            self.deliver(token, Slot::on_looked_at);
+            self.look(token, Directions::BOTH);
         }
     }
 
@@ -168,11 +174,10 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// PITFALL: whoever has closed its sending half, or has sent more than is read ahead, is not
     /// read from, and where nothing is wanted no selector tells of a reset
     /// (`work_for_a_client_that_is_gone_stops`).
-    pub(super) fn look_for_the_gone(&mut self, now: &Tick) {
-        for token in self.offload.due(now.instant) {
+    pub(super) fn look_for_the_gone(&mut self) {
+        for token in self.context.offload.due(self.context.now.instant) {
             let slot = self.slots.get_mut(token);
-            if slot.is_some_and(|slot| !slot.wanted().directions.readable && slot.socket.is_gone())
-            {
+            if slot.is_some_and(|slot| !slot.wanted().readable && slot.socket.is_gone()) {
                 self.close(token, CloseReason::SocketFailed);
             }
         }
@@ -183,35 +188,31 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     pub(super) fn rest_instead(&mut self, timeout: Option<Duration>) {
         self.room.failed_waits = self.room.failed_waits.saturating_add(1);
         let rest = timeout.map_or(RETRY, |timeout| timeout.min(RETRY));
-        self.kernel.rest(rest);
+        self.context.kernel.rest(rest);
     }
 
     /// Looks at everybody where the kernel did not say who is ready.
-    pub(super) fn look_at_all(&mut self, now: &Tick) {
+    pub(super) fn look_at_all(&mut self) {
         if self.room.failed_waits == 0 {
             return;
         }
-        self.read_mail(now);
+        self.read_mail();
         self.listeners.look_at_all();
-        let tokens: Vec<_> = self.slots.iter().map(|(token, _)| token).collect();
-        for token in tokens {
-            if let Some(slot) = self.slots.get_mut(token) {
-                slot.ready = Directions::BOTH;
-                self.schedule(token);
-            }
+        for token in self.slots.tokens() {
+            self.look(token, Directions::BOTH);
         }
     }
 
     /// Makes room where a second wait has failed too. After everybody was served: a request that
     /// nobody has announced must not be taken for silence.
-    pub(super) fn make_room_to_wait(&mut self, now: &Tick) {
+    pub(super) fn make_room_to_wait(&mut self) {
         match self.room.failed_waits {
             0 => {}
             1 => {
-                self.service.release_descriptors();
+                self.context.service.release_descriptors();
             }
             _ => {
-                self.make_room(now);
+                self.make_room();
             }
         }
     }
@@ -222,10 +223,11 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
     /// PITFALL: nobody who was served, while somebody has just come in about whom the kernel was not
     /// asked yet: in a later turn that one may be silent, and goes first
     /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
-    pub(super) fn next_victim(&mut self, now: &Tick) -> Victim {
+    pub(super) fn next_victim(&mut self) -> Victim {
+        let now = &self.context.now;
         if self.room.victims_of != now.turn {
             self.room.victims_of = now.turn;
-            self.room.victims = self.list_victims(now);
+            self.room.victims = list_victims(&self.slots, now);
             let mut all = self.slots.iter();
             self.room.undecided = all.any(|(_, slot)| is_undecided(slot, now));
         }
@@ -248,43 +250,42 @@ impl<K: Kernel, S: Service> EventLoop<K, S> {
             self.close(token, CloseReason::Evicted);
         }
     }
+}
 
-    /// Who may be dropped, the first to go last. Made once per turn: at the limit, a list per
-    /// accepted client would cost every client a walk over all others.
-    fn list_victims(&self, now: &Tick) -> Vec<Token> {
-        let mut victims: Vec<_> = self
-            .slots
-            .iter()
-            .filter_map(|(token, slot)| {
-                let standing = standing(slot, now)?;
-                Some((standing, slot.conn.since(), token.0))
-            })
-            .collect();
-        let wanted = VICTIMS_MAX.min(victims.len());
-        if wanted < victims.len() {
-            victims.select_nth_unstable(wanted);
-            victims.truncate(wanted);
-        }
-        victims.sort_unstable_by(|a, b| b.cmp(a));
-        victims
-            .into_iter()
-            .map(|(_, _, token)| Token(token))
-            .collect()
+/// Who may be dropped, the first to go last. Made once per turn: at the limit, a list per
+/// accepted client would cost every client a walk over all others.
+fn list_victims<K: Kernel>(slots: &Slots<Slot<K>>, now: &Tick) -> Vec<Token> {
+    let mut victims: Vec<_> = slots
+        .iter()
+        .filter_map(|(token, slot)| {
+            let standing = standing(slot, now)?;
+            Some((standing, slot.conn.since(), token.0))
+        })
+        .collect();
+    let wanted = VICTIMS_MAX.min(victims.len());
+    if wanted < victims.len() {
+        victims.select_nth_unstable(wanted);
+        victims.truncate(wanted);
     }
+    victims.sort_unstable_by(|a, b| b.cmp(a));
+    victims
+        .into_iter()
+        .map(|(_, _, token)| Token(token))
+        .collect()
 }
 
 /// Whether a connection has just come in, and may turn out to be silent: it came in this turn, or
 /// something has come for it, if only that it can be written to. Not one that waits to be watched.
 fn is_undecided<K: Kernel>(slot: &Slot<K>, now: &Tick) -> bool {
     let age = now.instant.saturating_duration_since(slot.conn.since());
-    let is_new = !slot.conn.has_served() && slot.armed.any() && age < RETRY;
-    is_new && (slot.queued || age.is_zero())
+    let is_new = !slot.conn.has_served() && slot.is_armed() && age < RETRY;
+    is_new && (slot.is_queued() || age.is_zero())
 }
 
 /// Why a connection may be dropped. Not one that something has just come for; nor one that came in
 /// this turn, about whose request the kernel has not been asked yet.
 fn standing<K: Kernel>(slot: &Slot<K>, now: &Tick) -> Option<Standing> {
-    if slot.queued || slot.conn.since() >= now.instant {
+    if slot.is_queued() || slot.conn.since() >= now.instant {
         return None;
     }
     slot.conn.standing(now, || slot.socket.unacknowledged())

@@ -1,200 +1,301 @@
 //! The two passes over a connection: one read, then answers until nothing is left to send.
 //!
-//! *Floor 4.* Knows one connection at a time; which ones, and in which order, is `mod.rs`.
+//! *Floor 4.* Knows one connection at a time, borrowed from the table for the length of a pass, and
+//! what all of them share. Which ones, and in which order, is `mod.rs`; so is what concerns another
+//! connection than this one, which is why a pass ends by saying how it was [left](PassEnd).
 //!
 //! *Read next:* `settle.rs`, by whose rule a connection is left.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::EventLoop;
-use super::settle::Bits;
+use super::buffers::Pool;
+use super::deadlines::Deadlines;
+use super::slot::Slot;
 use crate::conn::CloseReason;
 use crate::driver::exchange::{self, Advanced, Asker, JobResult};
 use crate::driver::failures::is_missing;
-use crate::driver::observe::counters::Call;
-use crate::driver::offload::What;
-use crate::driver::receive::{Intake, receive_some};
-use crate::driver::settings::Budget;
+use crate::driver::mailbox::Mailbox;
+use crate::driver::observe::observer::{Call, Fact, Observer};
+use crate::driver::offload::{Offload, What};
+use crate::driver::per_address::counts_in;
+use crate::driver::settings::{Budget, Settings};
 use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
-use crate::kernel::Kernel;
-use crate::readiness::Token;
+use crate::kernel::{Kernel, Peer, Socket};
+use crate::readiness::{Directions, Token};
 use crate::service::Service;
 
-impl<K: Kernel, S: Service> EventLoop<K, S> {
+/// What the connections of a loop share.
+pub(super) struct Context<K, S, O> {
+    pub(super) kernel: K,
+    pub(super) service: S,
+    pub(super) settings: Settings<O>,
+    /// Connections that nobody will announce: they go on in the next turn.
+    pub(super) run_queue: VecDeque<Token>,
+    pub(super) deadlines: Deadlines,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) offload: Offload,
+    pub(super) now: Tick,
+    pool: Pool,
+    /// What each connection of this turn may do.
+    share: Budget,
+    scratch: Box<[u8]>,
+}
+
+/// How a pass has left a connection.
+pub(super) enum PassEnd {
+    /// The kernel or the run queue will come back to it.
+    Settled,
+    /// Something is missing for the kernel to watch it.
+    Unwatched,
+    /// It is over.
+    Over(CloseReason),
+}
+
+impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
+    pub(super) fn new(
+        mut kernel: K,
+        service: S,
+        settings: Settings<O>,
+        mailbox: Arc<Mailbox>,
+        offload: Offload,
+    ) -> Self {
+        let now = kernel.now();
+        Self {
+            kernel,
+            service,
+            run_queue: VecDeque::new(),
+            deadlines: Deadlines::new(now.instant),
+            mailbox,
+            offload,
+            now,
+            pool: Pool::default(),
+            share: settings.budget,
+            scratch: vec![0; settings.read_bytes].into(),
+            settings,
+        }
+    }
+
+    /// A turn begins in which so many are served.
+    pub(super) fn share_among(&mut self, busy: usize) {
+        self.share = self.settings.budget.among(busy);
+    }
+
+    pub(super) fn tell(&mut self, fact: &Fact<'_>) {
+        self.settings.observer.observe(fact);
+    }
+
+    /// Tells of a system call.
+    pub(super) fn called(&mut self, token: Token, call: Call<'_>) {
+        self.tell(&Fact::Called { token, call });
+    }
+
     /// First pass: one read, into the buffer that all connections share.
-    pub(super) fn fill(&mut self, token: Token, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
+    pub(super) fn fill(&mut self, token: Token, slot: &mut Slot<K>) {
+        if !slot.may_read() {
             return;
-        };
-        let mut intake = Intake {
-            into: &mut self.scratch,
-            readable: slot.ready.readable,
-            eof_possible: slot.eof_possible,
-        };
-        let (socket, conn) = (&mut slot.socket, &mut slot.conn);
-        let count = |call| self.counts.call(call);
-        let n = receive_some(socket, conn, &mut intake, count, now);
-        slot.ready.readable = intake.readable;
-        if n > 0 {
-            self.pool.lend(conn);
-            conn.on_bytes(&self.scratch[..n], now);
+        }
+        let room = self.scratch.len();
+        let result = slot.socket.read(&mut self.scratch);
+        let told = result.as_ref().copied();
+        self.called(token, Call::Read { room, result: told });
+        match result {
+            Ok(0) => {
+                slot.on_empty();
+                slot.conn.on_eof(&self.now);
+            }
+            Ok(n) => {
+                slot.on_bytes_read(n == room);
+                self.pool.lend(&mut slot.conn);
+                slot.conn.on_bytes(&self.scratch[..n], &self.now);
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => slot.on_empty(),
+                io::ErrorKind::Interrupted => {}
+                _ => slot.conn.on_abort(CloseReason::SocketFailed),
+            },
         }
     }
 
     /// Second pass: answer and send, until nothing is left or the budget is spent.
-    pub(super) fn serve(&mut self, token: Token, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        slot.queued = false;
+    pub(super) fn serve(&mut self, token: Token, slot: &mut Slot<K>) -> PassEnd {
+        slot.dequeue();
         let mut budget = self.share;
-        let mut reason = None;
-        while let Some(slot) = self.slots.get_mut(token) {
-            let mailbox = &self.mailbox;
-            let wake = || Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
-            let (conn, sink) = (&mut slot.conn, &mut slot.sink);
-            let service = &mut self.service;
-            let steps = &mut budget.steps;
-            let asker = Asker {
-                peer: slot.peer.ip(),
-                proxies: self.settings.proxies.as_deref(),
-            };
-            match exchange::advance(conn, sink, service, asker, wake, steps, now) {
-                Advanced::Close(why) => {
-                    reason = Some(why);
-                    break;
-                }
-                Advanced::Client(client) => {
-                    if let Err(why) = self.introduce(token, client) {
-                        reason = Some(why);
-                        break;
-                    }
-                }
-                Advanced::Job(job) => {
-                    if !self.offload.submit(token, What::Answer(job), mailbox) {
-                        exchange::finish_job(&mut slot.conn, JobResult::Refused, now);
-                    }
-                }
-                Advanced::Waiting | Advanced::Spent => {}
+        let over = loop {
+            if let Err(reason) = self.answer(token, slot, &mut budget) {
+                break Some(reason);
             }
-            self.transmit(token, &mut budget, now);
-            let again = self
-                .slots
-                .get_mut(token)
-                .is_some_and(|slot| slot.conn.has_work());
-            if !again || budget.steps == 0 || budget.bytes == 0 {
-                break;
+            self.transmit(token, slot, &mut budget);
+            if !slot.conn.has_work() || budget.steps == 0 || budget.bytes == 0 {
+                break None;
             }
-        }
-        self.report(token, now);
-        match reason {
-            Some(reason) => self.close(token, reason),
-            None => self.leave(token),
+        };
+        self.report(token, slot);
+        match over {
+            Some(reason) => PassEnd::Over(reason),
+            None => self.leave(token, slot),
         }
     }
 
-    /// Sends until there is nothing more, the socket is full or the budget is spent.
-    fn transmit(&mut self, token: Token, budget: &mut Budget, now: &Tick) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
+    /// Takes the steps that can be taken; the reason if the connection is over.
+    fn answer(
+        &mut self,
+        token: Token,
+        slot: &mut Slot<K>,
+        budget: &mut Budget,
+    ) -> Result<(), CloseReason> {
+        let mailbox = &self.mailbox;
+        let wake = || Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
+        let (conn, sink) = (&mut slot.conn, &mut slot.sink);
+        let asker = Asker {
+            peer: slot.peer.ip(),
+            proxies: self.settings.proxies.as_deref(),
         };
+        let (service, steps) = (&mut self.service, &mut budget.steps);
+        match exchange::advance(conn, sink, service, asker, wake, steps, &self.now) {
+            Advanced::Close(reason) => return Err(reason),
+            Advanced::Client(client) => {
+                // Until here it counted for nobody: where it came in, a proxy is one address for
+                // all its clients.
+                let peer = slot.peer.speaking_for(client);
+                if !counts_in(self.settings.per_address.as_ref(), peer) {
+                    return Err(CloseReason::AddressLimit);
+                }
+                slot.peer = peer;
+            }
+            Advanced::Job(job) => {
+                if !self.offload.submit(token, What::Answer(job), mailbox) {
+                    exchange::finish_job(&mut slot.conn, JobResult::Refused, &self.now);
+                }
+            }
+            Advanced::Waiting | Advanced::Spent => {}
+        }
+        Ok(())
+    }
+
+    /// Sends until there is nothing more, the socket is full or the budget is spent.
+    fn transmit(&mut self, token: Token, slot: &mut Slot<K>, budget: &mut Budget) {
         let mut allowance = Allowance {
             bytes: budget.bytes,
-            writable: slot.ready.writable,
+            writable: slot.is_writable(),
             waits: false,
         };
         loop {
             if let Some(what) = slot.conn.fetch_chunk() {
-                self.offload.submit(token, What::Fetch(what), &self.mailbox);
+                (self.offload).submit(token, What::Fetch(what), &self.mailbox);
             } else if slot.conn.wants_pull() {
                 let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
                 exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
             }
             let (socket, conn) = (&mut slot.socket, &mut slot.conn);
-            let count = |call| self.counts.call(call);
-            match send_some(socket, conn, &mut allowance, count, now) {
+            let observer = &mut self.settings.observer;
+            let told = |call: Call<'_>| observer.observe(&Fact::Called { token, call });
+            match send_some(socket, conn, &mut allowance, told, &self.now) {
                 Sending::More => {}
                 Sending::Cold => {
                     if let Some(what) = slot.conn.fetch_bytes() {
-                        self.offload.submit(token, What::Fetch(what), &self.mailbox);
+                        (self.offload).submit(token, What::Fetch(what), &self.mailbox);
                     }
                     break;
                 }
                 Sending::Stop => break,
             }
         }
-        slot.ready.writable = allowance.writable;
+        slot.on_written(allowance.writable);
         budget.bytes = allowance.bytes;
     }
 
-    /// Sees to it that somebody comes back to this connection.
-    pub(super) fn leave(&mut self, token: Token) {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
+    /// Sees to it that the kernel or the run queue comes back to this connection.
+    pub(super) fn leave(&mut self, token: Token, slot: &mut Slot<K>) -> PassEnd {
         // First: what follows is answered sooner by a connection that owes nothing.
         self.pool.reclaim(&mut slot.conn);
-        while let Err(error) = self.settle(token) {
-            if !is_missing(&error) {
-                // Nobody would come back.
-                return self.close(token, CloseReason::SocketFailed);
-            }
-            if !self.make_room_to_watch(token) {
-                break;
-            }
+        match self.settle(token, slot) {
+            Ok(()) => {}
+            Err(error) if is_missing(&error) => return PassEnd::Unwatched,
+            // Nothing would come back.
+            Err(_) => return PassEnd::Over(CloseReason::SocketFailed),
         }
-        let Some(slot) = self.slots.get_mut(token) else {
-            return;
-        };
-        if let Some(at) = slot.conn.next_deadline() {
-            slot.deadline_entry = self.deadlines.arm(slot.deadline_entry, at, token);
-        }
-        if self.settings.shown.is_some() {
-            slot.see(&mut self.counts);
-        }
+        self.await_deadline(token, slot);
+        PassEnd::Settled
     }
 
     /// Settles a connection by the rule, and makes the kernel's interest set what that says.
     ///
     /// PITFALL: an empty set is not silence. `EPOLLHUP` and `EPOLLERR` are reported whether asked
     /// for or not (epoll_ctl(2)), so a socket that wants nothing must leave the set altogether.
-    fn settle(&mut self, token: Token) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(token) else {
-            return Ok(());
-        };
-        let wanted = slot.wanted();
-        let bits = Bits {
-            wanted: wanted.directions,
-            ready: slot.ready,
-            armed: slot.armed,
-            has_work: wanted.has_work,
-        };
+    fn settle(&mut self, token: Token, slot: &mut Slot<K>) -> io::Result<()> {
+        let bits = slot.bits();
         let settled = (self.settings.rule)(K::TRIGGER, bits);
-        if settled.armed != slot.armed {
-            self.counts.call(Call::Interest);
+        if settled.armed != bits.armed {
             let (kernel, socket) = (&mut self.kernel, &slot.socket);
-            match (slot.armed.any(), settled.armed.any()) {
-                (false, _) => kernel.register(socket, token, settled.armed)?,
-                (true, true) => kernel.reregister(socket, token, settled.armed)?,
-                (true, false) => kernel.deregister(socket)?,
-            }
-            slot.armed = settled.armed;
+            let changed = match (bits.armed.any(), settled.armed.any()) {
+                (false, _) => kernel.register(socket, token, settled.armed),
+                (true, true) => kernel.reregister(socket, token, settled.armed),
+                (true, false) => kernel.deregister(socket),
+            };
+            self.told_interest(token, settled.armed, &changed);
+            changed?;
         }
-        slot.ready = settled.ready;
-        if settled.queued && !slot.queued {
-            slot.queued = true;
+        if slot.on_settled(settled) {
             self.run_queue.push_back(token);
         }
+        self.tell(&Fact::Settled {
+            token,
+            bits,
+            settled,
+            conn: &slot.conn,
+        });
         Ok(())
     }
 
-    /// Counts answers that are out and writes their access lines.
-    fn report(&mut self, token: Token, now: &Tick) {
-        let wanted = self.settings.limits.report_finished;
-        if wanted && let Some(slot) = self.slots.get_mut(token) {
-            slot.report(&mut self.counts, self.settings.log.as_mut(), now);
+    fn told_interest(&mut self, token: Token, armed: Directions, result: &io::Result<()>) {
+        let result = result.as_ref().copied();
+        self.called(token, Call::Interest { armed, result });
+    }
+
+    /// Takes a connection out of the selector.
+    pub(super) fn unwatch(&mut self, token: Token, slot: &Slot<K>) {
+        if slot.is_armed() {
+            // What cannot be taken out is reported too often, and served.
+            let result = self.kernel.deregister(&slot.socket);
+            self.told_interest(token, Directions::NONE, &result);
         }
+    }
+
+    pub(super) fn await_deadline(&mut self, token: Token, slot: &mut Slot<K>) {
+        if let Some(at) = slot.conn.next_deadline() {
+            slot.deadline_entry = self.deadlines.arm(slot.deadline_entry, at, token);
+        }
+    }
+
+    /// Tells of answers that are out, or cut short.
+    fn report(&mut self, token: Token, slot: &mut Slot<K>) {
+        if self.settings.limits.report_finished {
+            while let Some(finished) = slot.conn.next_finished() {
+                let now = &self.now;
+                self.settings.observer.observe(&Fact::Answered {
+                    token,
+                    peer: slot.peer,
+                    finished: &finished,
+                    now,
+                });
+            }
+        }
+    }
+
+    /// Ends a connection that has left the table. Whom it was with.
+    pub(super) fn end(&mut self, token: Token, mut slot: Slot<K>, reason: CloseReason) -> Peer {
+        self.offload.settle(token);
+        slot.conn.on_abort(reason);
+        self.report(token, &mut slot);
+        if !K::FORGETS_CLOSED {
+            self.unwatch(token, &slot);
+        }
+        self.pool.reclaim(&mut slot.conn);
+        self.deadlines.disarm(slot.deadline_entry);
+        self.tell(&Fact::Closed { token, reason });
+        slot.peer
     }
 }

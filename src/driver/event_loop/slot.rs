@@ -1,15 +1,15 @@
 //! One connection of a loop, and what the loop knows of its socket.
 //!
-//! *Floor 4.* *Read next:* `serve.rs`, which works on it.
+//! *Floor 4.* Keeps the bits that `settle.rs` decides by; does not know when they are looked at.
+//!
+//! *Read next:* `serve.rs`, which works on it.
 
-use super::deadlines::DueStep;
+use super::deadlines::{DueStep, NEVER};
+use super::settle::{Bits, Settled};
 use crate::conn::Connection;
-use crate::driver::observe::access_log::LogBuffer;
-use crate::driver::observe::counters::{Counts, seen_as};
-use crate::driver::wanted::Wanted;
 use crate::http::Tick;
-use crate::kernel::{Kernel, Peer};
-use crate::readiness::Directions;
+use crate::kernel::{Kernel, Peer, Socket};
+use crate::readiness::{Directions, Event};
 use crate::service::Sink;
 
 /// One connection of the loop. Kept small: 10,000 idle ones should cost little.
@@ -19,25 +19,73 @@ pub(super) struct Slot<K: Kernel> {
     pub(super) sink: Option<Box<dyn Sink>>,
     pub(super) peer: Peer,
     /// Directions in which the kernel has not said EAGAIN since it last said "ready".
-    pub(super) ready: Directions,
+    ready: Directions,
     /// The kernel's interest set.
-    pub(super) armed: Directions,
+    armed: Directions,
     /// The end of the client's stream has been announced: a short read does not mean "empty".
-    pub(super) eof_possible: bool,
+    eof_possible: bool,
     /// In the run queue or in this turn's batch.
-    pub(super) queued: bool,
+    queued: bool,
     /// Looked at by the clock: see `room.rs`.
-    pub(super) unwatched: bool,
-    /// The phase in which it was seen last, for the counters.
-    pub(super) seen_as: Option<u8>,
+    unwatched: bool,
     /// Its entry among the deadlines.
     pub(super) deadline_entry: DueStep,
 }
 
 impl<K: Kernel> Slot<K> {
-    /// What would be done, whatever the kernel says.
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::of(&self.socket, &self.conn)
+    /// A connection that has just come in, and that the kernel has not been asked to watch.
+    pub(super) const fn new(socket: K::Socket, conn: Connection, peer: Peer) -> Self {
+        Self {
+            socket,
+            conn,
+            sink: None,
+            peer,
+            // Nothing was sent yet, so there is room to write.
+            ready: Directions::WRITE,
+            armed: Directions::NONE,
+            eof_possible: false,
+            queued: false,
+            unwatched: false,
+            deadline_entry: NEVER,
+        }
+    }
+
+    // ------------------------------------------------------------------ what is known of it
+
+    /// What the protocol would do, whatever the kernel says.
+    pub(super) fn wanted(&self) -> Directions {
+        Directions {
+            readable: self.conn.wants_read(),
+            writable: self.conn.wants_write(),
+        }
+    }
+
+    /// What the rule decides by.
+    pub(super) fn bits(&self) -> Bits {
+        Bits {
+            wanted: self.wanted().or(self.socket.pending()),
+            ready: self.ready,
+            armed: self.armed,
+            has_work: self.conn.has_work(),
+        }
+    }
+
+    /// Whether a read is worth a system call.
+    pub(super) fn may_read(&self) -> bool {
+        self.ready.readable && self.conn.wants_read()
+    }
+
+    /// Whether a write is worth a system call.
+    pub(super) const fn is_writable(&self) -> bool {
+        self.ready.writable
+    }
+
+    pub(super) const fn is_armed(&self) -> bool {
+        self.armed.any()
+    }
+
+    pub(super) const fn is_queued(&self) -> bool {
+        self.queued
     }
 
     pub(super) fn is_due(&self, now: &Tick) -> bool {
@@ -45,25 +93,68 @@ impl<K: Kernel> Slot<K> {
         deadline.is_some_and(|at| at <= now.instant)
     }
 
-    /// Counts it under what it is doing now.
-    pub(super) fn see(&mut self, counts: &mut Counts) {
-        let seen = seen_as(&self.conn);
-        counts.moved(self.seen_as, seen);
-        self.seen_as = seen;
+    // ------------------------------------------------------------------ what happened to it
+
+    /// The kernel has said something about it.
+    pub(super) fn on_event(&mut self, event: &Event) {
+        self.look(Directions {
+            readable: event.readable,
+            writable: event.writable,
+        });
+        self.eof_possible |= event.eof_possible;
     }
 
-    /// Tells of answers that are out, or cut short.
-    pub(super) fn report(
-        &mut self,
-        counts: &mut Counts,
-        mut log: Option<&mut LogBuffer>,
-        now: &Tick,
-    ) {
-        while let Some(finished) = self.conn.next_finished() {
-            counts.answered(&finished);
-            if let Some(log) = &mut log {
-                log.line(now, self.peer, &finished);
-            }
-        }
+    /// It is taken for ready: if it is not, a call will say so.
+    pub(super) const fn look(&mut self, ready: Directions) {
+        self.ready = self.ready.or(ready);
+    }
+
+    /// Nothing is left to be read.
+    pub(super) const fn on_empty(&mut self) {
+        self.ready.readable = false;
+    }
+
+    /// Bytes were read: as many as there was room for, or fewer.
+    ///
+    /// A short read found the socket empty (epoll(7), Q9).
+    /// PITFALL: not when the end of the stream stands behind the data: the kernel has announced it
+    /// together with them and will not do so again under edge
+    /// (`edge_that_does_not_hear_of_the_end_stalls`).
+    pub(super) const fn on_bytes_read(&mut self, filled: bool) {
+        self.ready.readable = filled || self.eof_possible;
+    }
+
+    /// Whether the socket has room after what was written.
+    pub(super) const fn on_written(&mut self, writable: bool) {
+        self.ready.writable = writable;
+    }
+
+    /// Puts it into a queue, if it is in none.
+    pub(super) const fn enqueue(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// It is its turn.
+    pub(super) const fn dequeue(&mut self) {
+        self.queued = false;
+    }
+
+    /// The kernel has been asked what the rule says. Whether it must be queued for that.
+    pub(super) const fn on_settled(&mut self, settled: Settled) -> bool {
+        self.armed = settled.armed;
+        self.ready = settled.ready;
+        settled.queued && self.enqueue()
+    }
+
+    /// The kernel watches it no more, and the clock looks at it. Whether it is the first to say so.
+    pub(super) const fn on_unwatched(&mut self) -> bool {
+        self.armed = Directions::NONE;
+        !std::mem::replace(&mut self.unwatched, true)
+    }
+
+    /// The clock looks at it.
+    pub(super) fn on_looked_at(&mut self) {
+        self.socket.renumber();
+        self.unwatched = false;
     }
 }

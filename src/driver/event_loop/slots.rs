@@ -70,6 +70,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// The tokens of all values, to be gone through while values come and go.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.iter().map(|(token, _)| token).collect()
+    }
+
     /// All values with their tokens.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
         (0u32..).zip(&self.entries).filter_map(|(slot, entry)| {
@@ -81,7 +86,8 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::event_loop::{Slot, deadlines};
+    use crate::driver::event_loop::deadlines;
+    use crate::driver::event_loop::slot::Slot;
     use crate::kernel::Linux;
     use crate::readiness::EpollEdge;
 

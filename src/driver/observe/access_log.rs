@@ -4,7 +4,7 @@
 //! *Floor 4.* Knows what a finished exchange was; does not know the connection it came from.
 //!
 //! ```text
-//! loop ── line() ─▶ LogBuffer ── flush(), once per turn ─▶ lines.rs ─▶ stdout
+//! Fact::Answered ─▶ LogBuffer ── Fact::TurnEnded ─▶ lines.rs ─▶ stdout
 //! ```
 //!
 //! A line: `2026-11-23T22:10:05Z 127.0.0.1 "GET /a HTTP/1.1" 200 1234 0.4ms`; the time is that of
@@ -13,13 +13,13 @@
 //!
 //! *References:* CWE-117 (why control bytes are escaped).
 //!
-//! *Read next:* `lines.rs` for how they are written, `event_loop/mod.rs`, which calls `line` and
-//! `flush`.
+//! *Read next:* `observer.rs` for who tells it, `lines.rs` for how they are written.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use super::lines::{CHUNK_BYTES, Lines, LogEnd, Standard};
+use super::observer::{Fact, Observer};
 use crate::conn::Finished;
 use crate::http::Tick;
 use crate::kernel::Peer;
@@ -76,7 +76,7 @@ impl AccessLog {
     }
 }
 
-/// One loop's lines of this turn.
+/// One driver's lines of this turn. A clone is empty, and in front of the same log.
 #[derive(Debug)]
 pub struct LogBuffer {
     log: AccessLog,
@@ -96,15 +96,10 @@ impl LogBuffer {
         }
     }
 
-    /// An empty buffer in front of the same log.
-    pub fn fork(&self) -> Self {
-        Self::new(self.log.clone())
-    }
-
     /// Adds the line of one answer that left whole. `now` is the moment it left: its distance
     /// from `finished.started` is the duration shown. A client for whom `peer` spoke stands in
     /// its place.
-    pub fn line(&mut self, now: &Tick, peer: Peer, finished: &Finished) {
+    fn line(&mut self, now: &Tick, peer: Peer, finished: &Finished) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(self.largest);
         }
@@ -117,15 +112,35 @@ impl LogBuffer {
         }
     }
 
-    /// Hands this turn's lines to the writer: call it once per turn. Costs nothing when there
-    /// are none.
-    pub fn flush(&mut self) {
+    /// Hands this turn's lines to the writer. Costs nothing when there are none.
+    fn flush(&mut self) {
         if self.lines == 0 {
             return;
         }
         self.largest = self.largest.max(self.bytes.len());
         let lines = std::mem::take(&mut self.lines);
         self.log.lines.send(&mut self.bytes, lines);
+    }
+}
+
+impl Observer for LogBuffer {
+    fn observe(&mut self, fact: &Fact<'_>) {
+        match *fact {
+            Fact::Answered {
+                peer,
+                finished,
+                now,
+                ..
+            } => self.line(now, peer, finished),
+            Fact::TurnEnded { .. } => self.flush(),
+            _ => {}
+        }
+    }
+}
+
+impl Clone for LogBuffer {
+    fn clone(&self) -> Self {
+        Self::new(self.log.clone())
     }
 }
 

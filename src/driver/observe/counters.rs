@@ -3,17 +3,17 @@
 //! *Floor 4.* Knows what can be counted and where each number stands; does not know who asks.
 //!
 //! ```text
-//! loop ── Counts, its own: one addition ──┐ once per turn, relaxed stores
-//!                                         ▼
-//!                      Published, a cache line nobody else writes ──▶ sum() on the admin thread
+//! Fact ─▶ Metrics, one addition ──┐ once per turn, what has changed
+//!                                 ▼
+//!              Published, a cache line nobody else writes ──▶ sum() on the admin thread
 //! ```
 //!
 //! The idea: **a counter that two threads add to costs a cache line that travels.** So each loop
-//! adds to memory of its own and copies it, at the end of a turn, to where others may look. Relaxed
-//! stores are ordinary moves; each number is whole, and numbers of one turn may be seen a moment
-//! apart, which no rate notices. Without `--admin` nothing is copied at all.
+//! adds to memory of its own, and at the end of a turn to where others may look. Each number is
+//! whole, and numbers of one turn may be seen a moment apart, which no rate notices. Without
+//! `--admin` nothing is counted at all.
 //!
-//! The drivers that wait, of which many threads share one [`Published`], add to it directly.
+//! The drivers that wait have a [`Metrics`] for each connection, and all of those one [`Published`].
 //!
 //! *References:* Rust's `std::sync::atomic`, "Relaxed". *Read next:* `metrics.rs`.
 
@@ -21,39 +21,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::conn::{CloseReason, Connection, Finished, Phase};
-use crate::driver::Closed;
+use super::observer::{Call, Fact, Observer};
+use crate::conn::{CloseReason, Connection, Phase};
 use crate::http::Status;
-use crate::service::CacheTally;
+use crate::readiness::Token;
 
-/// System calls that are counted, with the words for them.
-#[derive(Clone, Copy)]
-pub(crate) enum Call {
-    Wait,
-    Accept,
-    Read,
-    Write,
-    SendFile,
-    Shutdown,
-    /// A change of the interest set: epoll_ctl(2), or none on poll and select.
-    Interest,
-}
-
+/// The words for system calls that are counted, in the order of [`call_cell`].
 pub(crate) const CALLS: [&str; 7] = [
     "wait", "accept", "read", "write", "sendfile", "shutdown", "interest",
 ];
 
-/// Why a wait ended.
-#[derive(Clone, Copy)]
-pub(crate) enum Waking {
-    /// A socket or a listener has something.
-    Ready,
-    /// Another thread knocked.
-    Message,
-    /// Nothing but time.
-    Timeout,
-}
-
+/// The words for what ended a wait, in the order of [`Woke`](super::observer::Woke).
 pub(crate) const WAKINGS: [&str; 3] = ["ready", "message", "timeout"];
 
 /// What connections are doing: [`Phase`], and the silent ones apart.
@@ -73,9 +51,6 @@ pub(crate) const LAG_BOUNDS: [u64; 13] = [
     1_000_000,
 ];
 
-/// Lanes in which requests wait for a thread.
-pub(crate) const LANES: [&str; 2] = ["short", "long"];
-
 // Where each group of numbers begins.
 pub(crate) const STATUS: usize = 0;
 pub(crate) const CLOSED: usize = STATUS + Status::ALL.len();
@@ -86,14 +61,7 @@ pub(crate) const LAG: usize = PHASE + PHASES.len();
 pub(crate) const LAG_NANOS: usize = LAG + LAG_BOUNDS.len() + 1;
 pub(crate) const ACCEPTED: usize = LAG_NANOS + 1;
 pub(crate) const BODY_BYTES: usize = ACCEPTED + 1;
-pub(crate) const CACHE_HITS: usize = BODY_BYTES + 1;
-pub(crate) const CACHE_MISSES: usize = CACHE_HITS + 1;
-pub(crate) const CACHE_EVICTIONS: usize = CACHE_MISSES + 1;
-pub(crate) const CACHE_BYTES: usize = CACHE_EVICTIONS + 1;
-pub(crate) const JOBS_WAITING: usize = CACHE_BYTES + 1;
-pub(crate) const JOBS_REFUSED: usize = JOBS_WAITING + LANES.len();
-pub(crate) const JOBS_VOID: usize = JOBS_REFUSED + 1;
-const CELLS: usize = JOBS_VOID + 1;
+const CELLS: usize = BODY_BYTES + 1;
 
 /// The numbers of one loop, or the sum of all.
 pub(crate) struct Counts([u64; CELLS]);
@@ -108,71 +76,122 @@ impl Counts {
         self.0.get(cell).copied().unwrap_or(0)
     }
 
-    pub(crate) const fn call(&mut self, call: Call) {
-        self.0[CALL + call as usize] += 1;
+    fn add(&mut self, cell: usize, by: u64) {
+        if let Some(count) = self.0.get_mut(cell) {
+            *count = count.wrapping_add(by);
+        }
     }
 
-    pub(crate) const fn accepted(&mut self) {
-        self.0[ACCEPTED] += 1;
+    /// A turn took so long.
+    fn lagged(&mut self, lag: Duration) {
+        let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
+        let bucket = LAG_BOUNDS.partition_point(|bound| *bound < micros);
+        self.add(LAG + bucket, 1);
+        self.add(LAG_NANOS, u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
+    }
+}
+
+/// Counts what a driver does. A clone has counted nothing yet, and shows it in the same place.
+pub(crate) struct Metrics {
+    /// What was counted since it was shown last; a phase that is left counts down, past nothing.
+    counts: Counts,
+    /// The phase in which each slot was seen last, or [`UNSEEN`].
+    phases: Vec<u8>,
+    shown: Arc<Published>,
+}
+
+/// No phase: the slot is empty, or its connection over.
+const UNSEEN: u8 = u8::MAX;
+
+impl Metrics {
+    pub(crate) const fn new(shown: Arc<Published>) -> Self {
+        Self {
+            counts: Counts::new(),
+            phases: Vec::new(),
+            shown,
+        }
     }
 
-    pub(crate) const fn woken(&mut self, why: Waking) {
-        self.0[WAKING + why as usize] += 1;
+    /// A connection is seen in a phase, or no more.
+    fn seen(&mut self, token: Token, phase: u8) {
+        let slot = token.slot() as usize;
+        if slot >= self.phases.len() {
+            self.phases.resize(slot + 1, UNSEEN);
+        }
+        let before = std::mem::replace(&mut self.phases[slot], phase);
+        self.moved(before, phase);
     }
 
-    pub(crate) fn answered(&mut self, finished: &Finished) {
-        self.0[status_cell(finished.status)] += 1;
-        self.0[BODY_BYTES] += finished.body_bytes;
-    }
-
-    /// A connection is seen in another phase than before; `None` before it came and after it went.
-    pub(crate) fn moved(&mut self, from: Option<u8>, to: Option<u8>) {
+    fn moved(&mut self, from: u8, to: u8) {
         if from != to {
-            for (phase, by) in [(from, -1_i64), (to, 1)] {
-                if let Some(cell) = phase.and_then(|at| self.0.get_mut(PHASE + usize::from(at))) {
-                    *cell = cell.wrapping_add_signed(by);
+            for (phase, by) in [(from, u64::MAX), (to, 1)] {
+                if phase != UNSEEN {
+                    self.counts.add(PHASE + usize::from(phase), by);
                 }
             }
         }
     }
 
-    /// A turn took so long.
-    pub(crate) fn lagged(&mut self, lag: Duration) {
-        let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
-        let bucket = LAG_BOUNDS.partition_point(|bound| *bound < micros);
-        self.0[LAG + bucket] += 1;
-        self.0[LAG_NANOS] += u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX);
-    }
-
-    /// What is counted elsewhere.
-    pub(crate) fn copy(&mut self, closed: &Closed, cache: CacheTally) {
-        self.0[CLOSED..CALL].copy_from_slice(closed.all());
-        self.0[CACHE_HITS] = cache.hits;
-        self.0[CACHE_MISSES] = cache.misses;
-        self.0[CACHE_EVICTIONS] = cache.evictions;
-        self.0[CACHE_BYTES] = cache.bytes;
-    }
-
-    /// What the threads of the loop say of their work.
-    pub(crate) fn copy_jobs(&mut self, jobs: JobTally) {
-        self.0[JOBS_WAITING..JOBS_REFUSED].copy_from_slice(&jobs.waiting);
-        self.0[JOBS_REFUSED] = jobs.refused;
-        self.0[JOBS_VOID] = jobs.voided;
+    fn show(&mut self) {
+        self.shown.add(&self.counts);
+        self.counts = Counts::new();
     }
 }
 
-/// What a loop has handed to other threads.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct JobTally {
-    /// Requests that wait for a thread: short ones, long ones.
-    pub(crate) waiting: [u64; 2],
-    pub(crate) refused: u64,
-    pub(crate) voided: u64,
+impl Observer for Metrics {
+    fn observe(&mut self, fact: &Fact<'_>) {
+        match *fact {
+            Fact::TurnStarted { woke, .. } => {
+                self.counts.add(CALL, 1);
+                self.counts.add(WAKING + woke as usize, 1);
+            }
+            Fact::Accepted { .. } => self.counts.add(ACCEPTED, 1),
+            Fact::Refused { reason, .. } => {
+                self.counts.add(ACCEPTED, 1);
+                self.counts.add(CLOSED + reason.index(), 1);
+            }
+            Fact::Called { call, .. } => self.counts.add(call_cell(&call), 1),
+            Fact::Answered { finished, .. } => {
+                self.counts.add(status_cell(finished.status), 1);
+                self.counts.add(BODY_BYTES, finished.body_bytes);
+            }
+            Fact::Settled { token, conn, .. } | Fact::Unwatched { token, conn } => {
+                self.seen(token, phase_of(conn));
+            }
+            Fact::Closed { token, reason } => {
+                self.seen(token, UNSEEN);
+                self.counts.add(CLOSED + reason.index(), 1);
+            }
+            Fact::TurnEnded { lag } => {
+                if let Some(lag) = lag {
+                    self.counts.lagged(lag);
+                }
+                self.show();
+            }
+            Fact::Looked { .. } => {}
+        }
+    }
 }
 
-/// Which of [`PHASES`] a connection is in; `None` when it is over.
-pub(crate) fn seen_as(conn: &Connection) -> Option<u8> {
-    Some(match conn.phase() {
+impl Clone for Metrics {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shown))
+    }
+}
+
+/// A driver that ends, be it by a panic, has no connections.
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        for phase in std::mem::take(&mut self.phases) {
+            self.moved(phase, UNSEEN);
+        }
+        self.show();
+    }
+}
+
+/// Which of [`PHASES`] a connection is in.
+fn phase_of(conn: &Connection) -> u8 {
+    match conn.phase() {
         Phase::AwaitProxyHeader => 0,
         Phase::AwaitHead if conn.is_idle() => 1,
         Phase::AwaitHead => 2,
@@ -180,8 +199,20 @@ pub(crate) fn seen_as(conn: &Connection) -> Option<u8> {
         Phase::AwaitReply => 4,
         Phase::Replying | Phase::Ending => 5,
         Phase::Lingering => 6,
-        Phase::Closed => return None,
-    })
+        Phase::Closed => UNSEEN,
+    }
+}
+
+/// Where a call is counted; waits stand first.
+const fn call_cell(call: &Call<'_>) -> usize {
+    CALL + match call {
+        Call::Accept(_) => 1,
+        Call::Read { .. } => 2,
+        Call::Write { .. } => 3,
+        Call::SendFile { .. } => 4,
+        Call::Shutdown(_) => 5,
+        Call::Interest { .. } => 6,
+    }
 }
 
 fn status_cell(status: Status) -> usize {
@@ -192,17 +223,19 @@ fn status_cell(status: Status) -> usize {
 /// What one loop, or all threads of a blocking driver, show to others. Aligned so that two of them
 /// share no cache line, nor a pair of lines that is fetched together.
 #[repr(align(128))]
-pub struct Published([AtomicU64; CELLS]);
+pub(crate) struct Published([AtomicU64; CELLS]);
 
 impl Published {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self([const { AtomicU64::new(0) }; CELLS]))
     }
 
-    /// Shows what the only writer has counted.
-    pub(crate) fn show(&self, counts: &Counts) {
+    /// Adds what was counted since the last time.
+    fn add(&self, counts: &Counts) {
         for (shown, counted) in self.0.iter().zip(&counts.0) {
-            shown.store(*counted, Relaxed);
+            if *counted != 0 {
+                shown.fetch_add(*counted, Relaxed);
+            }
         }
     }
 
@@ -216,88 +249,13 @@ impl Published {
         }
         sum
     }
-
-    /// One more, by one of several writers.
-    fn bump(&self, cell: usize) {
-        if let Some(cell) = self.0.get(cell) {
-            cell.fetch_add(1, Relaxed);
-        }
-    }
-
-    pub(crate) fn accepted(&self) {
-        self.bump(CALL + Call::Accept as usize);
-        self.bump(ACCEPTED);
-    }
-
-    /// A call was made.
-    pub(crate) fn called(&self, call: Call) {
-        self.bump(CALL + call as usize);
-    }
-
-    /// A wait ended.
-    pub(crate) fn woken(&self, why: Waking) {
-        self.bump(WAKING + why as usize);
-    }
-
-    pub(crate) fn answered(&self, finished: &Finished) {
-        self.bump(status_cell(finished.status));
-        self.0[BODY_BYTES].fetch_add(finished.body_bytes, Relaxed);
-    }
-
-    pub(crate) fn closed(&self, reason: CloseReason) {
-        self.bump(CLOSED + reason.index());
-    }
-
-    pub(crate) fn cache(&self, cache: CacheTally) {
-        self.0[CACHE_HITS].store(cache.hits, Relaxed);
-        self.0[CACHE_MISSES].store(cache.misses, Relaxed);
-        self.0[CACHE_EVICTIONS].store(cache.evictions, Relaxed);
-        self.0[CACHE_BYTES].store(cache.bytes, Relaxed);
-    }
-}
-
-/// Where a connection of a blocking driver is seen; gone when it is dropped.
-pub(crate) struct Sighting {
-    shown: Option<Arc<Published>>,
-    phase: Option<u8>,
-}
-
-impl Sighting {
-    pub(crate) fn new(shown: Option<&Arc<Published>>) -> Self {
-        Self {
-            shown: shown.cloned(),
-            phase: None,
-        }
-    }
-
-    /// It is in this phase now.
-    pub(crate) fn look(&mut self, conn: &Connection) {
-        self.at(seen_as(conn));
-    }
-
-    fn at(&mut self, phase: Option<u8>) {
-        let Some(shown) = self.shown.as_ref().filter(|_| phase != self.phase) else {
-            return;
-        };
-        if let Some(before) = self.phase {
-            shown.0[PHASE + usize::from(before)].fetch_sub(1, Relaxed);
-        }
-        if let Some(now) = phase {
-            shown.bump(PHASE + usize::from(now));
-        }
-        self.phase = phase;
-    }
-}
-
-impl Drop for Sighting {
-    fn drop(&mut self) {
-        self.at(None);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::observer::Woke;
     use super::*;
+    use crate::http::Tick;
 
     #[test]
     fn a_lag_falls_into_the_first_bucket_that_holds_it() {
@@ -316,32 +274,48 @@ mod tests {
 
     #[test]
     fn loops_are_added_up_and_a_gauge_comes_back_to_nothing() {
-        let loops = [Published::new(), Published::new()];
-        let mut counts = Counts::new();
-        counts.call(Call::Interest);
-        counts.moved(None, Some(2));
-        loops[0].show(&counts);
-        loops[1].show(&counts);
-        let sum = Published::sum(&loops);
-        assert_eq!(sum.get(CALL + Call::Interest as usize), 2);
-        assert_eq!(sum.get(PHASE + 2), 2);
-        counts.moved(Some(2), Some(1));
-        counts.moved(Some(1), None);
-        loops[0].show(&counts);
-        loops[1].show(&counts);
-        let sum = Published::sum(&loops);
-        assert_eq!((sum.get(PHASE + 1), sum.get(PHASE + 2)), (0, 0));
+        let places = [Published::new(), Published::new()];
+        let mut loops = places.clone().map(Metrics::new);
+        let seen = |cell| Published::sum(&places).get(cell);
+        let wait = |one: &mut Metrics, woke| {
+            one.observe(&Fact::TurnStarted {
+                timeout: None,
+                events: &[],
+                woke,
+                now: &Tick::for_tests(),
+            });
+        };
+        for one in &mut loops {
+            wait(one, Woke::Message);
+            one.seen(Token::new(7, 1), 2);
+            assert_eq!(seen(PHASE + 2), 0, "a turn is shown when it has ended");
+        }
+        for one in &mut loops {
+            one.observe(&Fact::TurnEnded { lag: None });
+        }
+        assert_eq!((seen(CALL), seen(WAKING + 1)), (2, 2));
+        assert_eq!(seen(PHASE + 2), 2);
+        for one in &mut loops {
+            one.seen(Token::new(7, 1), 1);
+            let reason = CloseReason::ClientClosed;
+            let token = Token::new(7, 1);
+            one.observe(&Fact::Closed { token, reason });
+            one.observe(&Fact::TurnEnded { lag: None });
+        }
+        assert_eq!((seen(PHASE + 1), seen(PHASE + 2)), (0, 0));
+        assert_eq!(seen(CLOSED + CloseReason::ClientClosed.index()), 2);
     }
 
     #[test]
-    fn a_thread_that_ends_is_seen_no_more() {
-        let shown = Published::new();
-        let mut sighting = Sighting::new(Some(&shown));
-        sighting.at(Some(1));
-        sighting.at(Some(5));
-        let seen = |at| Published::sum(&[Arc::clone(&shown)]).get(PHASE + at);
+    fn a_driver_that_ends_has_no_connections() {
+        let place = [Published::new()];
+        let mut one = Metrics::new(Arc::clone(&place[0]));
+        one.seen(Token::new(0, 3), 1);
+        one.seen(Token::new(0, 3), 5);
+        one.show();
+        let seen = |at| Published::sum(&place).get(PHASE + at);
         assert_eq!((seen(1), seen(5)), (0, 1));
-        drop(sighting);
+        drop(one);
         assert_eq!((seen(1), seen(5)), (0, 0));
     }
 }

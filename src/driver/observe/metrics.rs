@@ -1,6 +1,7 @@
 //! The counters as OpenMetrics text.
 //!
-//! *Floor 4.* Knows names, units and help texts; `prometheus-client` knows how they are written.
+//! *Floor 4.* Looks at what loops, threads and caches count, when somebody asks, and not before.
+//! Knows names, units and help texts; `prometheus-client` knows how they are written.
 //!
 //! *References:* the OpenMetrics specification, 1.0. *Read next:* `process/admin.rs`.
 
@@ -13,13 +14,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::counters::{
-    ACCEPTED, BODY_BYTES, CACHE_BYTES, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, CALL, CALLS,
-    CLOSED, Counts, JOBS_REFUSED, JOBS_VOID, JOBS_WAITING, LAG, LAG_BOUNDS, LAG_NANOS, LANES,
-    PHASE, PHASES, Published, STATUS, WAKING, WAKINGS,
+    ACCEPTED, BODY_BYTES, CALL, CALLS, CLOSED, Counts, LAG, LAG_BOUNDS, LAG_NANOS, PHASE, PHASES,
+    Published, STATUS, WAKING, WAKINGS,
 };
 use crate::config::Backend;
 use crate::conn::CloseReason;
+use crate::driver::offload::{JobTally, JobsView};
 use crate::http::Status;
+use crate::service::CacheTallies;
 
 /// The media type of the text (OpenMetrics 1.0, "Content Type").
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,6 +29,8 @@ pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 /// Where the numbers come from.
 pub(crate) struct MetricSource {
     pub(crate) loops: Vec<Arc<Published>>,
+    pub(crate) jobs: Vec<JobsView>,
+    pub(crate) caches: CacheTallies,
     pub(crate) backend: Backend,
 }
 
@@ -57,8 +61,8 @@ impl Collector for MetricSource {
         page.connections()?;
         page.answers()?;
         page.work(self.backend)?;
-        page.jobs()?;
-        page.cache()
+        page.jobs(self.jobs.iter().map(JobsView::tally).sum())?;
+        page.cache(&self.caches)
     }
 }
 
@@ -73,24 +77,11 @@ impl Scrape<'_, '_> {
         let help = "Connections that came in.";
         self.counter("connections_accepted", help, None, ACCEPTED)?;
         let help = "Connections by what they are doing.";
-        self.family(
-            "connections",
-            help,
-            MetricType::Gauge,
-            "phase",
-            PHASE,
-            &PHASES,
-        )?;
+        let phases = self.cells(PHASE, &PHASES);
+        self.family(MetricType::Gauge, "connections", help, "phase", phases)?;
         let help = "Connections that ended, by the reason; those kept out by --max-per-ip too.";
-        let names = &CloseReason::NAMES;
-        self.family(
-            "connections_closed",
-            help,
-            MetricType::Counter,
-            "reason",
-            CLOSED,
-            names,
-        )
+        let (kind, reasons) = (MetricType::Counter, self.cells(CLOSED, &CloseReason::NAMES));
+        self.family(kind, "connections_closed", help, "reason", reasons)
     }
 
     fn answers(&mut self) -> fmt::Result {
@@ -122,23 +113,11 @@ impl Scrape<'_, '_> {
         };
         let help =
             "System calls on sockets and the selector; close(2) and the clock are not counted.";
-        self.family(
-            "system_calls",
-            help,
-            MetricType::Counter,
-            "call",
-            CALL,
-            calls,
-        )?;
+        let (kind, calls) = (MetricType::Counter, self.cells(CALL, calls));
+        self.family(kind, "system_calls", help, "call", calls)?;
         let help = "Waits that ended, by what ended them.";
-        self.family(
-            "wakes",
-            help,
-            MetricType::Counter,
-            "cause",
-            WAKING,
-            &WAKINGS,
-        )?;
+        let (kind, causes) = (MetricType::Counter, self.cells(WAKING, &WAKINGS));
+        self.family(kind, "wakes", help, "cause", causes)?;
         let help = "How long a turn of the loop took: what the next event had to wait for.";
         let (counts, unit) = (self.counts, Unit::Seconds);
         let kind = MetricType::Histogram;
@@ -156,55 +135,59 @@ impl Scrape<'_, '_> {
         metric.encode_histogram::<NoLabelSet>(sum, turns, &buckets, None)
     }
 
-    fn jobs(&mut self) -> fmt::Result {
+    fn jobs(&mut self, jobs: JobTally) -> fmt::Result {
         let help = "Requests that wait for a thread, because their answer may wait for a disk.";
-        let kind = MetricType::Gauge;
-        self.family("jobs_waiting", help, kind, "lane", JOBS_WAITING, &LANES)?;
+        let lanes = vec![("short", jobs.waiting[0]), ("long", jobs.waiting[1])];
+        self.family(MetricType::Gauge, "jobs_waiting", help, "lane", lanes)?;
         let help = "Requests answered 503, because too many waited for a thread.";
-        self.counter("jobs_refused", help, None, JOBS_REFUSED)?;
+        self.number("jobs_refused", help, None, jobs.refused)?;
         let help = "Requests whose client was gone before a thread was free.";
-        self.counter("jobs_void", help, None, JOBS_VOID)
+        self.number("jobs_void", help, None, jobs.voided)
     }
 
-    fn cache(&mut self) -> fmt::Result {
+    fn cache(&mut self, caches: &CacheTallies) -> fmt::Result {
+        let cache = caches.sum();
         let help = "Files looked for in memory and found.";
-        self.counter("cache_hits", help, None, CACHE_HITS)?;
+        self.number("cache_hits", help, None, cache.hits)?;
         let help = "Files looked for in memory and not found, or changed.";
-        self.counter("cache_misses", help, None, CACHE_MISSES)?;
+        self.number("cache_misses", help, None, cache.misses)?;
         let help = "Files that left memory to make room.";
-        self.counter("cache_evictions", help, None, CACHE_EVICTIONS)?;
+        self.number("cache_evictions", help, None, cache.evictions)?;
         let help = "Memory that cached files take.";
         let (kind, unit) = (MetricType::Gauge, Some(&Unit::Bytes));
         let mut metric = self.encoder.encode_descriptor("cache", help, unit, kind)?;
-        metric.encode_gauge(&whole(self.counts.get(CACHE_BYTES)))
+        metric.encode_gauge(&whole(cache.bytes))
     }
 
     fn counter(&mut self, name: &str, help: &str, unit: Option<&Unit>, cell: usize) -> fmt::Result {
-        let kind = MetricType::Counter;
-        let mut metric = self.encoder.encode_descriptor(name, help, unit, kind)?;
-        metric.encode_counter::<NoLabelSet, _, f64>(&self.counts.get(cell), None)
+        self.number(name, help, unit, self.counts.get(cell))
     }
 
-    /// A number for each word, from `first` on.
+    fn number(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: u64) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let mut metric = self.encoder.encode_descriptor(name, help, unit, kind)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&value, None)
+    }
+
+    /// The numbers of these words, which stand from `first` on.
+    fn cells(&self, first: usize, words: &[&'static str]) -> Vec<(&'static str, u64)> {
+        let counts = (first..).map(|cell| self.counts.get(cell));
+        words.iter().copied().zip(counts).collect()
+    }
+
+    /// A number for each word.
     fn family(
         &mut self,
+        kind: MetricType,
         name: &str,
         help: &str,
-        kind: MetricType,
         label: &'static str,
-        first: usize,
-        words: &[&'static str],
+        numbers: Vec<(&'static str, u64)>,
     ) -> fmt::Result {
-        let counts = self.counts;
         let counts_up = matches!(kind, MetricType::Counter);
         let mut metric = self.encoder.encode_descriptor(name, help, None, kind)?;
-        for (at, word) in words.iter().enumerate() {
-            put(
-                &mut metric,
-                (label, (*word).to_owned()),
-                counts.get(first + at),
-                counts_up,
-            )?;
+        for (word, number) in numbers {
+            put(&mut metric, (label, word.to_owned()), number, counts_up)?;
         }
         Ok(())
     }

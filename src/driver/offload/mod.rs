@@ -39,7 +39,6 @@ use foldhash::fast::RandomState;
 use crate::conn::Fetch;
 use crate::driver::exchange::JobResult;
 use crate::driver::mailbox::{Mailbox, Message};
-use crate::driver::observe::counters::JobTally;
 use crate::readiness::Token;
 use crate::service::{Gone, Job, Outcome, finish};
 use fetch::fetch;
@@ -189,9 +188,19 @@ impl Offload {
         }
     }
 
+    /// What waits in the lanes, to be looked at from elsewhere.
+    pub(crate) fn view(&self) -> JobsView {
+        JobsView(self.lanes.clone())
+    }
+}
+
+/// What waits in the lanes of a loop.
+pub(crate) struct JobsView(Option<Arc<Lanes>>);
+
+impl JobsView {
     pub(crate) fn tally(&self) -> JobTally {
         let mut tally = JobTally::default();
-        let Some(lanes) = &self.lanes else {
+        let Some(lanes) = &self.0 else {
             return tally;
         };
         for (waiting, lane) in tally.waiting.iter_mut().zip([&lanes.short, &lanes.long]) {
@@ -201,6 +210,28 @@ impl Offload {
             tally.voided += queue.voided;
         }
         tally
+    }
+}
+
+/// What a loop has handed to other threads.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct JobTally {
+    /// Requests that wait for a thread: short ones, long ones.
+    pub(crate) waiting: [u64; 2],
+    pub(crate) refused: u64,
+    pub(crate) voided: u64,
+}
+
+impl std::iter::Sum for JobTally {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            waiting: [
+                sum.waiting[0] + one.waiting[0],
+                sum.waiting[1] + one.waiting[1],
+            ],
+            refused: sum.refused + one.refused,
+            voided: sum.voided + one.voided,
+        })
     }
 }
 

@@ -12,8 +12,9 @@ use super::descriptors::room;
 use crate::config::{Backend, Config};
 use crate::conn::Limits;
 use crate::driver::mailbox::OtherLoops;
+use crate::driver::observe::Watchers;
 use crate::driver::observe::access_log::{AccessLog, LogBuffer};
-use crate::driver::observe::counters::Published;
+use crate::driver::observe::counters::{Metrics, Published};
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::{Lines, LogEnd, Standard};
 use crate::driver::per_address::PerAddress;
@@ -79,12 +80,15 @@ impl WorkerPlan {
         })
     }
 
-    /// A place for another loop's numbers.
-    pub(super) fn show(&mut self) -> Option<Arc<Published>> {
-        let shown = self.shown.as_mut()?;
-        let place = Published::new();
-        shown.push(Arc::clone(&place));
-        Some(place)
+    /// Who watches another loop, or driver that waits.
+    pub(super) fn watchers(&mut self) -> Watchers {
+        let metrics = self.shown.as_mut().map(|shown| {
+            let place = Published::new();
+            shown.push(Arc::clone(&place));
+            Metrics::new(place)
+        });
+        let log = self.log.clone().map(LogBuffer::new);
+        (metrics.is_some() || log.is_some()).then_some((metrics, log))
     }
 
     /// How many connections the next loop may hold: what is left, divided among those that are. One
@@ -106,12 +110,10 @@ impl WorkerPlan {
     pub(super) fn settings(&mut self) -> Settings {
         Settings {
             in_flight: self.in_flight(),
-            shown: self.show(),
             limits: Arc::clone(&self.limits),
             connections_max: self.share(),
             per_address: self.per_address.clone(),
             grace: self.grace,
-            log: self.log.clone().map(LogBuffer::new),
             other_loops: self.other_loops.clone(),
             proxies: self.proxies.clone(),
             ..Settings::default()

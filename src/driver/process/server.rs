@@ -21,7 +21,7 @@ use crate::driver::observe::access_log::AccessLog;
 use crate::driver::offload::closing::close_elsewhere;
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};
-use crate::service::{self, Service};
+use crate::service::{self, CacheTallies, Service};
 
 /// A server whose addresses are bound. Clients that connect now wait in the backlog.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub struct Server {
     supervisor: Supervisor,
     log: Option<AccessLog>,
     announcement: Option<(AccessLog, String)>,
+    caches: CacheTallies,
     /// Where `run` hears news, and where they are told.
     news: UnixStream,
     tell: Arc<UnixStream>,
@@ -89,6 +90,7 @@ impl Server {
             supervisor: Supervisor::default(),
             log: None,
             announcement: None,
+            caches: CacheTallies::default(),
             news,
             tell: Arc::new(tell),
         })
@@ -135,6 +137,14 @@ impl Server {
         self
     }
 
+    /// Counts what these caches are good for among the metrics: those of
+    /// [`Files::cache_tallies`](crate::service::Files::cache_tallies).
+    #[must_use]
+    pub fn with_caches(mut self, caches: CacheTallies) -> Self {
+        self.caches = caches;
+        self
+    }
+
     /// Says `text` once all loops stand and signals are heard: whoever reads it may stop the server
     /// at once, and is not to kill it by that.
     #[must_use]
@@ -174,7 +184,8 @@ impl Server {
             }
         }
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
-            workers.start_admin(listeners, &self.config.admin_hosts)?;
+            let (names, caches) = (&self.config.admin_hosts, self.caches.clone());
+            workers.start_admin(listeners, names, caches)?;
         }
         if let Some((log, text)) = self.announcement {
             log.say(text);

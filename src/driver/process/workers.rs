@@ -26,13 +26,13 @@ use super::supervisor::{Supervisor, Watchdog, Watched};
 use crate::driver::blocking::pulse::Pulse;
 use crate::driver::blocking::{Blocking, Terms};
 use crate::driver::event_loop::EventLoop;
-use crate::driver::observe::access_log::LogBuffer;
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::metrics::MetricSource;
-use crate::driver::offload::Offload;
+use crate::driver::observe::observer::Observer;
+use crate::driver::offload::{JobsView, Offload};
 use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop, Traced};
 use crate::readiness::Selector;
-use crate::service::{HostName, Service};
+use crate::service::{CacheTallies, HostName, Service};
 
 /// The loops at work, and what stops them.
 pub(super) struct WorkerThreads {
@@ -43,6 +43,8 @@ pub(super) struct WorkerThreads {
     signals: Vec<signal_hook::SigId>,
     watched: Watched,
     stop: Stop,
+    /// What waits in the lanes of each loop.
+    jobs: Vec<JobsView>,
     admin: Option<Admin>,
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
 }
@@ -100,6 +102,7 @@ impl WorkerThreads {
             signals,
             watched: Watched::default(),
             stop,
+            jobs: Vec::new(),
             admin: None,
             threads,
         })
@@ -114,32 +117,39 @@ impl WorkerThreads {
         Sel: Selector + 'static,
         S: Service,
     {
+        let watchers = self.plan.watchers();
         if let Some((lines, _)) = &self.plan.trace {
             let sink = lines.sink();
             let kernel = || {
                 let kernel = Linux::<Sel>::new()?;
                 Ok(Traced::printing(kernel, sink).with_times())
             };
-            return self.spawn_loop(kernel, listeners, service);
+            return self.spawn_loop(kernel, listeners, service, watchers);
         }
-        self.spawn_loop(Linux::<Sel>::new, listeners, service)
+        match watchers {
+            None => self.spawn_loop(Linux::<Sel>::new, listeners, service, ()),
+            some => self.spawn_loop(Linux::<Sel>::new, listeners, service, some),
+        }
     }
 
     /// Makes the loop in its own thread, where its kernel stays, and waits until it stands.
-    fn spawn_loop<K, S>(
+    fn spawn_loop<K, S, O>(
         &mut self,
         kernel: impl FnOnce() -> io::Result<K> + Send + 'static,
         listeners: Vec<K::Listener>,
         service: S,
+        observer: O,
     ) -> io::Result<()>
     where
         K: Kernel<Listener: Send> + 'static,
         S: Service,
+        O: Observer + Send + 'static,
     {
-        let settings = self.plan.settings();
+        let settings = self.plan.settings().observed_by(observer);
+        let offload = Offload::threads();
+        self.jobs.push(offload.view());
         let (standing, stands) = mpsc::sync_channel(1);
         self.spawn("loop", move || {
-            let offload = Offload::threads();
             let made =
                 kernel().and_then(|k| EventLoop::new(k, listeners, service, settings, offload));
             let (handle, own) = made.map(|own| (own.handle(), own)).map_or_else(
@@ -162,7 +172,7 @@ impl WorkerThreads {
         service: S,
         run: fn(Blocking<S>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let shown = self.plan.show();
+        let watchers = self.plan.watchers();
         let in_flight = self.plan.in_flight();
         let plan = &self.plan;
         let pulse = Arc::new(Pulse::default());
@@ -176,13 +186,12 @@ impl WorkerThreads {
                 trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
                 proxies: plan.proxies.clone(),
                 per_address: plan.per_address.clone(),
-                shown,
                 in_flight,
                 pulse: None,
             },
             threads_max: plan.threads_max,
             pulse,
-            log: plan.log.clone().map(LogBuffer::new),
+            watchers,
         };
         self.spawn("acceptor", move || run(driver))
     }
@@ -192,9 +201,12 @@ impl WorkerThreads {
         &mut self,
         listeners: Vec<Listener>,
         names: &[HostName],
+        caches: CacheTallies,
     ) -> io::Result<()> {
         let source = MetricSource {
             loops: self.plan.shown.clone().unwrap_or_default(),
+            jobs: std::mem::take(&mut self.jobs),
+            caches,
             backend: self.plan.backend,
         };
         self.admin = Some(Admin::start(listeners, source, names)?);

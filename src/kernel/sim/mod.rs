@@ -23,7 +23,6 @@
     reason = "the simulated clock starts from one real instant, because Instant has no zero"
 )]
 
-pub mod layered;
 mod moves;
 mod schedule;
 mod script;
@@ -280,7 +279,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
     ) -> io::Result<()> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
-        world.note(|| format!("register({}, {interest:?})", socket.client));
+        world.note(|| format!("register({}, {})", socket.client, flags(interest)));
         world.may_register()?;
         if world.is_watched(key) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -297,7 +296,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
     ) -> io::Result<()> {
         let mut world = lock(&self.world);
         let key = Key::Socket(socket.client);
-        world.note(|| format!("reregister({}, {interest:?})", socket.client));
+        world.note(|| format!("reregister({}, {})", socket.client, flags(interest)));
         world.may_register()?;
         if !world.is_watched(key) {
             return Err(io::ErrorKind::NotFound.into());
@@ -361,7 +360,14 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
                 }
                 let turned = world.schedule.pick(events.len().max(1));
                 events.rotate_left(turned);
-                world.note(|| format!("wait({timeout:?}) = {events:?}"));
+                let shown = world.log.is_some().then(|| world.shown(events));
+                world.note(|| {
+                    format!(
+                        "wait({}) = [{}]",
+                        until_when(timeout),
+                        shown.unwrap_or_default()
+                    )
+                });
                 if !events.is_empty() || timeout == Some(Duration::ZERO) {
                     world.tick();
                     return world.judge();
@@ -530,6 +536,21 @@ impl Notify for Knock {
         let mut world = lock(&self.0);
         world.knocked = true;
         world.change(Key::Notifier);
+    }
+}
+
+/// A time-out in a transcript.
+fn until_when(timeout: Option<Duration>) -> String {
+    timeout.map_or("for ever".to_owned(), |timeout| format!("{timeout:?}"))
+}
+
+/// An interest set in a transcript.
+const fn flags(interest: Directions) -> &'static str {
+    match (interest.readable, interest.writable) {
+        (true, true) => "in|out",
+        (true, false) => "in",
+        (false, true) => "out",
+        (false, false) => "nothing",
     }
 }
 

@@ -171,6 +171,31 @@ fn closing_with_unread_bytes_destroys_the_answer() {
 }
 
 #[test]
+fn a_transcript_reads_like_a_trace() {
+    let script = vec![Act::Send(b"x".to_vec()), Act::Finish, Act::Vanish];
+    let (mut sim, mut socket) = accepted::<true>(script, 9);
+    sim.register(&socket, SLOT, Directions::BOTH).unwrap();
+    wait(&mut sim, None).unwrap();
+    socket.read(&mut [0; 8]).unwrap();
+    let transcript = sim.transcript();
+    let lines: Vec<_> = transcript.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "watch(listener, true)",
+            "-- client 0 connects",
+            "-- client 0 sends 1",
+            "-- client 0 ends its sending half",
+            "wait(for ever) = [listener in]",
+            "accept() = Ok(0)",
+            "register(0, in|out)",
+            "wait(for ever) = [0 in out rdhup]",
+            "read(0) = 1",
+        ]
+    );
+}
+
+#[test]
 fn the_same_seed_gives_the_same_transcript() {
     fn run(seed: u64) -> String {
         let mut sim = Sim::<false>::new(Schedule::seeded(seed)).recorded();

@@ -12,7 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use super::schedule::Schedule;
-use super::script::Client;
+use super::script::{Act, Client};
 use super::wire::{Ready, ServerEnd, Wire};
 use crate::readiness::{Directions, Event, Token};
 
@@ -291,6 +291,33 @@ impl World {
         }
     }
 
+    /// What a wait returned, for the transcript: sockets by the number of their client.
+    pub(super) fn shown(&self, events: &[Event]) -> String {
+        let one = |event: &Event| {
+            let key = self
+                .watches
+                .iter()
+                .find(|(_, watch)| watch.token == event.token);
+            let who = match key {
+                Some((Key::Listener, _)) => "listener".to_owned(),
+                Some((Key::Notifier, _)) => "notifier".to_owned(),
+                Some((Key::Socket(client), _)) => client.to_string(),
+                None => "nobody".to_owned(),
+            };
+            let said = [
+                (event.readable, " in"),
+                (event.writable, " out"),
+                (event.eof_possible, " rdhup"),
+            ];
+            let said = said
+                .iter()
+                .filter(|(is_said, _)| *is_said)
+                .map(|(_, word)| *word);
+            who + &said.collect::<String>()
+        };
+        events.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
     // ---- disturbing --------------------------------------------------------------------------
 
     /// A little time for one wait or one move.
@@ -388,9 +415,14 @@ impl World {
         } else if wire.fin && !wire.fin_read {
             format!("{who} has an unread end of file and nobody will say so")
         } else {
-            let act = self.clients[client].awaits();
-            let (room, got) = (wire.room(), self.clients[client].got.len());
-            format!("{who} has room for {room} bytes, client {client} has {got} and is at {act:?}")
+            let got = self.clients[client].got.len();
+            let due = match self.clients[client].awaits() {
+                Some(Act::Await(bytes)) => format!("waits for {bytes}"),
+                Some(Act::Send(_)) => "cannot send more".to_owned(),
+                _ => "waits for the end".to_owned(),
+            };
+            let room = wire.room();
+            format!("{who} has room for {room} bytes, client {client} has {got} and {due}")
         })
     }
 

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 
 use crate::service::files::resource::Resource;
+use crate::service::files::tally::{CacheCells, CacheTallies};
 
 /// An entry.
 pub(super) struct CacheSlot {
@@ -48,11 +49,13 @@ pub(super) struct Cache {
     hand: usize,
     cost: Cost,
     max: Cost,
-    evictions: u64,
+    cells: Arc<CacheCells>,
+    tallies: CacheTallies,
 }
 
 impl Cache {
-    pub(super) fn new(max: Cost) -> Self {
+    /// An empty one, whose numbers are among `tallies`.
+    pub(super) fn new(max: Cost, tallies: CacheTallies) -> Self {
         Self {
             map: HashMap::default(),
             slots: Vec::new(),
@@ -60,13 +63,18 @@ impl Cache {
             hand: 0,
             cost: Cost::default(),
             max,
-            evictions: 0,
+            cells: tallies.join(),
+            tallies,
         }
     }
 
-    /// What it may cost.
-    pub(super) const fn max(&self) -> Cost {
-        self.max
+    /// An empty one for another loop: it may cost as much, and its numbers stand beside these.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.max, self.tallies.clone())
+    }
+
+    pub(super) const fn tallies(&self) -> &CacheTallies {
+        &self.tallies
     }
 
     /// What it costs.
@@ -74,9 +82,9 @@ impl Cache {
         self.cost
     }
 
-    /// How many entries had to go to make room.
-    pub(super) const fn evictions(&self) -> u64 {
-        self.evictions
+    /// Where it is told what it is good for.
+    pub(super) fn cells(&self) -> &CacheCells {
+        &self.cells
     }
 
     pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut CacheSlot> {
@@ -101,6 +109,7 @@ impl Cache {
         }
         self.cost.bytes += cost;
         self.cost.descriptors += descriptors;
+        self.cells.hold(self.cost.bytes);
         let key: Arc<[u8]> = key.into();
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
@@ -123,9 +132,12 @@ impl Cache {
     }
 
     pub(super) fn clear(&mut self) {
-        let evictions = self.evictions;
-        *self = Self::new(self.max);
-        self.evictions = evictions;
+        self.map.clear();
+        self.slots.clear();
+        self.free.clear();
+        self.hand = 0;
+        self.cost = Cost::default();
+        self.cells.hold(0);
     }
 
     /// Closes large files that were not asked for lately: a deleted one keeps its disk space until
@@ -165,7 +177,7 @@ impl Cache {
                 Some(slot) if slot.used => slot.used = false,
                 Some(slot) => {
                     let key = Arc::clone(&slot.key);
-                    self.evictions += 1;
+                    self.cells.evict();
                     return self.remove(&key);
                 }
                 None => {}
@@ -177,6 +189,7 @@ impl Cache {
         if let Some(slot) = self.slots[index].take() {
             self.cost.bytes -= slot.cost;
             self.cost.descriptors -= slot.resource.descriptors();
+            self.cells.hold(self.cost.bytes);
             self.free.push(index);
         }
     }

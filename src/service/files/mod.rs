@@ -24,6 +24,7 @@ mod miss;
 mod precompressed;
 mod resolve;
 mod resource;
+pub(super) mod tally;
 mod variant;
 mod version;
 
@@ -45,13 +46,14 @@ use crate::service::files::miss::{CacheFills, MissContext, MissJob};
 use crate::service::files::precompressed::Looked;
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::{Resource, Selected};
+use crate::service::files::tally::CacheTallies;
 use crate::service::files::variant::Role;
 use crate::service::opening::alike::Groups;
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver};
 use crate::service::options::{FilesConfig, Symlinks};
 use crate::service::policy::Policy;
-use crate::service::{CacheTally, Reply, Service};
+use crate::service::{Reply, Service};
 
 /// Serves a directory, or one file.
 ///
@@ -69,8 +71,6 @@ pub struct Files {
     policy: Arc<Policy>,
     follow_root: bool,
     cache: Cache,
-    hits: u64,
-    misses: u64,
     media: Media,
     fills: CacheFills,
     groups: Groups,
@@ -111,18 +111,16 @@ impl Files {
             root.into(),
             policy.into(),
             config.follow_root,
-            share(config, workers),
+            Cache::new(share(config, workers), CacheTallies::default()),
         ))
     }
 
-    fn with(root: Arc<Root>, policy: Arc<Policy>, follow_root: bool, max: Cost) -> Self {
+    fn with(root: Arc<Root>, policy: Arc<Policy>, follow_root: bool, cache: Cache) -> Self {
         Self {
             root,
             policy,
             follow_root,
-            cache: Cache::new(max),
-            hits: 0,
-            misses: 0,
+            cache,
             media: Media::default(),
             fills: CacheFills::new(),
             groups: Groups::default(),
@@ -142,6 +140,11 @@ impl Files {
         let root = Root::open(files.root.path(), files.root.symlinks())?;
         files.root = Arc::new(root.without_openat2());
         Ok(files)
+    }
+
+    /// What the caches of this service and its clones count, to be looked at from any thread.
+    pub fn cache_tallies(&self) -> CacheTallies {
+        self.cache.tallies().clone()
     }
 
     /// What this loop's cache holds: bytes and open descriptors.
@@ -190,8 +193,9 @@ impl Files {
         let selected = resource.select(role, request);
         match believe(resource, selected, (&self.policy, &self.root), request, now) {
             Belief::Current => {
-                self.hits += 1;
-                Some(resource.answer(selected, request, now.wall, &self.policy))
+                let response = resource.answer(selected, request, now.wall, &self.policy);
+                self.cache.cells().hit();
+                Some(response)
             }
             Belief::Stale => {
                 self.cache.remove(key);
@@ -249,7 +253,7 @@ impl Files {
 impl Clone for Files {
     fn clone(&self) -> Self {
         let (root, policy) = (Arc::clone(&self.root), Arc::clone(&self.policy));
-        Self::with(root, policy, self.follow_root, self.cache.max())
+        Self::with(root, policy, self.follow_root, self.cache.another())
     }
 }
 
@@ -269,15 +273,6 @@ impl Service for Files {
         self.look_up(request, now)
     }
 
-    fn cache_tally(&self) -> CacheTally {
-        CacheTally {
-            hits: self.hits,
-            misses: self.misses,
-            evictions: self.cache.evictions(),
-            bytes: self.cache.cost().bytes as u64,
-        }
-    }
-
     fn release_descriptors(&mut self) -> bool {
         self.cache.close_all()
     }
@@ -294,7 +289,7 @@ impl Lookup for Files {
         if let Some(response) = self.hit(key, role, request, now) {
             return Ok(response);
         }
-        self.misses += 1;
+        self.cache.cells().miss();
         let mut resolver = Resolver {
             root: &self.root,
             policy: &self.policy,

@@ -24,7 +24,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::http::{Request, Status, Tick};
-use crate::service::{CacheTally, Decoration, Reply, Service, pages};
+use crate::service::{Decoration, Reply, Service, pages};
 
 /// A host as it is compared: without port, without the dot of the root, in lower case; an IPv6
 /// address by its value, because it can be written in many ways.
@@ -145,10 +145,6 @@ impl<S: Service> Service for Hosts<S> {
         }
         let response = pages::error_page(Status::MISDIRECTED_REQUEST, request);
         self.decoration.apply(response).into()
-    }
-
-    fn cache_tally(&self) -> CacheTally {
-        self.service.cache_tally()
     }
 
     fn release_descriptors(&mut self) -> bool {

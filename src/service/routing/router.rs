@@ -7,7 +7,7 @@
 //! *Read next:* `hello.rs`, `files/mod.rs`.
 
 use crate::http::{Method, Request, Response, Status, Tick};
-use crate::service::{CacheTally, Decoration, Reply, Service, pages};
+use crate::service::{Decoration, Reply, Service, pages};
 
 /// Routes requests to services.
 ///
@@ -140,12 +140,6 @@ impl Service for Router {
         };
         let response = pages::error_page(status, request);
         self.decoration.apply(response).into()
-    }
-
-    fn cache_tally(&self) -> CacheTally {
-        let routed = self.routes.iter().flat_map(|route| &route.methods);
-        let services = routed.map(|(_, service)| service).chain(&self.fallback);
-        services.fold(CacheTally::default(), |sum, s| sum.and(s.cache_tally()))
     }
 
     fn release_descriptors(&mut self) -> bool {

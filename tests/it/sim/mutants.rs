@@ -20,7 +20,7 @@ fn check<const EDGE: bool>(rule: Rule, word: &str) {
 }
 
 /// Level, row 1: a direction that is wanted never enters the interest set.
-fn never_armed(trigger: Trigger, bits: Bits) -> Settled {
+pub(super) fn never_armed(trigger: Trigger, bits: Bits) -> Settled {
     let right = settle(trigger, bits);
     // A new connection is asked about once; after that nothing is added.
     let known = if bits.armed.any() {
@@ -35,7 +35,7 @@ fn never_armed(trigger: Trigger, bits: Bits) -> Settled {
 }
 
 /// Level, row 2: a direction that is no longer wanted never leaves it.
-fn never_disarmed(trigger: Trigger, bits: Bits) -> Settled {
+pub(super) fn never_disarmed(trigger: Trigger, bits: Bits) -> Settled {
     let right = settle(trigger, bits);
     Settled {
         armed: right.armed.or(bits.armed),
@@ -44,13 +44,13 @@ fn never_disarmed(trigger: Trigger, bits: Bits) -> Settled {
 }
 
 /// Edge, row 2: what is announced while it is not wanted is not remembered.
-fn event_dropped(trigger: Trigger, bits: Bits) -> Settled {
+pub(super) fn event_dropped(trigger: Trigger, bits: Bits) -> Settled {
     let ready = bits.ready.and(bits.wanted);
     settle(trigger, Bits { ready, ..bits })
 }
 
 /// Edge, row 3: a connection whose budget ran out is not queued.
-fn budget_forgotten(trigger: Trigger, bits: Bits) -> Settled {
+pub(super) fn budget_forgotten(trigger: Trigger, bits: Bits) -> Settled {
     Settled {
         queued: bits.has_work,
         ..settle(trigger, bits)
@@ -58,7 +58,7 @@ fn budget_forgotten(trigger: Trigger, bits: Bits) -> Settled {
 }
 
 /// Both, row 4: work already taken from the kernel is not queued.
-fn work_forgotten(trigger: Trigger, bits: Bits) -> Settled {
+pub(super) fn work_forgotten(trigger: Trigger, bits: Bits) -> Settled {
     let has_work = false;
     settle(trigger, Bits { has_work, ..bits })
 }
@@ -109,4 +109,4 @@ fn what_a_row_does_not_ask_for_is_not_missed() {
 }
 
 /// Enough for the rarest mistake, and few enough for a debug build.
-const SEEDS: u64 = 150;
+pub(super) const SEEDS: u64 = 150;

@@ -5,21 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httpoll::conn::Limits;
-use httpoll::driver::{Budget, EventLoop, Offload, Rule, Settings, settle};
+use httpoll::driver::{Budget, Closed, EventLoop, Offload, Rule, Settings, settle};
 use httpoll::kernel::Kernel;
-use httpoll::kernel::sim::layered::{LayeredKernel, Lie, decode};
-use httpoll::kernel::sim::{Disturbances, Schedule, Sim, SimListener};
+use httpoll::kernel::sim::{Disturbances, Schedule, Sim};
 use proptest::prelude::*;
 
 use super::conversation::Conversation;
+use super::observed::Checker;
 use super::scenery::Scenery;
 
 /// The clients of a run, drawn from a seed of their own.
 pub(crate) struct Cast {
     clients: Vec<Conversation>,
     pub(crate) disturbances: Disturbances,
-    /// A layer beneath the protocol, and what it says that is not true.
-    layer: Option<Option<Lie>>,
 }
 
 impl Cast {
@@ -37,25 +35,21 @@ impl Cast {
         Self {
             clients,
             disturbances,
-            layer: None,
         }
     }
+}
 
-    /// The same through a layer, by a seed of its own.
-    pub(crate) fn layered(mut self, seed: u64, lie: Option<Lie>) -> Self {
-        let mut draw = Schedule::seeded(!seed);
-        let clients = self.clients.into_iter();
-        self.clients = clients.map(|client| client.layered(&mut draw)).collect();
-        self.layer = Some(lie);
-        self
-    }
-
-    /// What a client has heard of the protocol, of all that it received.
-    fn heard(&self, received: Vec<u8>) -> Vec<u8> {
-        match self.layer {
-            None => received,
-            Some(_) => decode(&received),
+impl Cast {
+    /// The kernel in which they play.
+    fn simulated<const EDGE: bool>(&self, schedule: Schedule, record: bool) -> Sim<EDGE> {
+        let mut sim = Sim::<EDGE>::new(schedule).disturbed(self.disturbances);
+        if record {
+            sim = sim.recorded();
         }
+        for client in &self.clients {
+            sim.client(client.script.clone(), client.outbox_max);
+        }
+        sim
     }
 }
 
@@ -75,17 +69,9 @@ pub(crate) fn run_by<const EDGE: bool>(
     schedule: Schedule,
     record: bool,
 ) -> Result<(), String> {
-    let mut sim = Sim::<EDGE>::new(schedule).disturbed(cast.disturbances);
-    if record {
-        sim = sim.recorded();
-    }
-    for client in &cast.clients {
-        sim.client(client.script.clone(), client.outbox_max);
-    }
-    let failure = match cast.layer {
-        None => drive(sim.clone(), &sim, rule, cast),
-        Some(lie) => drive(LayeredKernel::new(sim.clone(), lie), &sim, rule, cast),
-    };
+    let sim = cast.simulated::<EDGE>(schedule, record);
+    let (failure, broken) = drive(&sim, rule, cast);
+    let failure = failure.or(broken);
     let Some(failure) = failure else {
         return Ok(());
     };
@@ -99,43 +85,56 @@ pub(crate) fn run_by<const EDGE: bool>(
     Err(report)
 }
 
-/// Turns the loop until all is over, and says what went wrong.
-fn drive<K: Kernel<Listener = SimListener>, const EDGE: bool>(
-    kernel: K,
+/// What the record of such a run shows that the table does not allow.
+pub(crate) fn recorded_by<const EDGE: bool>(
+    rule: Rule,
+    cast: &Cast,
+    schedule: Schedule,
+) -> Option<String> {
+    drive(&cast.simulated::<EDGE>(schedule, false), rule, cast).1
+}
+
+/// Turns the loop until all is over: what went wrong, and what its record shows.
+fn drive<const EDGE: bool>(
     sim: &Sim<EDGE>,
     rule: Rule,
     cast: &Cast,
-) -> Option<String> {
+) -> (Option<String>, Option<String>) {
     let scenery = Scenery {
         elsewhere: Some(sim.elsewhere()),
     };
-    let listeners = vec![sim.listen()];
-    let settings = Settings { rule, ..settings() };
-    let offload = Offload::inline();
-    let made = EventLoop::new(kernel, listeners, scenery, settings, offload);
+    let observer = (Closed::default(), Checker::new(Sim::<EDGE>::TRIGGER));
+    let settings = Settings { rule, ..settings() }.observed_by(observer);
+    let (listeners, offload) = (vec![sim.listen()], Offload::inline());
+    let made = EventLoop::new(sim.clone(), listeners, scenery, settings, offload);
     let mut event_loop = match made {
         Ok(event_loop) => event_loop,
-        Err(error) => return Some(error.to_string()),
+        Err(error) => return (Some(error.to_string()), None),
     };
-    while !sim.is_over() {
+    let mut failure = None;
+    while failure.is_none() && !sim.is_over() {
         let turned = event_loop.turn();
-        if let Some(verdict) = sim.verdict() {
-            return Some(verdict.to_string());
-        }
-        if let Err(error) = turned {
-            return Some(error.to_string());
-        }
+        let verdict = sim.verdict().map(|verdict| verdict.to_string());
+        failure = verdict.or(turned.err().map(|error| error.to_string()));
     }
-    let (closed, clients) = (event_loop.closed().total(), cast.clients.len());
-    if closed != clients as u64 || event_loop.connections() > 0 {
-        return Some(format!("{closed} ends were counted for {clients} sockets"));
-    }
-    // Deadlines may be missed when the clock jumps, and room be made when descriptors run out.
-    let late = cast.disturbances.jump.is_some() || event_loop.closed().get("evicted") > 0;
-    let clients = cast.clients.iter().enumerate();
-    clients
-        .filter_map(|(n, client)| misheard(n, client, &cast.heard(sim.received(n)), late))
-        .next()
+    let (closed, checker) = event_loop.observer();
+    let total = closed.total();
+    let failure = failure.or_else(|| {
+        let all = total == cast.clients.len() as u64 && event_loop.connections() == 0;
+        (!all).then(|| {
+            let clients = cast.clients.len();
+            format!("{total} ends were counted for {clients} sockets")
+        })
+    });
+    let failure = failure.or_else(|| {
+        // Deadlines may be missed when the clock jumps, and room be made when descriptors run out.
+        let late = cast.disturbances.jump.is_some() || closed.get("evicted") > 0;
+        let heard = cast.clients.iter().enumerate();
+        heard
+            .filter_map(|(n, client)| misheard(n, client, &sim.received(n), late))
+            .next()
+    });
+    (failure, checker.broken().map(str::to_owned))
 }
 
 /// What is wrong with what a client heard.
@@ -207,7 +206,7 @@ fn limits() -> Arc<Limits> {
 }
 
 /// One seed under both triggers; a run that fails is repeated with its transcript.
-fn check(seed: u64, cast: &Cast) {
+fn check(seed: u64) {
     fn check<const EDGE: bool>(seed: u64, cast: &Cast) {
         if run::<EDGE>(cast, Schedule::seeded(seed), false).is_err() {
             let report = run::<EDGE>(cast, Schedule::seeded(seed), true).unwrap_err();
@@ -215,8 +214,9 @@ fn check(seed: u64, cast: &Cast) {
             panic!("{trigger}, HTTPOLL_SIM_SEED={seed}: {report}");
         }
     }
-    check::<true>(seed, cast);
-    check::<false>(seed, cast);
+    let cast = Cast::draw(seed);
+    check::<true>(seed, &cast);
+    check::<false>(seed, &cast);
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -224,19 +224,15 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Half of the schedules on edge, half on level.
-pub(crate) fn schedules(default: u64, cast: impl Fn(u64) -> Cast) {
-    if let Some(seed) = number("HTTPOLL_SIM_SEED") {
-        return check(seed, &cast(seed));
-    }
-    let schedules = number("HTTPOLL_SIM_SCHEDULES").unwrap_or(default);
-    for seed in 0..schedules.div_ceil(2) {
-        check(seed, &cast(seed));
-    }
-}
-
 #[test]
 fn every_client_hears_the_reference_under_every_schedule() {
-    schedules(2_000, Cast::draw);
+    if let Some(seed) = number("HTTPOLL_SIM_SEED") {
+        return check(seed);
+    }
+    let schedules = number("HTTPOLL_SIM_SCHEDULES").unwrap_or(2_000);
+    for seed in 0..schedules.div_ceil(2) {
+        check(seed);
+    }
 }
 
 proptest! {

@@ -1,0 +1,131 @@
+//! `cargo ex`: lists the exercises, runs one, shows its hints and its solution.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use exercises::catalog::{self, Entry};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let all = catalog::all();
+    let [number, command @ ..] = words.as_slice() else {
+        list(&all);
+        return ExitCode::SUCCESS;
+    };
+    let entry = number
+        .parse()
+        .ok()
+        .and_then(|n: u32| all.iter().find(|entry| entry.number == n));
+    let Some(entry) = entry else {
+        let last = all.last().map_or(0, |entry| entry.number);
+        return usage(&format!(
+            "there is no exercise {number:?}; they are numbered 1 to {last}"
+        ));
+    };
+    match command {
+        [] => run(entry),
+        ["hint"] => hint(entry, "1"),
+        ["hint", step] => hint(entry, step),
+        ["solution"] => solution(entry),
+        _ => usage(&format!("unknown: {:?}", command.join(" "))),
+    }
+}
+
+fn usage(what: &str) -> ExitCode {
+    eprintln!("{what}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+const USAGE: &str = "\
+cargo ex                all exercises, and which of them you have solved
+cargo ex 7              judges exercises/07_*/todo.rs
+cargo ex 7 hint         the first hint; cargo ex 7 hint 2 is the next one
+cargo ex 7 solution     one solution";
+
+fn list(all: &[Entry]) {
+    // Each in a process of its own, and all at once: none takes longer than its time limit.
+    let states: Vec<_> = all.iter().map(begin).collect();
+    for (entry, state) in all.iter().zip(states) {
+        println!("{:>3}  {:7}  {}", entry.number, end(state), title(entry));
+    }
+    println!("\nBlank: not tried since todo.rs was changed.\n\n{USAGE}");
+}
+
+fn title(entry: &Entry) -> &str {
+    entry
+        .title
+        .split_once(". ")
+        .map_or(&entry.title, |(_, title)| title)
+}
+
+/// The program of an exercise, if it was built after its file was last changed. Nothing is stored:
+/// what it says now is whether the exercise is solved.
+fn begin(entry: &Entry) -> Option<std::process::Child> {
+    let program = env::current_exe().ok()?.with_file_name(entry.program());
+    let changed = |path: &PathBuf| fs::metadata(path)?.modified();
+    if changed(&program).ok()? < changed(&entry.path("todo.rs")).ok()? {
+        return None;
+    }
+    Command::new(program)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()
+}
+
+fn end(state: Option<std::process::Child>) -> &'static str {
+    match state.map(|mut child| child.wait()) {
+        Some(Ok(status)) if status.success() => "solved",
+        Some(_) => "fails",
+        None => "",
+    }
+}
+
+/// Built on its own: an error in one exercise concerns no other.
+fn run(entry: &Entry) -> ExitCode {
+    let (number, file) = (entry.number, format!("exercises/{}/todo.rs", entry.folder));
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let package = ["-q", "-p", "exercises", "--bin", &entry.program()];
+    let built = Command::new(&cargo).arg("build").args(package).status();
+    if !built.is_ok_and(|status| status.success()) {
+        println!("\n{file} does not compile.");
+        return ExitCode::FAILURE;
+    }
+    println!("{}\n", entry.title);
+    let judged = Command::new(&cargo).arg("run").args(package).status();
+    if judged.is_ok_and(|status| status.success()) {
+        println!("Solved. `cargo ex {number} solution` shows another way.");
+        return ExitCode::SUCCESS;
+    }
+    println!(
+        "\nThe task: exercises/{}/README.md\nYours:    {file}",
+        entry.folder
+    );
+    println!("Stuck:    cargo ex {number} hint");
+    ExitCode::FAILURE
+}
+
+fn hint(entry: &Entry, step: &str) -> ExitCode {
+    let (number, hints) = (entry.number, entry.hints());
+    let count = hints.len();
+    let at = step.parse().ok().and_then(|n: usize| n.checked_sub(1));
+    let Some(hint) = at.and_then(|at| hints.get(at)) else {
+        return usage(&format!(
+            "exercise {number} has hints 1 to {count}, none is {step:?}"
+        ));
+    };
+    println!("{hint}\n");
+    match at.map_or(0, |at| at + 2) {
+        next if next <= count => println!("The next of {count}: cargo ex {number} hint {next}"),
+        _ => println!("That was the last one. Then: cargo ex {number} solution"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn solution(entry: &Entry) -> ExitCode {
+    println!("{}", entry.text("solution.rs").trim_end());
+    ExitCode::SUCCESS
+}
