@@ -25,7 +25,11 @@ fn main() {
         .collect();
     let wanted = |name: &str| words.iter().all(|word| name.contains(word.as_str()));
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-    println!("Linux {}\n", release.unwrap_or_default().trim());
+    let release = release.unwrap_or_default();
+    println!(
+        "Linux {}\n",
+        release.split(['-', '\n']).next().unwrap_or_default()
+    );
     for (name, experiment, expected) in rules::RULES.iter().filter(|rule| wanted(rule.0)) {
         let came = experiment();
         match came == *expected {
