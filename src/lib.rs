@@ -47,10 +47,8 @@
 //!
 //! # Reading order
 //!
-//! Twenty minutes: `service/routing/hello.rs`, `driver/blocking/mod.rs` (a connection as a straight line),
-//! `conn/phase.rs` (its states as data), `driver/event_loop/settle.rs` (the page on which edge and level
-//! differ). Then `driver/event_loop/mod.rs`, the four files of `readiness/` side by side, `conn/mod.rs`,
-//! `http/request.rs`, `service/files/mod.rs`.
+//! The course in [`tour`] goes from one blocking socket to this loop; its first page, the map, is
+//! also a table of where to find what.
 
 #![warn(clippy::disallowed_methods)]
 
@@ -65,6 +63,9 @@ pub mod http;
 pub mod kernel;
 pub mod readiness;
 pub mod service;
+#[cfg(doc)]
+#[path = "../tour/mod.rs"]
+pub mod tour;
 
 /// README's example compiles, or `cargo test` says so.
 #[cfg(doctest)]

@@ -175,7 +175,8 @@ impl Program {
         }
     }
 
-    fn next_line(&mut self, limit: Duration) -> Option<String> {
+    /// The next line, if one comes in time.
+    pub(crate) fn next_line(&mut self, limit: Duration) -> Option<String> {
         let line = self.lines.recv_timeout(limit).ok()?;
         self.told.push_str(&line);
         self.told.push('\n');
