@@ -249,6 +249,20 @@ fn no_number_is_without_a_command() {
     }
 }
 
+/// One place says in which order to read: chapter 0.
+#[test]
+fn the_reading_order_is_in_chapter_0_alone() {
+    for (file, link) in [
+        ("README.md", "tour/00-map.md"),
+        ("ARCHITECTURE.md", "tour/00-map.md"),
+        ("src/lib.rs", "[`tour`]"),
+        ("www/index.html", "tour/00-map.md"),
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.contains(link), "{file} does not lead to chapter 0");
+    }
+}
+
 /// What looks like a transcript is one.
 #[test]
 fn every_transcript_has_a_marker() {
