@@ -133,10 +133,19 @@ impl Connection {
 
     /// Receives the request's content: [`Step::Body`](super::Step::Body) follows.
     pub fn receive(&mut self, now: &Tick) {
+        self.receive_up_to(None, now);
+    }
+
+    /// [`Connection::receive`] with a limit of its own instead of that of any request.
+    pub fn receive_up_to(&mut self, bytes_max: Option<u64>, now: &Tick) {
         debug_assert!(self.phase == Phase::AwaitReply, "nothing to receive");
         let Some(buffers) = &mut self.buffers else {
             return;
         };
+        buffers.body.bytes_max = bytes_max.unwrap_or(self.limits.body_bytes_max);
+        if buffers.body.announced() > buffers.body.bytes_max {
+            return self.refuse(ProtocolError::ContentTooLong, now);
+        }
         if buffers.body.awaits_continue && buffers.inbox.is_empty() {
             if buffers.outbox.is_empty() {
                 buffers.writes.begin(now);

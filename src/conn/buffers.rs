@@ -127,6 +127,8 @@ pub(super) struct BodyReader {
     left: Left,
     /// NextContent taken so far.
     pub(super) total: u64,
+    /// How much of it there may be (413).
+    pub(super) bytes_max: u64,
     /// Of it, content that was discarded.
     pub(super) drained: u64,
     /// NextContent that came since the mark of the body time-out.

@@ -16,6 +16,10 @@ pub struct Limits {
     pub target_bytes_max: usize,
     /// Bytes of a request's content (413).
     pub body_bytes_max: u64,
+    /// The most that any service takes by a limit of its own
+    /// ([`Sink::bytes_max`](crate::service::Sink::bytes_max)), if that is more: up to here a
+    /// service is asked before a request is refused.
+    pub receive_bytes_max: u64,
     /// Bytes of chunk extensions and trailers together in one body (400).
     pub chunk_extra_bytes_max: usize,
     /// Unread content up to which a connection is kept by reading and dropping it.
@@ -58,6 +62,7 @@ impl Default for Limits {
             fields_max: 100,
             target_bytes_max: 8 * 1024,
             body_bytes_max: 1024 * 1024,
+            receive_bytes_max: 0,
             chunk_extra_bytes_max: 16 * 1024,
             drain_bytes_max: 64 * 1024,
             inline_bytes_max: 8 * 1024,

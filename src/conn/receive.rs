@@ -118,7 +118,12 @@ impl Connection {
             };
             buffers.answers.current = Some(Finished::new(line, now));
         }
-        if buffers.body.announced() > self.limits.body_bytes_max {
+        buffers.body.bytes_max = self.limits.body_bytes_max;
+        let any_max = self
+            .limits
+            .body_bytes_max
+            .max(self.limits.receive_bytes_max);
+        if buffers.body.announced() > any_max {
             self.refuse(ProtocolError::ContentTooLong, now);
             return None;
         }
@@ -163,7 +168,7 @@ impl Connection {
     fn next_content(&mut self, now: &Tick) -> Option<NextContent> {
         let buffers = self.buffers.as_mut()?;
         let next = buffers.body.next(&mut buffers.inbox);
-        let too_long = buffers.body.announced() > self.limits.body_bytes_max;
+        let too_long = buffers.body.announced() > buffers.body.bytes_max;
         match next {
             Err(error) => self.refuse(error, now),
             Ok(_) if too_long => self.refuse(ProtocolError::ContentTooLong, now),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::conn::{CloseReason, Connection, Limits, Step};
 use crate::http::{Request, Response, Status, Tick, TrustedProxies, Wake};
 use crate::kernel::Peer;
-use crate::service::{Flow, Job, Reply, Service, Sink};
+use crate::service::{Flow, Flush, Job, Outcome, Reply, Service, Sink};
 
 /// Where an exchange stands after all steps that could be taken.
 pub(crate) enum Advanced {
@@ -92,6 +92,13 @@ pub(crate) fn advance<S: Service>(
                         conn.on_body_taken(0);
                         break;
                     }
+                    Some(Ok(Flow::Full)) => {
+                        conn.on_body_taken(0);
+                        match sink.take() {
+                            Some(full) => return Advanced::Job(Box::new(Flush(full))),
+                            None => break,
+                        }
+                    }
                     Some(Err(response)) => Some(Reply::Now(response)),
                     None => None,
                 }
@@ -133,8 +140,8 @@ fn take_reply(
             return Some(job);
         }
         Some(Reply::Receive(open)) => {
+            conn.receive_up_to(open.bytes_max(), now);
             *sink = Some(open);
-            conn.receive(now);
         }
         None => {
             *sink = None;
@@ -147,6 +154,7 @@ fn take_reply(
 /// What came of a job.
 pub(crate) enum JobResult {
     Answer(Box<Response>),
+    Receive(Box<dyn Sink>),
     /// There was no room for it.
     Refused,
     Panicked,
@@ -154,10 +162,35 @@ pub(crate) enum JobResult {
     Nothing,
 }
 
+impl JobResult {
+    /// Of work that is done; the rest of it, if that takes long.
+    pub(crate) fn of(outcome: Outcome) -> Result<Self, Job> {
+        Ok(match outcome {
+            Outcome::Answer(response) => Self::Answer(Box::new(response)),
+            Outcome::Receive(sink) => Self::Receive(sink),
+            Outcome::Abandoned => Self::Nothing,
+            Outcome::Long(rest) => return Err(rest),
+        })
+    }
+}
+
 /// Gives the connection what a job made.
-pub(crate) fn finish_job(conn: &mut Connection, made: JobResult, now: &Tick) {
+pub(crate) fn finish_job(
+    conn: &mut Connection,
+    sink: &mut Option<Box<dyn Sink>>,
+    made: JobResult,
+    now: &Tick,
+) {
     match made {
         JobResult::Answer(response) => conn.respond(*response, now),
+        JobResult::Receive(open) => {
+            if conn.is_receiving() {
+                conn.on_wake(now);
+            } else {
+                conn.receive_up_to(open.bytes_max(), now);
+            }
+            *sink = Some(open);
+        }
         JobResult::Refused => conn.respond(busy(), now),
         JobResult::Panicked => conn.fail(now),
         JobResult::Nothing => conn.on_abort(CloseReason::SocketFailed),
@@ -183,4 +216,130 @@ pub(crate) fn pull(conn: &mut Connection, wake: &Wake) {
 /// done is its own service, whose caches hold whole values only.
 fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Transmit;
+    use crate::service::run_to_end;
+
+    /// Takes four bytes between two flushes.
+    struct Narrow {
+        held: usize,
+        flushed: usize,
+        bytes_max: Option<u64>,
+    }
+
+    impl Sink for Narrow {
+        fn bytes_max(&self) -> Option<u64> {
+            self.bytes_max
+        }
+
+        fn write(&mut self, chunk: &[u8], _: &Wake) -> Result<Flow, Response> {
+            let taken = chunk.len().min(4 - self.held);
+            self.held += taken;
+            Ok(if taken == 0 {
+                Flow::Full
+            } else {
+                Flow::Taken(taken)
+            })
+        }
+
+        fn flush(&mut self) -> Result<(), Response> {
+            self.flushed += std::mem::take(&mut self.held);
+            if self.flushed == 16 {
+                return Err(Response::plain(Status::CONFLICT));
+            }
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> Reply {
+            Reply::Now(Response::text(format!("{}+{}", self.flushed, self.held)))
+        }
+    }
+
+    /// What a client hears that sends `content` where any request may carry 8 bytes and this sink
+    /// says `bytes_max`; and how many jobs that took.
+    fn upload(content: &str, bytes_max: Option<u64>) -> (String, usize) {
+        let now = Tick::for_tests();
+        let limits = Limits {
+            body_bytes_max: 8,
+            receive_bytes_max: 100,
+            ..Limits::default()
+        };
+        let mut conn = Connection::new(Arc::new(limits), &now);
+        let len = content.len();
+        let request =
+            format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n{content}");
+        conn.on_bytes(request.as_bytes(), &now);
+        let mut service = move |_: &Request<'_>, _: &Tick| {
+            let (held, flushed) = (0, 0);
+            Reply::Receive(Box::new(Narrow {
+                held,
+                flushed,
+                bytes_max,
+            }))
+        };
+        let asker = Asker {
+            peer: None,
+            proxies: None,
+        };
+        let (mut sink, mut jobs, mut steps) = (None, 0, u32::MAX);
+        loop {
+            let wake = || Wake::noop();
+            match advance(
+                &mut conn,
+                &mut sink,
+                &mut service,
+                asker,
+                wake,
+                &mut steps,
+                &now,
+            ) {
+                Advanced::Job(job) => {
+                    assert!(job.writes() && sink.is_none());
+                    jobs += 1;
+                    let Ok(made) = JobResult::of(run_to_end(job, &|| false)) else {
+                        panic!("a flush is one piece of work")
+                    };
+                    finish_job(&mut conn, &mut sink, made, &now);
+                }
+                _ => break,
+            }
+        }
+        let Some(Transmit::Bytes { slices, .. }) = conn.next_transmit() else {
+            panic!("no answer");
+        };
+        let answer: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        let answer = String::from_utf8(answer).unwrap();
+        let status = answer[9..12].to_owned();
+        let content = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        (format!("{status} {}", content.trim_end()), jobs)
+    }
+
+    #[test]
+    fn a_full_sink_is_flushed_as_a_job_and_received_on() {
+        assert_eq!(upload("0123", Some(100)), ("200 0+4".into(), 0));
+        assert_eq!(upload("0123456789", Some(100)), ("200 8+2".into(), 2));
+        let (answer, jobs) = upload("0123456789abcdefghi", Some(100));
+        assert!(answer.starts_with("409 ") && jobs == 4, "{answer} {jobs}");
+    }
+
+    #[test]
+    fn a_sink_has_a_limit_of_its_own() {
+        let refused = |content, bytes_max| upload(content, bytes_max).0.starts_with("413 ");
+        assert!(!refused("01234567", None));
+        assert!(refused("012345678", None));
+        assert!(!refused("012345678", Some(9)));
+        assert!(refused("0123456789", Some(9)));
+        assert!(refused("01234", Some(4)));
+        assert!(
+            refused(&"x".repeat(101), Some(u64::MAX)),
+            "none is asked beyond"
+        );
+    }
 }

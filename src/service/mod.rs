@@ -20,7 +20,7 @@ pub use files::tally::{CacheTallies, CacheTally};
 pub use opening::load::close_with;
 pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
-pub use work::{Gone, Job, Outcome, Work, finish};
+pub use work::{Flush, Gone, Job, Outcome, Work, finish, run_to_end};
 
 use crate::http::{Request, Response, Tick, Wake};
 
@@ -82,16 +82,32 @@ pub enum Flow {
     Taken(usize),
     /// None now: stop reading from the client until the sink wakes us.
     Busy,
+    /// None before [`Sink::flush`] has been called, where waiting is allowed: the connection is not
+    /// read until then, which is how a slow disk becomes backpressure for the client.
+    Full,
 }
 
-/// A request body's destination. It may hand the work to another thread and answer
-/// [`Flow::Busy`] meanwhile, which is how a slow disk becomes backpressure for the client.
+/// A request body's destination.
 pub trait Sink: Send {
-    /// Offers content. It has been de-chunked, and its total is within `--max-body`.
+    /// The most content it takes, where that is not the limit of all requests (`--max-body`).
+    /// More is answered 413, and so is a `Content-Length` that announces more.
+    fn bytes_max(&self) -> Option<u64> {
+        None
+    }
+
+    /// Offers content. It has been de-chunked, and its total is within the limit.
     ///
     /// # Errors
     /// A final answer that ends the upload early; the rest of the body is not read.
     fn write(&mut self, chunk: &[u8], wake: &Wake) -> Result<Flow, Response>;
+
+    /// Does what it said by [`Flow::Full`]; may wait for a disk.
+    ///
+    /// # Errors
+    /// As for [`Sink::write`].
+    fn flush(&mut self) -> Result<(), Response> {
+        Ok(())
+    }
 
     /// The body is complete.
     fn finish(self: Box<Self>) -> Reply;

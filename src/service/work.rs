@@ -5,6 +5,7 @@
 //!
 //! *Read next:* `files/miss.rs`, the file service's; `driver/offload/mod.rs`, who does it.
 
+use super::Sink;
 use crate::http::Response;
 
 /// A piece of work that ends in an answer. Any closure that makes one is a short piece.
@@ -16,6 +17,11 @@ pub trait Work: Send {
     /// first has ended, and may find in its service what that has made.
     fn key(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether it writes to a disk: it is kept apart from what reads, which must not wait for it.
+    fn writes(&self) -> bool {
+        false
     }
 }
 
@@ -29,6 +35,8 @@ pub type Job = Box<dyn Work>;
 pub enum Outcome {
     /// The answer.
     Answer(Response),
+    /// The request's content is received first, or received on.
+    Receive(Box<dyn Sink>),
     /// It takes long (a big directory, a hash of gigabytes): this is to be done instead, where
     /// nothing short waits behind it.
     Long(Job),
@@ -42,13 +50,36 @@ impl<F: FnOnce() -> Response + Send> Work for F {
     }
 }
 
-/// Does a job to its end, on this thread: `None` if it was given up.
-pub fn finish(mut job: Job, gone: &Gone<'_>) -> Option<Response> {
+/// Does a job to its end, on this thread: what it came to is not [`Outcome::Long`].
+pub fn run_to_end(mut job: Job, gone: &Gone<'_>) -> Outcome {
     loop {
         match job.run(gone) {
-            Outcome::Answer(response) => return Some(response),
             Outcome::Long(rest) => job = rest,
-            Outcome::Abandoned => return None,
+            outcome => return outcome,
         }
+    }
+}
+
+/// [`run_to_end`] of a job that makes an answer: `None` if it does not, or was given up.
+pub fn finish(job: Job, gone: &Gone<'_>) -> Option<Response> {
+    match run_to_end(job, gone) {
+        Outcome::Answer(response) => Some(response),
+        _ => None,
+    }
+}
+
+/// The work of [`Sink::flush`].
+pub struct Flush(pub Box<dyn Sink>);
+
+impl Work for Flush {
+    fn run(mut self: Box<Self>, _: &Gone<'_>) -> Outcome {
+        match self.0.flush() {
+            Ok(()) => Outcome::Receive(self.0),
+            Err(response) => Outcome::Answer(response),
+        }
+    }
+
+    fn writes(&self) -> bool {
+        true
     }
 }

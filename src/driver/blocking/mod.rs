@@ -159,7 +159,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
                 Advanced::Job(job) => {
                     let made = run_job(job, &|| self.stream.is_gone());
                     self.now = self.stream.now();
-                    exchange::finish_job(conn, made, &self.now);
+                    exchange::finish_job(conn, &mut self.sink, made, &self.now);
                 }
                 Advanced::Client(client) => {
                     self.peer = self.peer.speaking_for(client);

@@ -241,7 +241,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 Message::Answer(token, made) => {
                     self.context.offload.settle(token);
                     self.deliver(token, |slot| {
-                        exchange::finish_job(&mut slot.conn, made, &now);
+                        exchange::finish_job(&mut slot.conn, &mut slot.sink, made, &now);
                     });
                 }
             }

@@ -167,7 +167,8 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
             }
             Advanced::Job(job) => {
                 if !self.offload.submit(token, What::Answer(job), mailbox) {
-                    exchange::finish_job(&mut slot.conn, JobResult::Refused, &self.now);
+                    let refused = JobResult::Refused;
+                    exchange::finish_job(&mut slot.conn, &mut slot.sink, refused, &self.now);
                 }
             }
             Advanced::Waiting | Advanced::Spent => {}

@@ -6,7 +6,7 @@
 //! result comes back through the mailbox with the connection's token; if that connection is gone by
 //! then, the token's generation says so and the result is dropped.
 //!
-//! The idea: three lanes, each with its own queue and threads, so that what is cheap never waits
+//! The idea: four lanes, each with its own queue and threads, so that what is cheap never waits
 //! behind what is dear, nor behind a file system that hangs.
 //!
 //! | lane | what | threads |
@@ -14,6 +14,7 @@
 //! | short | names resolved, files opened, small ones read | 8 |
 //! | long | directories listed, content hashed | 2 |
 //! | fetch | the next piece of an answer that is being sent | 8 |
+//! | write | content of requests written to a disk | 4 |
 //!
 //! What is only to be closed goes to a thread of its own, `closing.rs`.
 //!
@@ -40,7 +41,7 @@ use crate::conn::Fetch;
 use crate::driver::exchange::JobResult;
 use crate::driver::mailbox::{Mailbox, Message};
 use crate::readiness::Token;
-use crate::service::{Gone, Job, Outcome, finish};
+use crate::service::{Gone, Job, Outcome, run_to_end};
 use fetch::fetch;
 use jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 
@@ -77,9 +78,8 @@ impl Queueable for Task {
 
 /// Runs a job to its end on this thread; a panic in it costs its request, not the server.
 pub(crate) fn run_job(job: Job, gone: &Gone<'_>) -> JobResult {
-    match catch_unwind(AssertUnwindSafe(|| finish(job, gone))) {
-        Ok(Some(response)) => JobResult::Answer(Box::new(response)),
-        Ok(None) => JobResult::Nothing,
+    match catch_unwind(AssertUnwindSafe(|| run_to_end(job, gone))) {
+        Ok(outcome) => JobResult::of(outcome).unwrap_or(JobResult::Nothing),
         Err(_) => JobResult::Panicked,
     }
 }
@@ -97,6 +97,7 @@ struct Lanes {
     short: Lane,
     long: Lane,
     fetch: Lane,
+    write: Lane,
 }
 
 struct Lane {
@@ -121,6 +122,8 @@ impl Offload {
             long: Lane::new("long", 2, WAITING_MAX),
             // One for each connection at most: an answer that has begun is not refused.
             fetch: Lane::new("fetch", 8, usize::MAX),
+            // The same for content that is being received.
+            write: Lane::new("write", 4, usize::MAX),
         })))
     }
 
@@ -154,6 +157,7 @@ impl Offload {
         };
         self.waiters.insert(token, waiter);
         let lane = match &task.what {
+            What::Answer(job) if job.writes() => &lanes.write,
             What::Answer(_) => &lanes.short,
             What::Fetch(_) => &lanes.fetch,
         };
@@ -245,8 +249,8 @@ impl Drop for Offload {
 }
 
 impl Lanes {
-    fn all(&self) -> [&Lane; 3] {
-        [&self.short, &self.long, &self.fetch]
+    fn all(&self) -> [&Lane; 4] {
+        [&self.short, &self.long, &self.fetch, &self.write]
     }
 }
 
@@ -355,21 +359,23 @@ impl Task {
             return mailbox.post(Message::Answer(token, run_job(job, &gone)));
         };
         let made = match catch_unwind(AssertUnwindSafe(|| job.run(&gone))) {
-            Ok(Outcome::Answer(response)) => JobResult::Answer(Box::new(response)),
-            Ok(Outcome::Abandoned) => return,
-            Ok(Outcome::Long(rest)) => {
-                let what = What::Answer(rest);
-                let task = Self {
-                    token,
-                    what,
-                    awaited,
-                };
-                if lanes.long.submit(task, lanes, mailbox).is_ok() {
-                    return;
-                }
-                JobResult::Refused
-            }
             Err(_) => JobResult::Panicked,
+            Ok(Outcome::Abandoned) => return,
+            Ok(outcome) => match JobResult::of(outcome) {
+                Ok(made) => made,
+                Err(rest) => {
+                    let what = What::Answer(rest);
+                    let task = Self {
+                        token,
+                        what,
+                        awaited,
+                    };
+                    if lanes.long.submit(task, lanes, mailbox).is_ok() {
+                        return;
+                    }
+                    JobResult::Refused
+                }
+            },
         };
         mailbox.post(Message::Answer(token, made));
     }
