@@ -12,7 +12,7 @@ pub(crate) fn quoted(kind: &Kind) -> String {
     match kind {
         Kind::Quote { file, pieces } => {
             let text = read(file);
-            pieces.iter().map(|piece| cut(&text, piece, file)).collect()
+            without_marks(pieces.iter().map(|piece| cut(&text, piece, file)).collect())
         }
         Kind::Diff { files, piece } => {
             let [one, other] = files.each_ref().map(|file| cut(&read(file), piece, file));
@@ -27,7 +27,7 @@ fn read(file: &str) -> String {
     text.unwrap_or_else(|error| panic!("{file}, which a chapter quotes: {error}"))
 }
 
-/// A piece of `text`, moved to the left margin, without the marks of a doc comment if it is one.
+/// A piece of `text`, moved to the left margin.
 fn cut(text: &str, piece: &Piece, file: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut first = 0;
@@ -43,19 +43,26 @@ fn cut(text: &str, piece: &Piece, file: &str) -> String {
         }
         None => end_of_item(&lines, first),
     };
-    let mut lines: Vec<&str> = lines[first..behind]
+    let lines = &lines[first..behind];
+    let moved = lines
         .iter()
-        .map(|line| line.get(indent..).unwrap_or_default())
-        .collect();
-    for mark in ["//!", "///"] {
-        if lines.iter().all(|line| line.starts_with(mark)) {
-            for line in &mut lines {
-                let line_only = line.trim_start_matches(mark);
-                *line = line_only.strip_prefix(' ').unwrap_or(line_only);
-            }
-        }
-    }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+        .map(|line| line.get(indent..).unwrap_or_default());
+    moved.map(|line| format!("{line}\n")).collect()
+}
+
+/// A doc comment without its marks, if the quote is nothing else.
+fn without_marks(text: String) -> String {
+    let marks = ["//!", "///"];
+    let Some(mark) = marks
+        .into_iter()
+        .find(|mark| text.lines().all(|line| line.starts_with(mark)))
+    else {
+        return text;
+    };
+    let lines = text.lines().map(|line| line.trim_start_matches(mark));
+    lines
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+        .collect()
 }
 
 /// One line, unless what follows stands deeper: then up to the line that closes it.
