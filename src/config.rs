@@ -4,8 +4,6 @@
 //! define for themselves and adds the server's own. `cli/` turns words into a [`Config`]; a
 //! library user fills one in directly. Units stand in the names; every default is a number that
 //! `--help` and the README repeat.
-//!
-//! *Read next:* `driver/mod.rs`, where a [`Backend`] becomes a loop.
 
 use std::sync::Arc;
 use std::time::Duration;

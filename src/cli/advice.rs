@@ -2,8 +2,6 @@
 //!
 //! *Floor 5.* Knows the layout of clap's reports, and what options are called elsewhere: people
 //! type what their last server understood.
-//!
-//! *Read next:* `startup.rs`.
 
 use std::path::Path;
 

@@ -5,7 +5,6 @@
 //! a name that later stands for another address does not move a running server.
 //!
 //! *References:* RFC 6761 §6.3 (`localhost` is the loopback address, whatever resolvers say).
-//! *Read next:* `plan.rs`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};

@@ -13,8 +13,6 @@
 //! advice.rs    clap's complaints as one line
 //! startup.rs   what is printed when it runs
 //! ```
-//!
-//! *Read next:* `options.rs`, then `main.rs`.
 
 mod advice;
 mod listen;

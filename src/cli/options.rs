@@ -2,8 +2,6 @@
 //!
 //! *Floor 5.* Declarations only: what a word may be is in `values.rs` and `listen.rs`, what
 //! becomes of it in `plan.rs`.
-//!
-//! *Read next:* `values.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;

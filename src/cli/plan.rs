@@ -1,8 +1,6 @@
 //! Options become the values that the library takes.
 //!
 //! *Floor 5.* Knows which options contradict each other; looks at DIR once, opens nothing.
-//!
-//! *Read next:* `startup.rs`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,8 +2,6 @@
 //!
 //! *Floor 5, of the program only.* [`text`] is a pure function of the plan, the addresses the
 //! kernel gave, and the machine's interfaces; a test shows each of its sentences.
-//!
-//! *Read next:* `main.rs`.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};

@@ -2,8 +2,6 @@
 //!
 //! *Floor 5.* Pure functions from `&str` to a value, or to one sentence that says what would have
 //! been right. clap puts the option's name and the offending word in front of it.
-//!
-//! *Read next:* `listen.rs`, the words for addresses.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -16,7 +16,7 @@
 //! A call that is always allowed costs next to nothing: since 5.11 the kernel remembers so in a
 //! bitmap and does not run the filter. That is why the calls of the loop have no conditions.
 //!
-//! *References:* seccomp(2), syscalls(2). *Read next:* `user.rs`.
+//! *References:* seccomp(2), syscalls(2).
 
 use std::collections::BTreeMap;
 

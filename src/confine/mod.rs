@@ -16,7 +16,6 @@
 //! `tests/confined.rs` looks at every thread of a running server.
 //!
 //! *References:* landlock(7), seccomp(2), credentials(7), no_new_privs in prctl(2).
-//! *Read next:* `paths.rs`, `calls.rs`, `user.rs`.
 
 mod calls;
 mod paths;

@@ -9,7 +9,7 @@
 //! The rules are older or younger than the kernel, so the request is made for the newest one known
 //! here and the kernel takes what it has: files since 5.13, TCP since 6.7, signals since 6.12.
 //!
-//! *References:* landlock(7). *Read next:* `calls.rs`.
+//! *References:* landlock(7).
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,6 @@
 //! Users from elsewhere (LDAP) are named by number.
 //!
 //! *References:* credentials(7), setgroups(2), setresuid(2), passwd(5), group(5).
-//! *Read next:* `driver/process/server.rs`.
 
 use std::fs;
 use std::io;

@@ -6,8 +6,6 @@
 //! The idea: a loop may not wait, and some file systems cannot say whether a read would (FUSE, NFS,
 //! overlayfs). So a piece is read where waiting is allowed, and handed over as bytes: one piece per
 //! connection at a time, which bounds what a slow client makes us keep.
-//!
-//! *Read next:* `driver/offload/fetch.rs`.
 
 use std::sync::Arc;
 

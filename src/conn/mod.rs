@@ -10,9 +10,6 @@
 //! answer and unread content are never in flight together on a connection that lives on.
 //!
 //! *References:* RFC 9112 §6, §9; RFC 9110 §10.1.1.
-//! *Read next:* [`Phase`] for the states, `receive.rs` for the way in, `answer.rs` and `outbox.rs`
-//! for the way out, then `driver/blocking/mod.rs`,
-//! the shortest program around it.
 
 mod answer;
 mod buffers;

@@ -2,8 +2,6 @@
 //!
 //! *Floor 1.* The table is data: debug builds assert that every change is in it, and a test draws
 //! the diagram of `ARCHITECTURE.md` from it, so neither can lie.
-//!
-//! *Read next:* `mod.rs`, whose functions are the causes.
 
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -14,7 +14,6 @@
 //! behind its first port malformed instead of incomplete, and takes `+80` for a port.
 //!
 //! *References:* <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>, §2.
-//! *Read next:* `mod.rs`, phase `AwaitProxyHeader`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;

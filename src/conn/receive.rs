@@ -3,7 +3,7 @@
 //! *Floor 1.* One function per phase that waits for the client: each makes one change, or says what
 //! must happen outside first.
 //!
-//! *References:* RFC 9112 §2.2, §6.3, §8. *Read next:* `answer.rs`, the way out.
+//! *References:* RFC 9112 §2.2, §6.3, §8.
 
 use super::buffers::{BodyReader, NextContent};
 use super::{Cause, CloseReason, Connection, Finished, Next, Phase, proxy_header};

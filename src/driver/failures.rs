@@ -3,7 +3,6 @@
 //! *Floor 4.* The same for loops and for the drivers that wait.
 //!
 //! *References:* accept(2), epoll_ctl(2), pthread_create(3), each under ERRORS.
-//! *Read next:* `event_loop/room.rs`.
 
 use std::io;
 use std::time::Duration;

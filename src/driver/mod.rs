@@ -12,8 +12,6 @@
 //!
 //! `exchange.rs` stands between a connection and a service, `transmit.rs` between a connection and its
 //! socket, for all six drivers alike.
-//!
-//! *Read next:* `blocking/mod.rs` for the linear reading, then `event_loop/mod.rs`.
 
 mod blocking;
 mod event_loop;

@@ -1,8 +1,6 @@
 //! How many connections one address holds.
 //!
 //! *Floor 4.* Counted over all loops and threads, when a connection comes in and when it has ended.
-//!
-//! *Read next:* `event_loop/listeners.rs`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

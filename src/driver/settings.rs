@@ -1,8 +1,6 @@
 //! What a driver is told when it is made.
 //!
 //! *Floor 4.* Plain values, with the defaults of a server that nobody has told anything.
-//!
-//! *Read next:* `event_loop/mod.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! is writable: it almost always is, and only after EAGAIN is it worth a system call to be told when
 //! it is again.
 //!
-//! *References:* send(2), sendfile(2). *Read next:* `event_loop/settle.rs`.
+//! *References:* send(2), sendfile(2).
 
 use std::io;
 

@@ -2,8 +2,6 @@
 //!
 //! *Floor 0.* Knows lengths and where bytes come from; does not know sockets, and never reads a
 //! file itself: a [`Source`] is handed down to the floor that owns the descriptor and sendfile(2).
-//!
-//! *Read next:* `conn/outbox.rs`, which turns a [`Body`] into what may be sent next.
 
 use std::fmt;
 use std::io;

@@ -8,8 +8,6 @@
 //! moves with the clock. And it refuses a day of the week that does not fit, and leap seconds, where
 //! the RFC encourages recipients to be robust: what says when is all there.
 //!
-//! *Read next:* [`super::validator`], which compares dates.
-//!
 //! [RFC 9110 §5.6.7]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
 
 use std::io::Write;

@@ -21,7 +21,6 @@
 //! believed; `a_client_cannot_use_the_field_its_proxy_does_not_write` shows it.
 //!
 //! *References:* RFC 7239 §4 to §7; the realip module of nginx.
-//! *Read next:* `driver/exchange.rs`, which asks.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;

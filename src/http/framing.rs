@@ -5,7 +5,7 @@
 //! the connection closes. httparse's `parse_chunk_size` is not used: it reads an empty line as 0
 //! and lets a bare LF pass inside an extension.
 //!
-//! *References:* RFC 9112 §6.1, §6.3, §7.1. *Read next:* `conn/mod.rs`.
+//! *References:* RFC 9112 §6.1, §6.3, §7.1.
 
 use super::error::ProtocolError;
 

@@ -4,9 +4,6 @@
 //! a member means. Recipients must accept empty members (`a,,b`), so they are dropped here, once.
 //! Fields differ in what hides a comma: an entity tag, a quoted string, or nothing.
 //!
-//! *Read next:* [`super::range`], [`super::validator`], [`super::negotiate`], [`super::forwarded`],
-//! its users.
-//!
 //! [RFC 9110 §5.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1
 
 /// The members of a list, without the white space around them; empty ones are dropped.

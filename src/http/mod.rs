@@ -3,8 +3,6 @@
 //! *Floor 0: pure values and functions.* Nothing here reads a clock, a file or a socket; time
 //! comes in as a [`Tick`]. Each file is one subject of RFC 9110 or RFC 9112 with its tables of
 //! cases beside it.
-//!
-//! *Read next:* [`request`] (what is refused, and where the RFC says so), then `conn`.
 
 use std::time::{Instant, SystemTime};
 

@@ -11,8 +11,6 @@
 //!
 //! *References:* [RFC 9110 §14](https://www.rfc-editor.org/rfc/rfc9110#section-14), §15.3.7.2,
 //! §17.15 (denial of service); RFC 2046 §5.1.1 (multipart).
-//!
-//! *Read next:* [`super::validator::if_range_holds`].
 
 use super::list;
 

@@ -13,7 +13,7 @@
 //!    held against its rule. `head.rs` keeps what was learnt; everything else stays in the raw
 //!    bytes and is looked up when asked for.
 //!
-//! *References:* RFC 9112 §2 to §6, RFC 9110 §5 and §7. *Read next:* `framing.rs`.
+//! *References:* RFC 9112 §2 to §6, RFC 9110 §5 and §7.
 
 use memchr::memchr;
 

@@ -3,8 +3,6 @@
 //! *Floor 0.* Two rules of ownership: **the connection owns framing** (`Content-Length`,
 //! `Transfer-Encoding`, `Connection`, `Date`), **the service owns metadata**. A service that sets
 //! a framing field fails a `debug_assert`.
-//!
-//! *Read next:* `conn/outbox.rs`, where it is encoded.
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 //! refused is refused: a client of another protocol hears so at once, and not after the time
 //! that a head may take.
 //!
-//! *References:* RFC 9112 §2.2, §5. *Read next:* `request.rs`.
+//! *References:* RFC 9112 §2.2, §5.
 
 use std::ops::Range;
 

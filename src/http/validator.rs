@@ -16,8 +16,6 @@
 //! A list that does not follow the grammar to its end matches nothing, and an invalid date is
 //! ignored: in doubt the client gets the content.
 //!
-//! *Read next:* [`super::range`], which is asked after [`if_range_holds`].
-//!
 //! [RFC 9110 §13.2.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -7,7 +7,6 @@
 //! socket and on a descriptor that becomes readable when the server stops.
 //!
 //! *References:* ppoll(2), eventfd(2).
-//! *Read next:* `driver/blocking/mod.rs`.
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;

@@ -25,7 +25,7 @@
 //! net.ipv4.tcp_migrate_req, the kernel moves what waits in a queue anyway.
 //!
 //! *References:* socket(7) `SO_ATTACH_REUSEPORT_CBPF`; proc_net(5), or proc(5), /proc/net/tcp;
-//! sd_listen_fds(3). *Read next:* `listen.rs`.
+//! sd_listen_fds(3).
 
 use std::io;
 use std::net::SocketAddr;

@@ -4,7 +4,6 @@
 //! connections, which are the caller's. Nothing here waits except [`Kernel::wait`].
 //!
 //! *References:* accept(2), eventfd(2), and those of `socket.rs`.
-//! *Read next:* `readiness/`, then `driver/event_loop/mod.rs`.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

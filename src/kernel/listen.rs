@@ -11,7 +11,6 @@
 //! `a_taken_port_is_an_error_with_two_workers` and `workers_share_a_port` show both halves.
 //!
 //! *References:* socket(7), ip(7), ipv6(7), tcp(7), unix(7).
-//! *Read next:* `listener.rs`, `linux.rs`.
 
 use std::error::Error;
 use std::fmt;

@@ -3,7 +3,6 @@
 //! *Floor 2.* Accepts; does not know how it was bound.
 //!
 //! *References:* accept(2), tcp(7), unix(7).
-//! *Read next:* `listen.rs`, which makes them.
 
 use std::fs;
 use std::io;

@@ -4,8 +4,6 @@
 //! [`Source`] whose bytes sendfile(2) moves. Three implementations stand behind it: [`Linux`] over
 //! any [`Selector`](crate::readiness::Selector), the simulated kernel that tests run the
 //! production loop in, and [`Traced`], which wraps either and prints each call.
-//!
-//! *Read next:* `linux.rs`, then `driver/event_loop/mod.rs`.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;

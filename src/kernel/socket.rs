@@ -4,7 +4,6 @@
 //! with `WouldBlock`, and the caller decides how to wait.
 //!
 //! *References:* recv(2), recvmsg(2), send(2), sendmsg(2), sendfile(2), shutdown(2), tcp(7).
-//! *Read next:* `linux.rs`, `blocking.rs`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -14,8 +14,6 @@
 //! Not shown are close(2), which is a drop, and what only looks: the ioctl(2) behind
 //! [`Socket::unacknowledged`], the recv(2) of nothing behind [`Socket::closes_cleanly`], and the
 //! poll(2) behind [`Socket::is_gone`].
-//!
-//! *Read next:* the transcripts in `tests/it/`.
 
 #![expect(clippy::disallowed_methods, reason = "measures how long a wait took")]
 

@@ -8,7 +8,6 @@
 //! paid elsewhere: what is not drained must be remembered too, for it is not announced again.
 //!
 //! *References:* epoll(7), "Level-triggered and edge-triggered" and Q9.
-//! *Read next:* `level_epoll.rs`, which differs in what a partial read leads to.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

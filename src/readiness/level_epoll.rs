@@ -7,7 +7,6 @@
 //! where this one ended (the kernel moves what it reported to the end of its ready list).
 //!
 //! *References:* epoll(7), epoll_ctl(2), epoll_wait(2).
-//! *Read next:* `poll_array.rs`, where the list is ours and travels with every call.
 
 use std::io;
 use std::os::fd::BorrowedFd;

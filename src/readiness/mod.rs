@@ -11,7 +11,6 @@
 //! | `select_sets.rs` | select(2) | level | O(highest descriptor), at most 1,024 |
 //!
 //! *References:* epoll(7), poll(2), select(2) BUGS.
-//! *Read next:* `driver/event_loop/settle.rs`, the one function in which edge and level differ.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -5,7 +5,6 @@
 //! to be told beforehand: registering is a push, not a system call.
 //!
 //! *References:* poll(2).
-//! *Read next:* `select_sets.rs`, the same idea with bits instead of an array.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};

@@ -9,7 +9,6 @@
 //! may stand behind the data.
 //!
 //! *References:* select(2), BUGS.
-//! *Read next:* `driver/event_loop/settle.rs`, the one function that knows edge from level.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

@@ -6,8 +6,6 @@
 //! *References:* RFC 9110 §8.3; the [registry](https://www.iana.org/assignments/media-types); RFC
 //! 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON has no charset);
 //! [WHATWG MIME Sniffing](https://mimesniff.spec.whatwg.org/).
-//!
-//! *Read next:* `policy.rs`.
 
 /// The value of Content-Type for a path, by the extension of its last segment.
 pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset: bool) -> String {

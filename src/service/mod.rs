@@ -2,8 +2,6 @@
 //!
 //! *Floor 3.* Knows files and HTTP's semantics; does not know sockets, readiness or which of the
 //! six backends carries it. Each loop owns a service of its own, so a service needs no locks.
-//!
-//! *Read next:* `routing/router.rs`, `routing/hello.rs`, then `files/mod.rs`.
 
 mod files;
 pub mod listing;

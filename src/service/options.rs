@@ -5,8 +5,6 @@
 //! before the first request.
 //!
 //! *References:* RFC 9110 §5.1, §5.5 (what a field may hold).
-//!
-//! *Read next:* `policy.rs`, what becomes of it.
 
 use std::path::PathBuf;
 use std::str::FromStr;

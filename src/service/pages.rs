@@ -9,8 +9,6 @@
 //! line. The choice depends on a request field, hence `Vary: Accept` on both (RFC 9110 §12.5.5).
 //!
 //! *References:* RFC 9110 §15 (statuses), §10.2.2 (Location); RFC 9111 §4.2.2 (heuristics).
-//!
-//! *Read next:* `listing/mod.rs`, the other page made here.
 
 use std::borrow::Cow;
 

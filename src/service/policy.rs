@@ -4,8 +4,6 @@
 //!
 //! *References:* RFC 8246 (immutable); RFC 8615
 //! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
-//!
-//! *Read next:* `files/variant.rs`, where the fields of one file are put together.
 
 use std::io;
 use std::time::Duration;

@@ -2,8 +2,6 @@
 //!
 //! *Floor 3.* Knows that work can be short or long, alike or given up; does not know on which
 //! thread it is done, nor in which order.
-//!
-//! *Read next:* `files/miss.rs`, the file service's; `driver/offload/mod.rs`, who does it.
 
 use super::Sink;
 use crate::http::Response;

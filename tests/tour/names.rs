@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use regex::Regex;
 
@@ -261,6 +262,20 @@ fn the_reading_order_is_in_chapter_0_alone() {
         let text = fs::read_to_string(root().join(file)).unwrap();
         assert!(text.contains(link), "{file} does not lead to chapter 0");
     }
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => assert!(!has_an_order(&path), "{}: Read next", path.display()),
+            }
+        }
+    }
+}
+
+fn has_an_order(path: &Path) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.contains("Read next"))
 }
 
 /// What looks like a transcript is one.

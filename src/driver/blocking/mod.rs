@@ -5,9 +5,6 @@
 //! the other, which is why a silent client stops everybody and every answer says
 //! `Connection: close`; `threads` calls it once per thread, which is why a thousand clients cost a
 //! thousand stacks. The protocol, its limits and its deadlines are the same [`Connection`].
-//!
-//! *Read next:* `threads.rs` for what a thousand of these need around them, then `event_loop/mod.rs`,
-//! which turns this inside out.
 
 pub(crate) mod pulse;
 pub(crate) mod threads;

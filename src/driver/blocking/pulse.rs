@@ -2,8 +2,6 @@
 //!
 //! *Floor 4.* A loop can be asked whether it turns. A thread that sleeps in ppoll(2) cannot, and need
 //! not: what must end is what it does in between. So that is counted when it begins and when it ends.
-//!
-//! *Read next:* `process/supervisor.rs`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -8,7 +8,7 @@
 //! that is ended under it is never cut in the middle. Its thread, asleep in ppoll(2), is woken by
 //! shutdown(2) on its socket.
 //!
-//! *References:* pthreads(7), shutdown(2). *Read next:* `event_loop/mod.rs`.
+//! *References:* pthreads(7), shutdown(2).
 
 #![expect(
     clippy::disallowed_methods,

@@ -7,7 +7,7 @@
 //! others free raise no event at all, so a paused listener tries again by the clock, and so does one
 //! that the kernel will not watch again.
 //!
-//! *References:* accept(2). *Read next:* `room.rs`, then `settle.rs`.
+//! *References:* accept(2).
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@
 //!  events   ready bits  accept     read      answer, send, settle
 //! ```
 //!
-//! *References:* epoll(7). *Read next:* `serve.rs`, then `settle.rs`, `listeners.rs`.
+//! *References:* epoll(7).
 
 mod buffers;
 mod deadlines;

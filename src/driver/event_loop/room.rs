@@ -7,7 +7,6 @@
 //! has no room waits and is tried again by the clock. What others free raises no event.
 //!
 //! *References:* accept(2), epoll_ctl(2), poll(2), pthread_create(3), each under ERRORS.
-//! *Read next:* `listeners.rs`, where clients come in.
 
 use std::time::{Duration, Instant};
 

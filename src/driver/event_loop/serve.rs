@@ -3,8 +3,6 @@
 //! *Floor 4.* Knows one connection at a time, borrowed from the table for the length of a pass, and
 //! what all of them share. Which ones, and in which order, is `mod.rs`; so is what concerns another
 //! connection than this one, which is why a pass ends by saying how it was [left](PassEnd).
-//!
-//! *Read next:* `settle.rs`, by whose rule a connection is left.
 
 use std::collections::VecDeque;
 use std::io;

@@ -16,7 +16,7 @@
 //! reports when a row is missing. `tests/it/sim/mutants.rs` leaves each row out by giving the loop
 //! another [`Rule`].
 //!
-//! *References:* epoll(7), "Level-triggered and edge-triggered". *Read next:* `mod.rs`.
+//! *References:* epoll(7), "Level-triggered and edge-triggered".
 
 use crate::readiness::{Directions, Trigger};
 

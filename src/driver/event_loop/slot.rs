@@ -1,8 +1,6 @@
 //! One connection of a loop, and what the loop knows of its socket.
 //!
 //! *Floor 4.* Keeps the bits that `settle.rs` decides by; does not know when they are looked at.
-//!
-//! *Read next:* `serve.rs`, which works on it.
 
 use super::deadlines::{DueStep, NEVER};
 use super::settle::{Bits, Settled};

@@ -12,8 +12,6 @@
 //! client did not take whole ends in ` cut`.
 //!
 //! *References:* CWE-117 (why control bytes are escaped).
-//!
-//! *Read next:* `observer.rs` for who tells it, `lines.rs` for how they are written.
 
 use std::io::{self, Write};
 use std::time::Duration;

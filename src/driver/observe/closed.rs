@@ -1,6 +1,6 @@
 //! Why connections ended, by reason: the smallest observer.
 //!
-//! *Floor 4.* *Read next:* `observer.rs`.
+//! *Floor 4.*
 
 use super::observer::{Fact, Observer};
 use crate::conn::CloseReason;

@@ -15,7 +15,7 @@
 //!
 //! The drivers that wait have a [`Metrics`] for each connection, and all of those one [`Published`].
 //!
-//! *References:* Rust's `std::sync::atomic`, "Relaxed". *Read next:* `metrics.rs`.
+//! *References:* Rust's `std::sync::atomic`, "Relaxed".
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

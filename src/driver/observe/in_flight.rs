@@ -2,8 +2,6 @@
 //!
 //! *Floor 4.* One number, written by a loop or by the threads of a waiting driver, and read by the
 //! thread that waits for signals: whoever stops a server wants to know why it is still there.
-//!
-//! *Read next:* `process/server.rs`, which says it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -21,8 +21,6 @@
 //! `# lines lost: 12`.
 //!
 //! *References:* pipe(7), "I/O on pipes and FIFOs".
-//!
-//! *Read next:* `access_log.rs`, which says most of them.
 
 #![expect(
     clippy::disallowed_methods,

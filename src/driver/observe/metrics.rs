@@ -3,7 +3,7 @@
 //! *Floor 4.* Looks at what loops, threads and caches count, when somebody asks, and not before.
 //! Knows names, units and help texts; `prometheus-client` knows how they are written.
 //!
-//! *References:* the OpenMetrics specification, 1.0. *Read next:* `process/admin.rs`.
+//! *References:* the OpenMetrics specification, 1.0.
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,9 +2,6 @@
 //!
 //! *Floor 4.* Knows what can be told and how it is kept from hurting; does not know what made it
 //! happen.
-//!
-//! *Read next:* `observer.rs` for what is told, `counters.rs` for numbers, `access_log.rs` and
-//! `lines.rs` for words.
 
 pub(crate) mod access_log;
 pub(crate) mod closed;

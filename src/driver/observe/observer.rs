@@ -18,8 +18,6 @@
 //! The stream is whole: what is remembered as ready follows from the events, the calls and
 //! [`Fact::Looked`] alone, and `tests/it/sim/observed.rs` proves the table of `settle.rs` from
 //! nothing else.
-//!
-//! *Read next:* `counters.rs` and `access_log.rs`, which are observers.
 
 use std::io;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! was only read, and close(2) waits for the answer. One thread is enough for all loops: nobody
 //! waits for what it does.
 //!
-//! *References:* close(2). *Read next:* `service/opening/load.rs`, whose descriptors these are.
+//! *References:* close(2).
 
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Sender, channel};

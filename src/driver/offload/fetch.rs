@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Knows how much is read at once; runs on a thread of `mod.rs`.
 //!
-//! *References:* pread(2), preadv2(2) `RWF_NOWAIT`. *Read next:* `event_loop/mod.rs`, who asks.
+//! *References:* pread(2), preadv2(2) `RWF_NOWAIT`.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

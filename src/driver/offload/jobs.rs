@@ -10,8 +10,6 @@
 //!
 //! Of a thousand requests for the same listing one is at work and the others are held; when it has
 //! ended they come one after the other, and find in the service what it made.
-//!
-//! *Read next:* `mod.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

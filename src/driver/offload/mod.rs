@@ -17,8 +17,6 @@
 //! | write | content of requests written to a disk | 4 |
 //!
 //! What is only to be closed goes to a thread of its own, `closing.rs`.
-//!
-//! *Read next:* `jobs.rs`, the queue of a lane.
 
 #![expect(
     clippy::disallowed_methods,

@@ -9,7 +9,7 @@
 //! * `/readyz`: 200; 503 from the signal to stop on, so that whoever sends clients sends no more.
 //! * `/metrics`: the counters, as OpenMetrics text.
 //!
-//! *References:* RFC 9110 §15.6.4 (503). *Read next:* `observe/counters.rs`, `observe/metrics.rs`.
+//! *References:* RFC 9110 §15.6.4 (503).
 
 #![expect(clippy::disallowed_methods, reason = "the admin thread starts here")]
 

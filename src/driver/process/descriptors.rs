@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Knows limits and what each backend needs; opens nothing itself.
 //!
-//! *References:* getrlimit(2), select(2). *Read next:* `server.rs`, who asks before it binds.
+//! *References:* getrlimit(2), select(2).
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

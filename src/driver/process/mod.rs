@@ -1,8 +1,6 @@
 //! A server as a process: bound, running, stopped, watched.
 //!
 //! *Floor 4.* Starts the threads of the other folders and ends them.
-//!
-//! *Read next:* `server.rs`.
 
 pub(crate) mod admin;
 mod descriptors;

@@ -1,8 +1,6 @@
 //! What the loops of a server have in common, and the share of each.
 //!
 //! *Floor 4.* Plain values, made from a [`Config`]; starts nothing.
-//!
-//! *Read next:* `workers.rs`.
 
 use std::io;
 use std::sync::Arc;

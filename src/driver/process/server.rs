@@ -2,8 +2,6 @@
 //!
 //! *Floor 4.* Between the two its addresses are known and nobody has been let in, which is the
 //! moment to say where it is, to drop privileges, and to fail with nothing half-started.
-//!
-//! *Read next:* `workers.rs`, which runs it.
 
 use std::io;
 use std::os::unix::net::UnixStream;

@@ -8,7 +8,6 @@
 //! manager restarts us. The drivers that wait are not asked but looked at (`blocking/pulse.rs`).
 //!
 //! *References:* sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
-//! *Read next:* `server.rs`.
 
 use std::ffi::OsStr;
 use std::io;

@@ -4,7 +4,6 @@
 //! one ends them. The loops share nothing but what `plan.rs` holds.
 //!
 //! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
-//! *Read next:* `event_loop/mod.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "one thread per loop starts here")]
 

@@ -16,7 +16,6 @@
 //!
 //! *References:* epoll(7), "Questions and answers"; DESIGN of FoundationDB's simulator (Zhou et
 //! al., SIGMOD 2021, §4) for the idea.
-//! *Read next:* `wire.rs` (one connection), `world.rs`, `moves.rs`, `tests/it/sim.rs`.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,8 +1,6 @@
 //! What may happen next in the simulated world, for a schedule to choose among.
 //!
 //! *Floor 2.* Every move makes progress, so a schedule that only ever says 0 comes to an end.
-//!
-//! *Read next:* `mod.rs`, the system calls that see the outcome.
 
 use super::script::Act;
 use super::wire::ServerEnd;

@@ -3,8 +3,6 @@
 //! *Floor 2.* Knows everything there is to know, so it can tell the two ways in which a loop
 //! fails: **edge fails by sleeping for ever, level fails by never sleeping**. The first is
 //! [`Verdict::Stall`], the second [`Verdict::Spin`].
-//!
-//! *Read next:* `moves.rs`, then `mod.rs`, the system calls over it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

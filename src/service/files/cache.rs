@@ -14,8 +14,6 @@
 //! costs besides its content, and by descriptors.
 //!
 //! *References:* Corbató, *A Paging Experiment with the Multics System* (1968).
-//!
-//! *Read next:* `mod.rs`, which decides when an entry is believed.
 
 use std::collections::HashMap;
 use std::sync::Arc;

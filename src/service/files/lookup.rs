@@ -1,8 +1,6 @@
 //! The answer to a GET or HEAD of a path, looked up on a loop or by a job.
 //!
 //! *Floor 3.* Knows what stands in for a file that is missing; does not know where answers come from.
-//!
-//! *Read next:* `mod.rs`, which looks it up on a loop; `miss.rs`, which may wait.
 
 use crate::http::{Request, Response, Status, Tick, target};
 use crate::service::files::variant::Role;

@@ -5,8 +5,6 @@
 //! The idea: a [`Job`](crate::service::Job) owns all it needs, makes the whole answer, and whatever it loaded goes back
 //! to the loop that asked through a channel. The loop looks into it only while a job is out, so a
 //! hit pays one comparison. A job that is dropped unrun (its connection is gone) fills nothing.
-//!
-//! *Read next:* `listing/mod.rs`, the other thing done here.
 
 use std::ffi::{CStr, CString};
 use std::mem;

@@ -15,8 +15,6 @@
 //! sent is always seen.
 //!
 //! *References:* RFC 9110 §9.3 (methods), §15.5.6 (Allow), §15.4.2 (301).
-//!
-//! *Read next:* `resolve.rs`.
 
 mod cache;
 mod lookup;

@@ -12,8 +12,6 @@
 //! has appeared is noticed within [`BELIEVED`]: until then the plain file is no less right.
 //!
 //! *References:* RFC 9110 §8.4, §12.5.3, §12.5.5, §13.1.5, §14.2.
-//!
-//! *Read next:* `resolve.rs`.
 
 mod evidence;
 

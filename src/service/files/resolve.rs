@@ -3,8 +3,6 @@
 //! *Floor 3.* Knows index files and the meaning of a slash at the end; does not know the cache.
 //! The same steps are taken on a loop's thread, where the first call that would wait ends them,
 //! and by a job, which may wait.
-//!
-//! *Read next:* `opening/mod.rs`, how each path is opened; `cache.rs`, where a resource is kept.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;

@@ -1,8 +1,6 @@
 //! A file that can be served, with its siblings, for as long as it is believed.
 //!
 //! *Floor 3.* Knows how to find out whether it is still the same; does not know how it was found.
-//!
-//! *Read next:* `version.rs`, what is believed; `variant.rs`, what is sent.
 
 use std::ffi::CString;
 use std::time::{Duration, Instant, SystemTime};

@@ -2,8 +2,6 @@
 //!
 //! *Floor 3.* One cell for each cache, written by its owner alone: one addition without a locked
 //! instruction, and no cache line that travels unless somebody asks.
-//!
-//! *Read next:* `cache.rs`, which writes them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

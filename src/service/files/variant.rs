@@ -8,8 +8,6 @@
 //! and only for GET (§14.2: for HEAD a Range field is ignored).
 //!
 //! *References:* RFC 9110 §8.8, §13, §14, §15.3.7, §15.4.5, §15.5.13, §15.5.17.
-//!
-//! *Read next:* `precompressed.rs`, which of a file's variants is chosen.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

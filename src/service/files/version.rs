@@ -12,8 +12,6 @@
 //! times the cost.)
 //!
 //! *References:* statx(2); RFC 9110 §8.8.
-//!
-//! *Read next:* `precompressed.rs`, where a file has several.
 
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant, SystemTime};

@@ -4,8 +4,6 @@
 //! how much of it is kept, nor who asks.
 //!
 //! *References:* getdents64(2), stat(2).
-//!
-//! *Read next:* `names.rs`.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;

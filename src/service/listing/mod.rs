@@ -26,8 +26,6 @@
 //! links that lead nowhere or outside.
 //!
 //! *References:* getdents64(2), stat(2), openat2(2).
-//!
-//! *Read next:* `listing/directory.rs`, then `names.rs`, `pieces.rs` and `render.rs`.
 
 mod directory;
 mod names;

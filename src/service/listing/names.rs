@@ -6,8 +6,6 @@
 //! A big listing is kept as this while a client takes its time to read it, so each byte counts: two
 //! allocations for all names, where one for each would cost three times as much, and no copy of a
 //! name to sort by.
-//!
-//! *Read next:* `pieces.rs`, who keeps it.
 
 use std::cmp::Ordering;
 use std::ffi::CStr;

@@ -1,8 +1,6 @@
 //! A listing while it is sent: made a piece at a time, from packed names or from the directory.
 //!
 //! *Floor 3.* Knows how much is made at once; does not know who takes it, nor when.
-//!
-//! *Read next:* `render.rs`, how it looks.
 
 use std::sync::Arc;
 

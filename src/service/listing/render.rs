@@ -11,8 +11,6 @@
 //!
 //! *References:* [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) §7 (JSON strings),
 //! RFC 3986 §4.2 (a relative reference's first segment holds no colon).
-//!
-//! *Read next:* `listing/page.js`, which the page can do without.
 
 use std::borrow::Cow;
 use std::fmt::Write;

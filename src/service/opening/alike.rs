@@ -14,8 +14,6 @@
 //! still seen by the very next request.
 //!
 //! What was made is kept as long as a request for the same path waits, and no longer.
-//!
-//! *Read next:* `files/miss.rs`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

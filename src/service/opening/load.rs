@@ -7,8 +7,6 @@
 //! large one is promised by its length and read while it is sent.
 //!
 //! *References:* preadv2(2) `RWF_NOWAIT`, fstatfs(2).
-//!
-//! *Read next:* `files/variant.rs`.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -16,8 +16,6 @@
 //!
 //! *References:* RFC 9110 §8.8.1 (weak and strong), §8.8.2.1 (Last-Modified is never later than
 //! Date), §8.8.2.2 (how much later Date must be), §8.8.3; statx(2); inode(7).
-//!
-//! *Read next:* `files/version.rs`, when an identity is believed.
 
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;

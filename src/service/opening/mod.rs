@@ -1,8 +1,6 @@
 //! From a path to an open file: what every file goes through, and every sibling.
 //!
 //! *Floor 3.* Knows policy and patience; does not know which paths are tried, nor why.
-//!
-//! *Read next:* `files/resolve.rs`, which tries them.
 
 pub(crate) mod alike;
 pub(crate) mod load;

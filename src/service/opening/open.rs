@@ -16,8 +16,6 @@
 //! the root's descriptor, and so stays beneath it whatever that path leads to by then.
 //!
 //! *References:* openat2(2), open(2) `O_PATH`, path_resolution(7), symlink(7).
-//!
-//! *Read next:* `load.rs`, what is done with the descriptor.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

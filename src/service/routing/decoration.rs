@@ -3,8 +3,6 @@
 //! *Floor 3.* Knows which fields a user wants everywhere; does not know who makes the answers. A
 //! script of another origin must be allowed to read a 421 as well as a file, and a scanner that
 //! looks for a security field looks at the answer that lacks it.
-//!
-//! *Read next:* `policy.rs`, where they are written.
 
 use std::sync::Arc;
 

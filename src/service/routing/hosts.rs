@@ -18,7 +18,6 @@
 //! for by an address, or from this machine, so that no name has to be given.
 //!
 //! *References:* RFC 9110 §7.2 (Host), §4.2.3 (comparison); RFC 3986 §3.2.2 (host).
-//! *Read next:* `router.rs`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

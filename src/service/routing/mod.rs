@@ -2,8 +2,6 @@
 //!
 //! *Floor 3.* Small ones that answer themselves or hand the request on to another; they know no
 //! files.
-//!
-//! *Read next:* `router.rs`.
 
 mod decoration;
 mod hello;

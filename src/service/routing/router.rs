@@ -3,8 +3,6 @@
 //! *Floor 3.* Exact paths before prefixes, longer prefixes before shorter ones, then the fallback.
 //! Every GET route answers HEAD too (RFC 9110 §9.3.2: the connection leaves the content out), and
 //! a path that exists for other methods answers 405 with the list of them (§15.5.6).
-//!
-//! *Read next:* `hello.rs`, `files/mod.rs`.
 
 use crate::http::{Method, Request, Response, Status, Tick};
 use crate::service::{Decoration, Reply, Service, pages};

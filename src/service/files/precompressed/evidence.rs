@@ -16,8 +16,6 @@
 //! whole. Nothing here proves anything about the bytes between; the times do (`precompressed.rs`).
 //!
 //! *References:* RFC 1952 §2.3; RFC 8878 §3.1.1, RFC 9659 §3; RFC 7932 §9.
-//!
-//! *Read next:* `opening/load.rs`.
 
 use crate::http::negotiate::Coding;
 use crate::service::opening::load::Content;
