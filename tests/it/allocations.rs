@@ -1,54 +1,13 @@
-//! An allocator that counts, so that "allocates nothing" is a test and not a hope.
+//! What a connection may ask of the allocator, as a test and not a hope.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use httpoll::conn::{Buffers, Connection, Limits, Step, Transmit};
 use httpoll::http::Tick;
 use httpoll::service::{Decoration, FilesConfig, Hello, Reply, Router, Service, hello};
 
-/// How often `work` asked for memory, on this thread.
-pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let before = COUNT.get();
-    let made = work();
-    (COUNT.get() - before, made)
-}
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-#[expect(
-    unsafe_code,
-    reason = "an allocator is an unsafe trait; this one only counts"
-)]
-// SAFETY: every call is passed on to the system's allocator unchanged, and its result back. The
-// counter is a thread-local without a destructor, initialised at compile time, so reaching it
-// neither allocates nor fails at the end of a thread.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+pub(crate) use crate::counting::counted;
+use crate::counting::held;
 
 /// A connection with a router behind it, as an event loop carries one, but for the socket.
 struct Carried {
@@ -120,4 +79,18 @@ fn hello_allocates_nothing() {
             assert_eq!((count, again), (0, sent), "{input:?}");
         }
     }
+}
+
+/// Its buffers are back in the pool: 10,000 idle clients cost what the connections themselves take.
+#[test]
+fn an_idle_connection_holds_nothing() {
+    let mut carried = Carried::new(Router::new().get("/", hello));
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    carried.turn(request);
+    let before = held();
+    for _ in 0..3 {
+        carried.turn(request);
+        assert!(!carried.conn.has_buffers());
+    }
+    assert_eq!(held(), before);
 }

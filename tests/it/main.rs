@@ -11,6 +11,7 @@ mod allocations;
 mod cases;
 mod cli;
 mod conformance;
+mod counting;
 mod deadlines;
 mod deploy;
 mod encodings;
