@@ -112,6 +112,21 @@ pub fn examine(check: Check, round: u64) -> Verdict {
     }
 }
 
+/// Runs something that panics if it fails; what it said then, in one line.
+///
+/// # Errors
+/// If it panicked.
+pub fn attempt(work: impl FnOnce()) -> Result<(), String> {
+    let ended = panic::catch_unwind(AssertUnwindSafe(work));
+    ended.map_err(|payload| {
+        let what = from_panic(&*payload).what;
+        let what = what
+            .rsplit_once(" (")
+            .map_or(what.as_str(), |(what, _)| what); // its place
+        what.split_whitespace().collect::<Vec<_>>().join(" ")
+    })
+}
+
 /// Says what is being tried, for an answer that never comes back.
 pub fn trying(step: impl Into<String>) {
     TRYING.with_borrow(|trying| *lock(&trying.0) = step.into());

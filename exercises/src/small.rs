@@ -76,13 +76,10 @@ pub trait Parts<const EDGE: bool> {
         !conn.ended && conn.output.len() <= OUTPUT_MAX
     }
 
-    /// Level: what the kernel is to announce; `right` is the right answer.
-    fn interest(&mut self, conn: &Conn, right: Directions) -> Directions {
+    /// Level: what the kernel is to announce; `armed` is what it announces, `right` what it should.
+    fn interest(&mut self, conn: &Conn, armed: Directions, right: Directions) -> Directions {
         right
     }
-
-    /// Looks at the server after each turn.
-    fn look(&mut self, conns: &[&Conn]) {}
 }
 
 /// How accepting ended.
@@ -228,13 +225,6 @@ pub fn serve<const EDGE: bool>(
         for at in batch {
             turn(&mut stage, parts, &mut slots[at], at)?;
         }
-        parts.look(
-            &slots
-                .iter()
-                .flatten()
-                .map(|slot| &slot.conn)
-                .collect::<Vec<_>>(),
-        );
     }
     Ok(())
 }
@@ -267,7 +257,13 @@ fn open<const EDGE: bool>(
         Directions::READ
     };
     stage.register(&socket, token(at), armed)?;
-    let (conn, ready) = (Conn::default(), Directions::NONE);
+    // Under edge the first report says so; under level writing is tried before it is asked for.
+    let ready = if EDGE {
+        Directions::NONE
+    } else {
+        Directions::WRITE
+    };
+    let conn = Conn::default();
     slots[at] = Some(Slot {
         socket,
         conn,
@@ -292,6 +288,8 @@ fn turn<const EDGE: bool>(
     let Some(slot) = place else { return Ok(()) };
     match io_of(parts, slot) {
         Ok(()) if !slot.conn.is_done() => leave(stage, parts, slot, at),
+        // A part has something to say about the answer that it was given.
+        Err(error) if error.kind() == io::ErrorKind::Other => Err(error),
         _ => {
             if !EDGE && slot.armed.any() {
                 stage.deregister(&slot.socket)?;
@@ -321,8 +319,7 @@ fn io_of<const EDGE: bool>(parts: &mut dyn Parts<EDGE>, slot: &mut Slot) -> io::
         ready.writable = matches!(parts.write(socket, conn)?, Writing::Done);
     }
     if !EDGE {
-        *ready = Directions::NONE; // the next wait tells
-        ready.writable = true; // but writing is tried at once
+        ready.readable = false; // the next wait tells
     }
     Ok(())
 }
@@ -352,7 +349,7 @@ fn leave<const EDGE: bool>(
     if EDGE {
         return Ok(());
     }
-    let armed = parts.interest(&slot.conn, left.armed);
+    let armed = parts.interest(&slot.conn, slot.armed, left.armed);
     match (slot.armed.any(), armed.any()) {
         _ if armed == slot.armed => {}
         (true, false) => stage.deregister(&slot.socket)?,
@@ -366,19 +363,20 @@ fn leave<const EDGE: bool>(
 impl Conn {
     /// Answers the requests that are complete, as long as not too much is owed.
     fn answer(&mut self) -> io::Result<()> {
-        while self.has_work() {
-            let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
+        let mut used = 0;
+        while self.output.len() <= OUTPUT_MAX {
+            let rest = &self.input[used..];
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
                 break;
             };
-            let line: Vec<u8> = self.input.drain(..=end).take(end).collect();
-            let number = String::from_utf8(line)
-                .ok()
-                .and_then(|line| line.parse().ok());
-            let Some(len) = number else {
+            let line = std::str::from_utf8(&rest[..end]).ok();
+            let Some(len) = line.and_then(|line| line.parse().ok()) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
             self.output.extend(answer(len));
+            used += end + 1;
         }
+        self.input.drain(..used);
         Ok(())
     }
 

@@ -95,13 +95,19 @@ impl Scene {
             waits: 0,
         };
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(stage)));
-        let what = match (sim.verdict(), calls.take(), ended) {
-            (Some(verdict), ..) => Some(verdict.to_string()),
-            (None, calls, _) if calls > CALLS_MAX => Some(format!(
+        let verdict = sim.verdict().map(|verdict| verdict.to_string());
+        // What a part says about its answer comes first: the sockets are closed only behind it.
+        let says = match &ended {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Other => Some(error.to_string()),
+            _ => None,
+        };
+        let what = match (verdict, calls.take(), ended) {
+            (Some(verdict), ..) if says.is_none_or(|says| says == verdict) => Some(verdict),
+            (_, calls, _) if calls > CALLS_MAX => Some(format!(
                 "hang: {CALLS_MAX} calls in one turn, and the loop never waits again"
             )),
-            (None, _, Err(panic)) => std::panic::resume_unwind(panic),
-            (None, _, Ok(ended)) => self.misheard(&sim, ended),
+            (_, _, Err(panic)) => std::panic::resume_unwind(panic),
+            (_, _, Ok(ended)) => self.misheard(&sim, ended),
         };
         let Some(what) = what else { return Ok(()) };
         let symptom = Symptom::new(format!("{}: {trigger}, seed {seed}: {what}", self.name));
@@ -124,6 +130,7 @@ impl Scene {
             .find_map(|(n, got)| wrong_byte(*n, got, &self.clients[*n].due));
         let is_over = sim.is_over();
         wrong.or(match ended {
+            Err(error) if error.kind() == io::ErrorKind::Other => Some(error.to_string()),
             Err(error) => Some(format!("the server ended: {error}")),
             Ok(()) if !is_over => Some("the server ended although clients are connected".into()),
             Ok(()) => heard
@@ -166,7 +173,7 @@ fn missing(n: usize, got: &[u8], client: &Client) -> Option<String> {
 
 /// The kernel of one run.
 pub struct Stage<const EDGE: bool> {
-    sim: Sim<EDGE>,
+    pub(crate) sim: Sim<EDGE>,
     calls: Calls,
     listener: SimListener,
     /// What each client must receive.
@@ -207,6 +214,7 @@ impl<const EDGE: bool> Stage<EDGE> {
             sim,
             calls: Rc::clone(&self.calls),
             listener: self.sim.listen(),
+            fails_next: None,
         })
     }
 
@@ -250,13 +258,22 @@ pub struct Listener<const EDGE: bool> {
     pub sim: Sim<EDGE>,
     calls: Calls,
     listener: SimListener,
+    fails_next: Option<io::ErrorKind>,
 }
 
 impl<const EDGE: bool> Listener<EDGE> {
+    /// Lets the next accept fail, whoever waits.
+    pub fn fail_next(&mut self, error: io::ErrorKind) {
+        self.fails_next = Some(error);
+    }
+
     /// # Errors
     /// `WouldBlock` if nobody waits; others as accept(2) has them.
     pub fn accept(&mut self) -> io::Result<Socket> {
         count(&self.calls);
+        if let Some(error) = self.fails_next.take() {
+            return Err(error.into());
+        }
         let (inner, _) = self.sim.accept(&self.listener)?;
         Ok(Socket {
             inner,

@@ -1,0 +1,38 @@
+//! The kernel gets a copy to write its answer into.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use exercises::select::{FD_SETSIZE, FdSet, select};
+
+/// Who is watched.
+#[derive(Default)]
+pub struct Watched {
+    fds: Vec<RawFd>,
+    set: FdSet,
+}
+
+impl Watched {
+    pub fn watch(&mut self, fd: RawFd) -> io::Result<()> {
+        if fd >= FD_SETSIZE {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.fds.push(fd);
+        self.set.insert(fd);
+        Ok(())
+    }
+
+    pub fn unwatch(&mut self, fd: RawFd) {
+        self.fds.retain(|other| *other != fd);
+        self.set.remove(fd);
+    }
+
+    /// Those who can be read from now.
+    pub fn ready(&mut self) -> io::Result<Vec<RawFd>> {
+        let highest = self.fds.iter().max().copied().unwrap_or(0);
+        let mut answer = self.set.clone();
+        select(highest + 1, &mut answer)?;
+        let ready = self.fds.iter().filter(|fd| answer.contains(**fd));
+        Ok(ready.copied().collect())
+    }
+}

@@ -1,0 +1,32 @@
+//! Your part: see README.md.
+
+use std::time::Duration;
+
+/// From the first byte of a head to its last.
+pub const HEAD: Duration = Duration::from_secs(10);
+/// Between two requests.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// Until when one client is waited for.
+pub struct HeadTimer {
+    deadline: Duration,
+}
+
+impl HeadTimer {
+    /// A client has connected.
+    pub fn new(now: Duration) -> Self {
+        Self {
+            deadline: now + IDLE,
+        }
+    }
+
+    /// Bytes of a head have come.
+    pub fn on_bytes(&mut self, now: Duration, is_complete: bool) {
+        self.deadline = now + if is_complete { IDLE } else { HEAD };
+    }
+
+    /// When the client is to be cut off, unless something comes before.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+}

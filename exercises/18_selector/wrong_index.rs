@@ -1,0 +1,124 @@
+//! Remembers where each descriptor is, and moves the last entry into a gap without saying so:
+//! deregistering one keeps the others: it panicked: called `Result::unwrap()` on an
+//! `Err` value: Kind(NotFound)
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use exercises::Directions;
+use httpoll::readiness::{Event, Selector, Token, Trigger};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Descriptors, and what is wanted of each.
+pub struct MyPoll {
+    entries: Vec<Entry>,
+    places: HashMap<RawFd, usize>,
+}
+
+struct Entry {
+    /// A duplicate.
+    fd: OwnedFd,
+    token: Token,
+    interest: Directions,
+}
+
+impl Selector for MyPoll {
+    const NAME: &'static str = "mine";
+    const TRIGGER: Trigger = Trigger::Level;
+
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            entries: Vec::new(),
+            places: HashMap::new(),
+        })
+    }
+
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        if self.find(fd).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let fd = fd.try_clone_to_owned()?;
+        self.places.insert(number, self.entries.len());
+        self.entries.push(Entry {
+            fd,
+            token,
+            interest,
+        });
+        Ok(())
+    }
+
+    fn reregister(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Directions,
+    ) -> io::Result<()> {
+        let at = self.find(fd)?;
+        self.entries[at].token = token;
+        self.entries[at].interest = interest;
+        Ok(())
+    }
+
+    fn deregister(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let at = self.find(fd)?;
+        self.places.remove(&fd.as_raw_fd());
+        self.entries.swap_remove(at);
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        let array = self
+            .entries
+            .iter()
+            .map(|entry| PollFd::new(&entry.fd, flags(entry.interest)));
+        let mut array: Vec<_> = array.collect();
+        let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
+        poll(&mut array, timeout.as_ref())?;
+        for (entry, answer) in self.entries.iter().zip(&array) {
+            let said = answer.revents();
+            if !said.is_empty() {
+                events.push(event(entry.token, said));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MyPoll {
+    fn find(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let at = self.places.get(&fd.as_raw_fd()).copied();
+        at.filter(|at| *at < self.entries.len())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn flags(interest: Directions) -> PollFlags {
+    let mut flags = PollFlags::empty();
+    if interest.readable {
+        flags |= PollFlags::IN | PollFlags::RDHUP;
+    }
+    if interest.writable {
+        flags |= PollFlags::OUT;
+    }
+    flags
+}
+
+fn event(token: Token, said: PollFlags) -> Event {
+    let failed = said.intersects(PollFlags::HUP | PollFlags::ERR);
+    let eof_possible = failed || said.contains(PollFlags::RDHUP);
+    Event {
+        token,
+        readable: said.contains(PollFlags::IN) || eof_possible,
+        writable: said.contains(PollFlags::OUT) || failed,
+        eof_possible,
+    }
+}
