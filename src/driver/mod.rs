@@ -10,8 +10,8 @@
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to others: access lines, counters, metrics |
 //!
-//! `exchange.rs` stands between a connection and a service, `transmit.rs` between a connection and its
-//! socket, for all six drivers alike.
+//! `exchange.rs` stands between a connection and a service; `receive.rs`, `transmit.rs` and `wanted.rs`
+//! stand between a connection and its socket, for all six drivers alike.
 
 mod blocking;
 mod event_loop;
@@ -22,8 +22,10 @@ mod observe;
 mod offload;
 mod per_address;
 mod process;
+mod receive;
 mod settings;
 mod transmit;
+mod wanted;
 
 pub use crate::config::Backend;
 pub use event_loop::EventLoop;

@@ -11,7 +11,7 @@ use std::io;
 use super::observe::observer::Call;
 use crate::conn::{CloseReason, Connection, Transmit};
 use crate::http::Tick;
-use crate::kernel::{Sent, Socket};
+use crate::kernel::{Layer, Sent, Socket};
 
 /// What a connection may still send before others get their turn.
 pub(crate) struct Allowance {
@@ -38,8 +38,8 @@ pub(crate) fn send_some<T: Socket>(
     mut told: impl FnMut(Call<'_>),
     now: &Tick,
 ) -> Sending {
+    let layer = socket.layer();
     let (sent, offered) = match conn.next_transmit() {
-        None => return Sending::Stop,
         Some(Transmit::LastLook) => {
             conn.on_last_look(socket.closes_cleanly());
             return Sending::More;
@@ -50,6 +50,8 @@ pub(crate) fn send_some<T: Socket>(
             conn.on_shutdown_sent(now);
             return Sending::Stop;
         }
+        _ if layer.owes.any() => return send_owed(socket, conn, allowance, layer, told),
+        None => return Sending::Stop,
         Some(_) if !allowance.writable || allowance.bytes == 0 => return Sending::Stop,
         Some(Transmit::Bytes { slices, more }) => {
             let used = &slices[..1 + usize::from(!slices[1].is_empty())];
@@ -83,6 +85,31 @@ pub(crate) fn send_some<T: Socket>(
     on_sent(conn, allowance, sent, offered, now)
 }
 
+/// One call for the layer beneath, which comes before the protocol; one in a turn if it goes on.
+fn send_owed<T: Socket>(
+    socket: &mut T,
+    conn: &mut Connection,
+    allowance: &mut Allowance,
+    layer: Layer,
+    mut told: impl FnMut(Call<'_>),
+) -> Sending {
+    if !(layer.owes.writable && allowance.writable) {
+        return Sending::Stop;
+    }
+    let written = socket.layer_write();
+    told(Call::LayerWrite(written.as_ref().copied()));
+    match written {
+        Ok(()) if !socket.layer().owes.any() => return Sending::More,
+        Ok(()) => {}
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => allowance.writable = false,
+            io::ErrorKind::Interrupted => {}
+            _ => conn.on_abort(CloseReason::SocketFailed),
+        },
+    }
+    Sending::Stop
+}
+
 /// Tells the connection how it went. `offered` is how much there was, where less than that means
 /// that the socket is full.
 fn on_sent(
@@ -98,7 +125,7 @@ fn on_sent(
             allowance.bytes = allowance.bytes.saturating_sub(n);
             // A short write found the socket full (epoll(7), Q9). Not so a short sendfile(2),
             // which may have been interrupted: it is asked again until it says so.
-            allowance.writable = offered.is_none_or(|offered| n == offered);
+            allowance.writable = offered.is_none_or(|offered| n >= offered);
             Sending::More
         }
         Ok(Sent::SourceEnd) => {

@@ -17,6 +17,7 @@ mod blocking;
 mod clock;
 mod gaps;
 mod handover;
+mod layer;
 mod linux;
 mod listen;
 mod listener;
@@ -27,6 +28,7 @@ mod traced;
 
 pub use blocking::{Acceptor, Arrival, BlockingStream, Hold, Stop};
 pub use handover::{Steering, inherited};
+pub use layer::Layer;
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};
 pub use listener::Listener;
@@ -82,24 +84,26 @@ pub enum Sent {
 /// One connected socket, the same for loops and for threads.
 ///
 /// It is non-blocking: a call that would wait fails with `WouldBlock`, and whoever uses it decides
-/// how to wait.
+/// how to wait. What lies beneath may be more than the kernel: see [`Layer`].
 pub trait Socket {
-    /// recv(2). 0 means that the peer will send no more.
+    /// recv(2). 0 means that the peer will send no more. Fewer bytes than there is room for mean
+    /// that the kernel has no more of them, unless a layer held some before, or does now.
     ///
     /// # Errors
-    /// Of the system call.
+    /// Of the system call; `Interrupted` also where a layer took bytes that come to nothing yet.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
     /// send(2) or sendmsg(2) with `MSG_NOSIGNAL`; with `more`, `MSG_MORE`: the segment may wait
-    /// for the bytes that sendfile(2) is about to add.
+    /// for the bytes that sendfile(2) is about to add. Fewer bytes than were offered mean that the
+    /// kernel takes no more now.
     ///
     /// # Errors
     /// Of the system call.
     fn write(&mut self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
 
-    /// sendfile(2), or read and write where the source has no descriptor. It waits for the disk if
-    /// it must: ask [`Source::is_resident`] first where that may not be. With `more`, the same
-    /// source goes on behind these bytes.
+    /// sendfile(2), or read and write: where the source has no descriptor, and where a layer must
+    /// see the bytes, as here. It waits for the disk if it must: ask [`Source::is_resident`] first
+    /// where that may not be. With `more`, the same source goes on behind these bytes.
     ///
     /// # Errors
     /// Of the socket; trouble with the source is [`Sent::SourceEnd`].
@@ -109,9 +113,15 @@ pub trait Socket {
         offset: u64,
         len: usize,
         more: bool,
-    ) -> io::Result<Sent>;
+    ) -> io::Result<Sent> {
+        socket::send_copy(source, offset, len, |bytes| {
+            let more = more || bytes.len() < len;
+            self.write(&[IoSlice::new(bytes)], more)
+        })
+    }
 
-    /// shutdown(2) of the sending half.
+    /// shutdown(2) of the sending half. A layer that has a last word for the peer and finds no room
+    /// for it owes both from then on.
     ///
     /// # Errors
     /// Of the system call.
@@ -131,9 +141,26 @@ pub trait Socket {
         false
     }
 
-    /// What a layer below still owes or holds (TLS); nothing for plain sockets.
-    fn pending(&self) -> Directions {
-        Directions::NONE
+    /// What a layer beneath holds and owes.
+    fn layer(&self) -> Layer {
+        Layer::NONE
+    }
+
+    /// recv(2) of what a layer [owes](Layer::owes) to read. The end of the stream is not an error
+    /// here: nothing is owed any more then, and the next read tells of it.
+    ///
+    /// # Errors
+    /// As [`Socket::read`].
+    fn layer_read(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// send(2) of what a layer [owes](Layer::owes) to write.
+    ///
+    /// # Errors
+    /// As [`Socket::write`].
+    fn layer_write(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Takes the lowest descriptor that is free, if that is lower (fcntl(2), `F_DUPFD_CLOEXEC`):

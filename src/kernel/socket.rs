@@ -140,7 +140,7 @@ impl SocketFd {
             return Ok(Sent::Bytes(0));
         }
         let Some(file) = source.as_fd() else {
-            return self.send_copy(source, offset, len);
+            return send_copy(source, offset, len, |bytes| self.send(bytes));
         };
         let mut cursor = offset;
         // PITFALL: sendfile(2) has no MSG_NOSIGNAL. Rust programs ignore SIGPIPE from the start;
@@ -149,24 +149,16 @@ impl SocketFd {
             Ok(0) => Ok(Sent::SourceEnd),
             Ok(n) => Ok(Sent::Bytes(n)),
             Err(Errno::AGAIN) => Ok(Sent::SocketFull),
-            Err(Errno::INVAL | Errno::NOSYS) => self.send_copy(source, offset, len),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                send_copy(source, offset, len, |bytes| self.send(bytes))
+            }
             Err(errno) if is_of_source(errno) => Ok(Sent::SourceEnd),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// What the socket does not take is read again by the next call: no copy outlives this one.
-    fn send_copy(&self, source: &dyn Source, offset: u64, len: usize) -> io::Result<Sent> {
-        let mut copy = [0; COPIED_BYTES];
-        let window = &mut copy[..len.min(COPIED_BYTES)];
-        let Ok(taken @ 1..) = source.read_at(window, offset) else {
-            return Ok(Sent::SourceEnd);
-        };
-        match rustix::net::send(&self.fd, &window[..taken], SendFlags::NOSIGNAL) {
-            Ok(n) => Ok(Sent::Bytes(n)),
-            Err(Errno::AGAIN) => Ok(Sent::SocketFull),
-            Err(errno) => Err(errno.into()),
-        }
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(&self.fd, bytes, SendFlags::NOSIGNAL)?)
     }
 
     /// shutdown(2) of the sending half.
@@ -225,6 +217,26 @@ impl SocketFd {
 impl AsFd for SocketFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// One stretch of a source, read and given to `write`. What that does not take is read again by the
+/// next call: no copy outlives this one.
+pub(super) fn send_copy(
+    source: &dyn Source,
+    offset: u64,
+    len: usize,
+    write: impl FnOnce(&[u8]) -> io::Result<usize>,
+) -> io::Result<Sent> {
+    let mut copy = [0; COPIED_BYTES];
+    let window = &mut copy[..len.min(COPIED_BYTES)];
+    let Ok(taken @ 1..) = source.read_at(window, offset) else {
+        return Ok(Sent::SourceEnd);
+    };
+    match write(&window[..taken]) {
+        Ok(n) => Ok(Sent::Bytes(n)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::SocketFull),
+        Err(error) => Err(error),
     }
 }
 

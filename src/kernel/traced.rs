@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::{Kernel, Peer, Sent, Socket, Stream, Waited};
+use super::{Kernel, Layer, Peer, Sent, Socket, Stream, Waited};
 use crate::http::{Notify, Source, Tick};
 use crate::readiness::{Directions, Event, Token, Trigger};
 
@@ -346,8 +346,20 @@ impl<T: Socket> Socket for Traced<T> {
         self.inner.is_gone()
     }
 
-    fn pending(&self) -> Directions {
-        self.inner.pending()
+    fn layer(&self) -> Layer {
+        self.inner.layer()
+    }
+
+    fn layer_read(&mut self) -> io::Result<()> {
+        let (result, id) = (self.inner.layer_read(), self.inner.id());
+        let call = format_args!("layer_read({id})");
+        (self.trace()).note(|c| &mut c.read, call, result, show_done)
+    }
+
+    fn layer_write(&mut self) -> io::Result<()> {
+        let (result, id) = (self.inner.layer_write(), self.inner.id());
+        let call = format_args!("layer_write({id})");
+        (self.trace()).note(|c| &mut c.write, call, result, show_done)
     }
 
     fn renumber(&mut self) {

@@ -7,6 +7,8 @@
 //! thousand stacks. The protocol, its limits and its deadlines are the same [`Connection`].
 
 pub(crate) mod pulse;
+#[cfg(test)]
+mod tests;
 pub(crate) mod threads;
 
 use std::collections::VecDeque;
@@ -24,7 +26,9 @@ use crate::driver::observe::lines::Lines;
 use crate::driver::observe::observer::{Call, Fact, Observer, Woke};
 use crate::driver::offload::run_job;
 use crate::driver::per_address::{PerAddress, Share};
+use crate::driver::receive::{Intake, receive_some};
 use crate::driver::transmit::{Allowance, Sending, send_some};
+use crate::driver::wanted::Wanted;
 use crate::http::{Notify, Tick, TrustedProxies, Wake};
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Traced, Waited};
 use crate::readiness::{Directions, Token};
@@ -83,7 +87,7 @@ fn serve_connection<T: Stream, S: Service, O: Observer>(
         if judged || conn.has_work() {
             continue;
         }
-        let wants = Wants::of(&conn, served.stop_at);
+        let wants = served.wants(&conn);
         served.settled(&wants, &conn);
         drop(conn);
         let waited = served.wait(&wants);
@@ -242,6 +246,19 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
         self.observer.observe(&Fact::TurnEnded { lag: None });
     }
 
+    /// What it waits for, now that all that was there has been used.
+    fn wants(&self, conn: &Connection) -> Wants {
+        let wanted = Wanted::of(self.stream, conn);
+        // What a layer holds is read at once, with no more than a look at the stop before.
+        let at_once = wanted.has_work.then_some(self.now.instant);
+        let ends = [conn.next_deadline(), self.stop_at, at_once];
+        Wants {
+            wanted: wanted.directions,
+            deadline: ends.into_iter().flatten().min(),
+            wake: conn.waits_for_wake() && !wanted.directions.writable && !wanted.has_work,
+        }
+    }
+
     fn wait(&mut self, wants: &Wants) -> io::Result<Waited> {
         let (stream, flag) = (&mut *self.stream, &self.flag);
         let began = self.now.instant;
@@ -263,8 +280,8 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
     /// Tells the connection what came of its wait.
     fn on_waited(&mut self, waited: io::Result<Waited>, wants: &Wants, conn: &mut Connection) {
         match waited {
-            Ok(Waited::Ready) if wants.wanted.readable => self.read(conn),
-            Ok(Waited::Ready | Waited::TimedOut) => {}
+            Ok(Waited::Ready) => self.read(conn, wants.wanted.readable),
+            Ok(Waited::TimedOut) => self.read(conn, false),
             Ok(Waited::Stopping) => conn.on_shutdown(&self.now),
             Err(_) => conn.on_abort(CloseReason::SocketFailed),
         }
@@ -276,22 +293,18 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
         }
     }
 
-    fn read(&mut self, conn: &mut Connection) {
-        let result = self.stream.read(&mut self.scratch);
-        self.observer.observe(&Fact::Called {
-            token: self.token,
-            call: Call::Read {
-                room: self.scratch.len(),
-                result: result.as_ref().copied(),
-            },
-        });
-        match result {
-            Ok(0) => conn.on_eof(&self.now),
-            Ok(n) => conn.on_bytes(self.scratch.get(..n).unwrap_or_default(), &self.now),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
-                _ => conn.on_abort(CloseReason::SocketFailed),
-            },
+    /// Reads once, if the kernel says that there is something or a layer holds it.
+    fn read(&mut self, conn: &mut Connection, readable: bool) {
+        let mut intake = Intake {
+            into: &mut self.scratch,
+            readable,
+            eof_possible: true,
+        };
+        let (observer, token) = (&mut *self.observer, self.token);
+        let told = |call: Call<'_>| observer.observe(&Fact::Called { token, call });
+        let n = receive_some(self.stream, conn, &mut intake, told, &self.now);
+        if n > 0 {
+            conn.on_bytes(&self.scratch[..n], &self.now);
         }
     }
 }
@@ -386,18 +399,6 @@ struct Wants {
 }
 
 impl Wants {
-    fn of(conn: &Connection, stop_at: Option<Instant>) -> Self {
-        let wanted = Directions {
-            readable: conn.wants_read(),
-            writable: conn.wants_write(),
-        };
-        Self {
-            wanted,
-            deadline: [conn.next_deadline(), stop_at].into_iter().flatten().min(),
-            wake: conn.waits_for_wake() && !wanted.writable,
-        }
-    }
-
     fn wait<T: Stream>(&self, stream: &mut T, flag: &WakeFlag) -> io::Result<Waited> {
         if !self.wake {
             return stream.wait(self.wanted, self.deadline);
@@ -530,107 +531,5 @@ pub(crate) fn next_client(
         if !at_once && acceptor.rest(RETRY) == Waited::Stopping {
             return None;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::{Request, Response, Source};
-    use crate::kernel::{Sent, Socket};
-    use crate::service::Reply;
-    use std::io::IoSlice;
-
-    /// A client that is heard by the clock: what it sends, and how long after the last.
-    struct Script {
-        now: Tick,
-        acts: VecDeque<(u64, &'static str)>,
-        inbox: Option<&'static str>,
-        outbox: Vec<u8>,
-    }
-
-    impl Socket for Script {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let bytes = self.inbox.take().unwrap_or_default();
-            into[..bytes.len()].copy_from_slice(bytes.as_bytes());
-            Ok(bytes.len())
-        }
-
-        fn write(&mut self, from: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
-            self.outbox.extend_from_slice(&from[0]);
-            Ok(from[0].len())
-        }
-
-        fn send_file(&mut self, _: &dyn Source, _: u64, _: usize, _: bool) -> io::Result<Sent> {
-            Ok(Sent::SourceEnd)
-        }
-
-        fn shutdown_write(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn unacknowledged(&self) -> usize {
-            0
-        }
-
-        fn closes_cleanly(&self) -> bool {
-            true
-        }
-    }
-
-    impl Stream for Script {
-        fn wait(&mut self, _: Directions, _: Option<Instant>) -> io::Result<Waited> {
-            if let Some((seconds, bytes)) = self.acts.pop_front() {
-                self.now.instant += Duration::from_secs(seconds);
-                self.inbox = Some(bytes);
-            }
-            Ok(Waited::Ready)
-        }
-
-        fn now(&mut self) -> Tick {
-            self.now
-        }
-    }
-
-    /// The status of the first answer to this client.
-    fn status(acts: impl IntoIterator<Item = (u64, &'static str)>) -> String {
-        let mut script = Script {
-            now: Tick::for_tests(),
-            acts: acts.into_iter().collect(),
-            inbox: None,
-            outbox: Vec::new(),
-        };
-        let limits = Arc::new(Limits::default());
-        let shared = SharedConnection::new(Peer::Unix, &limits, &script.now);
-        let terms = Terms {
-            limits,
-            grace: Duration::ZERO,
-            trace: None,
-            proxies: None,
-            per_address: None,
-            in_flight: InFlight::default(),
-            pulse: None,
-        };
-        let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
-        let watched = (Token(0), &mut ());
-        let served = Served::new(&mut script, &mut hello, &terms, watched, shared.peer);
-        serve_connection(served, &shared, &mut || {});
-        String::from_utf8_lossy(&script.outbox[..12]).into_owned()
-    }
-
-    #[test]
-    fn what_came_in_time_is_served_before_anybody_is_late() {
-        let head = [(0, "GET / HTTP/1.1\r\nHo"), (60, "st: a\r\n\r\n")];
-        assert_eq!(status(head), "HTTP/1.1 200");
-        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
-        assert_eq!(status([(0, post), (60, "hello")]), "HTTP/1.1 200");
-    }
-
-    #[test]
-    fn a_client_that_never_stops_sending_is_late_all_the_same() {
-        let begin = [(0, "GET / HTTP/1.1\r\nHost: a\r\nX: ")];
-        let drip = begin.into_iter().chain([(1, "x"); 11]);
-        let end = drip.chain([(0, "\r\n\r\n")]);
-        assert_eq!(status(end), "HTTP/1.1 408");
     }
 }

@@ -176,7 +176,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     pub(super) fn look_for_the_gone(&mut self) {
         for token in self.context.offload.due(self.context.now.instant) {
             let slot = self.slots.get_mut(token);
-            if slot.is_some_and(|slot| !slot.wanted().readable && slot.socket.is_gone()) {
+            if slot.is_some_and(|slot| !slot.wanted().directions.readable && slot.socket.is_gone())
+            {
                 self.close(token, CloseReason::SocketFailed);
             }
         }

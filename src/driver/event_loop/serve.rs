@@ -18,10 +18,11 @@ use crate::driver::mailbox::Mailbox;
 use crate::driver::observe::observer::{Call, Fact, Observer};
 use crate::driver::offload::{Offload, What};
 use crate::driver::per_address::counts_in;
+use crate::driver::receive::{Intake, receive_some};
 use crate::driver::settings::{Budget, Settings};
 use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
-use crate::kernel::{Kernel, Peer, Socket};
+use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Directions, Token};
 use crate::service::Service;
 
@@ -92,28 +93,21 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
 
     /// First pass: one read, into the buffer that all connections share.
     pub(super) fn fill(&mut self, token: Token, slot: &mut Slot<K>) {
-        if !slot.may_read() {
-            return;
-        }
-        let room = self.scratch.len();
-        let result = slot.socket.read(&mut self.scratch);
-        let told = result.as_ref().copied();
-        self.called(token, Call::Read { room, result: told });
-        match result {
-            Ok(0) => {
-                slot.on_empty();
-                slot.conn.on_eof(&self.now);
-            }
-            Ok(n) => {
-                slot.on_bytes_read(n == room);
-                self.pool.lend(&mut slot.conn);
-                slot.conn.on_bytes(&self.scratch[..n], &self.now);
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => slot.on_empty(),
-                io::ErrorKind::Interrupted => {}
-                _ => slot.conn.on_abort(CloseReason::SocketFailed),
-            },
+        let mut intake = Intake {
+            into: &mut self.scratch,
+            readable: slot.is_readable(),
+            eof_possible: slot.is_eof_possible(),
+        };
+        let observer = &mut self.settings.observer;
+        let told = |call: Call<'_>| observer.observe(&Fact::Called { token, call });
+        let (socket, conn) = (&mut slot.socket, &mut slot.conn);
+        let n = receive_some(socket, conn, &mut intake, told, &self.now);
+        let readable = intake.readable;
+        slot.on_read(readable);
+        if n > 0 {
+            let conn = &mut slot.conn;
+            self.pool.lend(conn);
+            conn.on_bytes(&self.scratch[..n], &self.now);
         }
     }
 

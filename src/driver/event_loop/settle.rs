@@ -12,9 +12,11 @@
 //! | early, budget spent, still wanted and ready | must be **queued**: the kernel will not repeat itself | nothing: the kernel repeats itself |
 //! | with work already taken from the kernel | must be **queued**: no event will ever announce it | must be **queued** too |
 //!
+//! That work is the connection's, or what a [layer](crate::kernel::Layer) beneath it holds.
+//!
 //! Edge fails by sleeping for ever, level fails by never sleeping: the two words the simulator
 //! reports when a row is missing. `tests/it/sim/mutants.rs` leaves each row out by giving the loop
-//! another [`Rule`].
+//! another [`Rule`], and `tests/it/sim/layers.rs` gives it layers that say less than is true.
 //!
 //! *References:* epoll(7), "Level-triggered and edge-triggered".
 
@@ -23,13 +25,14 @@ use crate::readiness::{Directions, Trigger};
 /// What is known of a connection at the end of its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bits {
-    /// What the protocol would do.
+    /// What the protocol would do, or the layer beneath it, which comes first.
     pub wanted: Directions,
     /// What the kernel said can be done, and has not taken back by EAGAIN.
     pub ready: Directions,
     /// What the kernel has been asked to announce: its interest set.
     pub armed: Directions,
-    /// Bytes or requests were taken from the kernel and not used yet.
+    /// Bytes or requests were taken from the kernel and not used yet, by the connection or by a layer
+    /// beneath it.
     pub has_work: bool,
 }
 

@@ -5,6 +5,7 @@
 use super::deadlines::{DueStep, NEVER};
 use super::settle::{Bits, Settled};
 use crate::conn::Connection;
+use crate::driver::wanted::Wanted;
 use crate::http::Tick;
 use crate::kernel::{Kernel, Peer, Socket};
 use crate::readiness::{Directions, Event};
@@ -50,27 +51,30 @@ impl<K: Kernel> Slot<K> {
 
     // ------------------------------------------------------------------ what is known of it
 
-    /// What the protocol would do, whatever the kernel says.
-    pub(super) fn wanted(&self) -> Directions {
-        Directions {
-            readable: self.conn.wants_read(),
-            writable: self.conn.wants_write(),
-        }
+    /// What would be done, whatever the kernel says.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted::of(&self.socket, &self.conn)
     }
 
     /// What the rule decides by.
     pub(super) fn bits(&self) -> Bits {
+        let wanted = self.wanted();
         Bits {
-            wanted: self.wanted().or(self.socket.pending()),
+            wanted: wanted.directions,
             ready: self.ready,
             armed: self.armed,
-            has_work: self.conn.has_work(),
+            has_work: wanted.has_work,
         }
     }
 
     /// Whether a read is worth a system call.
-    pub(super) fn may_read(&self) -> bool {
-        self.ready.readable && self.conn.wants_read()
+    pub(super) const fn is_readable(&self) -> bool {
+        self.ready.readable
+    }
+
+    /// Whether an end of file may stand behind what is read.
+    pub(super) const fn is_eof_possible(&self) -> bool {
+        self.eof_possible
     }
 
     /// Whether a write is worth a system call.
@@ -107,19 +111,9 @@ impl<K: Kernel> Slot<K> {
         self.ready = self.ready.or(ready);
     }
 
-    /// Nothing is left to be read.
-    pub(super) const fn on_empty(&mut self) {
-        self.ready.readable = false;
-    }
-
-    /// Bytes were read: as many as there was room for, or fewer.
-    ///
-    /// A short read found the socket empty (epoll(7), Q9).
-    /// PITFALL: not when the end of the stream stands behind the data: the kernel has announced it
-    /// together with them and will not do so again under edge
-    /// (`edge_that_does_not_hear_of_the_end_stalls`).
-    pub(super) const fn on_bytes_read(&mut self, filled: bool) {
-        self.ready.readable = filled || self.eof_possible;
+    /// Whether there may be more after what was read.
+    pub(super) const fn on_read(&mut self, readable: bool) {
+        self.ready.readable = readable;
     }
 
     /// Whether the socket has room after what was written.

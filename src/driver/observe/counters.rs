@@ -207,8 +207,8 @@ fn phase_of(conn: &Connection) -> u8 {
 const fn call_cell(call: &Call<'_>) -> usize {
     CALL + match call {
         Call::Accept(_) => 1,
-        Call::Read { .. } => 2,
-        Call::Write { .. } => 3,
+        Call::Read { .. } | Call::LayerRead(_) => 2,
+        Call::Write { .. } | Call::LayerWrite(_) => 3,
         Call::SendFile { .. } => 4,
         Call::Shutdown(_) => 5,
         Call::Interest { .. } => 6,

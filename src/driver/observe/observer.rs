@@ -153,6 +153,8 @@ pub enum Call<'a> {
     Read {
         /// How many bytes there was room for.
         room: usize,
+        /// Whether a layer beneath held some, so that few bytes do not mean that there are no more.
+        held: bool,
         /// How many came; 0 is the end.
         result: Result<usize, &'a io::Error>,
     },
@@ -172,6 +174,10 @@ pub enum Call<'a> {
     },
     /// shutdown(2) of our half.
     Shutdown(Result<(), &'a io::Error>),
+    /// recv(2) of what a layer beneath [owes](crate::kernel::Layer::owes) to read.
+    LayerRead(Result<(), &'a io::Error>),
+    /// send(2) of what it owes to write.
+    LayerWrite(Result<(), &'a io::Error>),
     /// A change of the interest set: epoll_ctl(2), or none on poll and select.
     Interest {
         /// What the kernel is asked to announce.

@@ -22,6 +22,7 @@
     reason = "the simulated clock starts from one real instant, because Instant has no zero"
 )]
 
+pub mod layered;
 mod moves;
 mod schedule;
 mod script;

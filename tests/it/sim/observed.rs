@@ -131,8 +131,9 @@ impl Known {
     fn called(&mut self, call: &Call<'_>) {
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         match *call {
-            Call::Read { room, result } => match result {
+            Call::Read { room, held, result } => match result {
                 Ok(0) => self.ready.readable = false,
+                Ok(_) if held => {}
                 Ok(n) => self.ready.readable = n == room || self.eof_possible,
                 Err(error) if is_full(error) => self.ready.readable = false,
                 Err(_) => {}
@@ -147,12 +148,13 @@ impl Known {
                 Err(error) if is_full(error) => self.ready.writable = false,
                 Ok(_) | Err(_) => {}
             },
-            Call::Interest { armed, result } => {
-                if result.is_ok() {
-                    self.asked = Some(armed);
-                }
-            }
-            Call::Accept(_) | Call::Shutdown(_) => {}
+            Call::Interest {
+                armed,
+                result: Ok(()),
+            } => self.asked = Some(armed),
+            Call::LayerRead(Err(error)) if is_full(error) => self.ready.readable = false,
+            Call::LayerWrite(Err(error)) if is_full(error) => self.ready.writable = false,
+            _ => {}
         }
     }
 

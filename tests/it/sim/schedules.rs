@@ -7,7 +7,9 @@ use std::time::Duration;
 use httpoll::conn::Limits;
 use httpoll::driver::{Budget, Closed, EventLoop, Offload, Rule, Settings, settle};
 use httpoll::kernel::Kernel;
-use httpoll::kernel::sim::{Disturbances, Schedule, Sim};
+use httpoll::kernel::sim::layered::{LayeredKernel, Lie, decode};
+use httpoll::kernel::sim::{Disturbances, Schedule, Sim, SimListener};
+use httpoll::service::Service;
 use proptest::prelude::*;
 
 use super::conversation::Conversation;
@@ -18,6 +20,8 @@ use super::scenery::Scenery;
 pub(crate) struct Cast {
     clients: Vec<Conversation>,
     pub(crate) disturbances: Disturbances,
+    /// A layer beneath the protocol, and what it says that is not true.
+    layer: Option<Option<Lie>>,
 }
 
 impl Cast {
@@ -35,6 +39,24 @@ impl Cast {
         Self {
             clients,
             disturbances,
+            layer: None,
+        }
+    }
+
+    /// The same through a layer, by a seed of its own.
+    pub(crate) fn layered(mut self, seed: u64, lie: Option<Lie>) -> Self {
+        let mut draw = Schedule::seeded(!seed);
+        let clients = self.clients.into_iter();
+        self.clients = clients.map(|client| client.layered(&mut draw)).collect();
+        self.layer = Some(lie);
+        self
+    }
+
+    /// What a client has heard of the protocol, of all that it received.
+    fn heard(&self, received: Vec<u8>) -> Vec<u8> {
+        match self.layer {
+            None => received,
+            Some(_) => decode(&received),
         }
     }
 }
@@ -50,6 +72,40 @@ impl Cast {
             sim.client(client.script.clone(), client.outbox_max);
         }
         sim
+    }
+
+    /// A run to its end: what went wrong, and what its record shows.
+    fn play<const EDGE: bool>(
+        &self,
+        sim: &Sim<EDGE>,
+        rule: Rule,
+    ) -> (Option<String>, Option<String>) {
+        match self.layer {
+            None => self.play_in(sim.clone(), sim, rule),
+            Some(lie) => self.play_in(LayeredKernel::new(sim.clone(), lie), sim, rule),
+        }
+    }
+
+    fn play_in<K: Kernel<Listener = SimListener>, const EDGE: bool>(
+        &self,
+        kernel: K,
+        sim: &Sim<EDGE>,
+        rule: Rule,
+    ) -> (Option<String>, Option<String>) {
+        let scenery = Scenery {
+            elsewhere: Some(sim.elsewhere()),
+        };
+        let observer = (Closed::default(), Checker::new(K::TRIGGER));
+        let settings = Settings { rule, ..settings() }.observed_by(observer);
+        let (listeners, offload) = (vec![sim.listen()], Offload::inline());
+        let made = EventLoop::new(kernel, listeners, scenery, settings, offload);
+        let mut event_loop = match made {
+            Ok(event_loop) => event_loop,
+            Err(error) => return (Some(error.to_string()), None),
+        };
+        let failure = drive(&mut event_loop, sim, self);
+        let (_, checker) = event_loop.observer();
+        (failure, checker.broken().map(str::to_owned))
     }
 }
 
@@ -70,7 +126,7 @@ pub(crate) fn run_by<const EDGE: bool>(
     record: bool,
 ) -> Result<(), String> {
     let sim = cast.simulated::<EDGE>(schedule, record);
-    let (failure, broken) = drive(&sim, rule, cast);
+    let (failure, broken) = cast.play(&sim, rule);
     let failure = failure.or(broken);
     let Some(failure) = failure else {
         return Ok(());
@@ -91,50 +147,36 @@ pub(crate) fn recorded_by<const EDGE: bool>(
     cast: &Cast,
     schedule: Schedule,
 ) -> Option<String> {
-    drive(&cast.simulated::<EDGE>(schedule, false), rule, cast).1
+    let sim = cast.simulated::<EDGE>(schedule, false);
+    cast.play(&sim, rule).1
 }
 
-/// Turns the loop until all is over: what went wrong, and what its record shows.
-fn drive<const EDGE: bool>(
+/// Turns the loop until all is over, and says what went wrong.
+fn drive<K: Kernel, S: Service, const EDGE: bool>(
+    event_loop: &mut EventLoop<K, S, (Closed, Checker)>,
     sim: &Sim<EDGE>,
-    rule: Rule,
     cast: &Cast,
-) -> (Option<String>, Option<String>) {
-    let scenery = Scenery {
-        elsewhere: Some(sim.elsewhere()),
-    };
-    let observer = (Closed::default(), Checker::new(Sim::<EDGE>::TRIGGER));
-    let settings = Settings { rule, ..settings() }.observed_by(observer);
-    let (listeners, offload) = (vec![sim.listen()], Offload::inline());
-    let made = EventLoop::new(sim.clone(), listeners, scenery, settings, offload);
-    let mut event_loop = match made {
-        Ok(event_loop) => event_loop,
-        Err(error) => return (Some(error.to_string()), None),
-    };
-    let mut failure = None;
-    while failure.is_none() && !sim.is_over() {
+) -> Option<String> {
+    while !sim.is_over() {
         let turned = event_loop.turn();
-        let verdict = sim.verdict().map(|verdict| verdict.to_string());
-        failure = verdict.or(turned.err().map(|error| error.to_string()));
+        if let Some(verdict) = sim.verdict() {
+            return Some(verdict.to_string());
+        }
+        if let Err(error) = turned {
+            return Some(error.to_string());
+        }
     }
-    let (closed, checker) = event_loop.observer();
-    let total = closed.total();
-    let failure = failure.or_else(|| {
-        let all = total == cast.clients.len() as u64 && event_loop.connections() == 0;
-        (!all).then(|| {
-            let clients = cast.clients.len();
-            format!("{total} ends were counted for {clients} sockets")
-        })
-    });
-    let failure = failure.or_else(|| {
-        // Deadlines may be missed when the clock jumps, and room be made when descriptors run out.
-        let late = cast.disturbances.jump.is_some() || closed.get("evicted") > 0;
-        let heard = cast.clients.iter().enumerate();
-        heard
-            .filter_map(|(n, client)| misheard(n, client, &sim.received(n), late))
-            .next()
-    });
-    (failure, checker.broken().map(str::to_owned))
+    let (closed, _) = event_loop.observer();
+    let (total, clients) = (closed.total(), cast.clients.len());
+    if total != clients as u64 || event_loop.connections() > 0 {
+        return Some(format!("{total} ends were counted for {clients} sockets"));
+    }
+    // Deadlines may be missed when the clock jumps, and room be made when descriptors run out.
+    let late = cast.disturbances.jump.is_some() || closed.get("evicted") > 0;
+    let clients = cast.clients.iter().enumerate();
+    clients
+        .filter_map(|(n, client)| misheard(n, client, &cast.heard(sim.received(n)), late))
+        .next()
 }
 
 /// What is wrong with what a client heard.
@@ -206,7 +248,7 @@ fn limits() -> Arc<Limits> {
 }
 
 /// One seed under both triggers; a run that fails is repeated with its transcript.
-fn check(seed: u64) {
+fn check(seed: u64, cast: &Cast) {
     fn check<const EDGE: bool>(seed: u64, cast: &Cast) {
         if run::<EDGE>(cast, Schedule::seeded(seed), false).is_err() {
             let report = run::<EDGE>(cast, Schedule::seeded(seed), true).unwrap_err();
@@ -214,9 +256,8 @@ fn check(seed: u64) {
             panic!("{trigger}, HTTPOLL_SIM_SEED={seed}: {report}");
         }
     }
-    let cast = Cast::draw(seed);
-    check::<true>(seed, &cast);
-    check::<false>(seed, &cast);
+    check::<true>(seed, cast);
+    check::<false>(seed, cast);
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -224,15 +265,19 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Half of the schedules on edge, half on level.
+pub(crate) fn schedules(default: u64, cast: impl Fn(u64) -> Cast) {
+    if let Some(seed) = number("HTTPOLL_SIM_SEED") {
+        return check(seed, &cast(seed));
+    }
+    let schedules = number("HTTPOLL_SIM_SCHEDULES").unwrap_or(default);
+    for seed in 0..schedules.div_ceil(2) {
+        check(seed, &cast(seed));
+    }
+}
+
 #[test]
 fn every_client_hears_the_reference_under_every_schedule() {
-    if let Some(seed) = number("HTTPOLL_SIM_SEED") {
-        return check(seed);
-    }
-    let schedules = number("HTTPOLL_SIM_SCHEDULES").unwrap_or(2_000);
-    for seed in 0..schedules.div_ceil(2) {
-        check(seed);
-    }
+    schedules(2_000, Cast::draw);
 }
 
 proptest! {
