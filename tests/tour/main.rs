@@ -56,10 +56,22 @@ fn chapters() -> Vec<Chapter> {
 #[test]
 fn chapters_show_what_the_sources_say_and_the_programs_print() {
     let chapters = chapters();
+    programs::built("00_clients"); // all of them, before a server waits for it
+    // On a machine that stands still for a moment, one pause may end before another: what differs
+    // is looked at once more.
+    let renew = |chapter: &Chapter| {
+        let renewed = session::renewed(chapter);
+        let same = renewed == chapter.text;
+        if same {
+            renewed
+        } else {
+            session::renewed(chapter)
+        }
+    };
     let renewed: Vec<String> = thread::scope(|scope| {
         let running: Vec<_> = chapters
             .iter()
-            .map(|chapter| scope.spawn(|| session::renewed(chapter)))
+            .map(|chapter| scope.spawn(move || renew(chapter)))
             .collect();
         running.into_iter().map(|one| one.join().unwrap()).collect()
     });
