@@ -20,6 +20,17 @@ pub(crate) struct Intake<'a> {
     pub(crate) eof_possible: bool,
 }
 
+impl<'a> Intake<'a> {
+    /// That of a driver which does not remember what was said of an end of file.
+    pub(crate) const fn new(into: &'a mut [u8], readable: bool) -> Self {
+        Self {
+            into,
+            readable,
+            eof_possible: true,
+        }
+    }
+}
+
 /// One call at most: for the layer beneath if that owes one, else for the connection if it wants
 /// bytes and there may be some. Says how many there are to be given to it.
 pub(crate) fn receive_some<T: Socket>(

@@ -8,9 +8,10 @@
 
 use std::io;
 
+use super::exchange;
 use super::observe::observer::Call;
 use crate::conn::{CloseReason, Connection, Transmit};
-use crate::http::Tick;
+use crate::http::{Tick, Wake};
 use crate::kernel::{Layer, Sent, Socket};
 
 /// What a connection may still send before others get their turn.
@@ -28,6 +29,35 @@ pub(crate) enum Sending {
     /// The next bytes of a file are not in memory, and must not be waited for here.
     Cold,
     Stop,
+}
+
+/// Bytes that one connection is sent in a go by a driver that has no other: before the deadlines and
+/// the stop are looked at again, however fast the client takes them.
+const SEND_BYTES: usize = 4 * 1024 * 1024;
+
+/// Sends until nothing is left, the socket is full or the client has had its share, and waits for
+/// files: for a driver that serves one connection.
+pub(crate) fn send_all<T: Socket>(
+    socket: &mut T,
+    conn: &mut Connection,
+    wake: impl Fn() -> Wake,
+    mut told: impl FnMut(Call<'_>),
+    now: &Tick,
+) {
+    let mut allowance = Allowance {
+        bytes: SEND_BYTES,
+        writable: true,
+        waits: true,
+    };
+    loop {
+        if conn.wants_pull() {
+            exchange::pull(conn, &wake());
+        }
+        match send_some(socket, conn, &mut allowance, &mut told, now) {
+            Sending::More => {}
+            Sending::Cold | Sending::Stop => return,
+        }
+    }
 }
 
 /// One call.

@@ -3,10 +3,10 @@
 //! *Floor 4.* Knows who is being served and who may be dropped to make room; what happens on a
 //! connection is `mod.rs`.
 //!
-//! The idea: a thread holds its connection's lock while it works and lets go of it while it waits.
-//! So a lock that can be had *is* the proof that no answer is being made or sent, and a connection
-//! that is ended under it is never cut in the middle. Its thread, asleep in ppoll(2), is woken by
-//! shutdown(2) on its socket.
+//! The idea: a thread [lends](super::wait::Waiting::lend) its connection to the registry while it waits
+//! for its client. So a connection that is found there has no answer being made or sent, and ending
+//! it cuts nothing in the middle. Its thread, asleep in ppoll(2), is woken by shutdown(2) on its
+//! socket.
 //!
 //! *References:* pthreads(7), shutdown(2).
 
@@ -15,20 +15,23 @@
     reason = "one thread per connection starts here"
 )]
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
 
+use super::one_at_a_time::{Blocking, next_client, tokens};
 use super::pulse::Pulse;
-use super::{Blocking, SharedConnection, Terms, next_client, refuse, serve, tokens};
-use crate::conn::{CloseReason, Standing};
+use super::registry::{MOMENT, MadeRoom, Registration, Registry};
+use super::serve::{Client, serve};
+use super::terms::Terms;
+use super::told::Told;
+use crate::conn::CloseReason;
+use crate::driver::exchange;
 use crate::driver::failures::RETRY;
 use crate::driver::observe::Watchers;
 use crate::driver::per_address::Share;
 use crate::http::{Request, Tick};
-use crate::kernel::{Acceptor, BlockingStream, Hold, Stream, Waited};
+use crate::kernel::{Acceptor, BlockingStream, Peer, Stream, Waited};
 use crate::readiness::Token;
 use crate::service::{Reply, Service};
 
@@ -56,24 +59,20 @@ impl<S: Service> Blocking<S> {
             };
             let token = tokens.next().unwrap_or(Token(0));
             let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
-                refuse(&mut watchers, token, peer);
+                Told::new(token, &mut watchers).refused(peer, CloseReason::AddressLimit);
                 continue;
             };
             if !registry.wait_for_place(self.threads_max, &mut acceptor) {
                 break;
             }
-            let shared = Arc::new(SharedConnection::new(
-                peer,
-                &self.terms.limits,
-                &stream.now(),
-            ));
+            let conn = exchange::begin(peer, &self.terms.limits, &stream.now());
             let Some(thread) = start_thread(&registry, &mut acceptor) else {
                 break;
             };
             let task = ConnectionThread {
-                place: registry.enter(Arc::clone(&shared), stream.hold(), share, &acceptor.now()),
-                shared,
+                place: registry.enter(conn, stream.hold(), share, &acceptor.now()),
                 stream,
+                peer,
                 service: service.clone(),
                 terms: self.terms.clone(),
                 token,
@@ -120,29 +119,10 @@ fn start_thread<S: Service>(
     }
 }
 
-/// How long to wait for what takes no more than a moment.
-const MOMENT: Duration = Duration::from_millis(5);
-
-/// What was done for one client for whom something is missing.
-#[derive(Default)]
-struct MadeRoom(bool);
-
-impl MadeRoom {
-    /// Somebody goes who may, but no second one if that did not help; `false` if nobody did.
-    fn make(&mut self, registry: &Registry, acceptor: &mut Acceptor) -> bool {
-        let there = registry.count();
-        self.0 = !self.0 && registry.evict(&acceptor.now()) == Evicted::One;
-        if self.0 {
-            registry.wait_below(there, RETRY);
-        }
-        self.0
-    }
-}
-
 /// One thread's work.
 struct ConnectionThread<S: Service> {
     stream: BlockingStream,
-    shared: Arc<SharedConnection>,
+    peer: Peer,
     service: Shared<S>,
     terms: Terms,
     token: Token,
@@ -153,10 +133,14 @@ struct ConnectionThread<S: Service> {
 
 impl<S: Service> ConnectionThread<S> {
     fn run(mut self) {
+        let client = Client {
+            conn: self.place.take_back(),
+            stream: self.stream,
+            peer: self.peer,
+            token: self.token,
+        };
         let served = (&mut self.service, &self.terms);
-        let watched = (self.token, &mut self.watchers);
-        serve(self.stream, &self.shared, served, watched, &mut || {});
-        drop(self.place);
+        serve(client, served, &mut self.watchers, &mut self.place);
     }
 }
 
@@ -190,171 +174,5 @@ impl<S: Service> Service for Shared<S> {
         // Whoever works with it has one of them in use.
         let service = self.service.try_lock();
         service.is_ok_and(|mut service| service.release_descriptors())
-    }
-}
-
-/// The threads at work.
-#[derive(Default)]
-struct Registry {
-    registered: Mutex<Registered>,
-    left: Condvar,
-}
-
-#[derive(Default)]
-struct Registered {
-    taken: HashMap<u64, RegistryEntry>,
-    /// How many were ever taken: the next one's number.
-    ever: u64,
-}
-
-/// Where one connection is looked at from outside.
-struct RegistryEntry {
-    shared: Arc<SharedConnection>,
-    hold: Hold,
-    came_at: Instant,
-}
-
-/// What came of an eviction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Evicted {
-    One,
-    /// Nobody may go.
-    Nobody,
-    /// Somebody may go, but it is not known yet who goes first.
-    Later,
-}
-
-impl Registry {
-    fn registered(&self) -> MutexGuard<'_, Registered> {
-        self.registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count(&self) -> usize {
-        self.registered().taken.len()
-    }
-
-    /// Waits until fewer than `n` are at work, but no longer than `at_most`. Whether that is so.
-    fn wait_below(&self, n: usize, at_most: Duration) -> bool {
-        let too_many = |registered: &mut Registered| registered.taken.len() >= n;
-        let waited = self
-            .left
-            .wait_timeout_while(self.registered(), at_most, too_many);
-        let (registered, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        registered.taken.len() < n
-    }
-
-    /// Waits for a place below `max`, making one where that is allowed; `false` when the server
-    /// stops and will wait no longer. The client for whom it is done waits in the acceptor's hands:
-    /// it is known to be there.
-    fn wait_for_place(&self, max: usize, acceptor: &mut Acceptor) -> bool {
-        while self.count() >= max {
-            let soon = match self.evict(&acceptor.now()) {
-                Evicted::Later => MOMENT,
-                Evicted::One | Evicted::Nobody => RETRY,
-            };
-            let mut stopping = || acceptor.rest(Duration::ZERO) == Waited::Stopping;
-            if !self.wait_below(max, soon) && stopping() {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Drops one connection that may be dropped, as [`Standing`] says; its thread then ends.
-    ///
-    /// PITFALL: who was served is not dropped while somebody has just come in and is at work:
-    /// a moment later that one may turn out to be silent, and goes first
-    /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
-    fn evict(&self, now: &Tick) -> Evicted {
-        let registered = self.registered();
-        let mut victims: Vec<_> = registered
-            .taken
-            .values()
-            .filter_map(|entry| Some((entry.standing(now)?, entry)))
-            .collect();
-        victims.sort_unstable_by_key(|(standing, _)| *standing);
-        let is_new =
-            |entry: &RegistryEntry| entry.shared.waiting().is_none() && entry.has_just_come(now);
-        for ((standing, _), entry) in victims {
-            if standing != Standing::Newcomer && registered.taken.values().any(is_new) {
-                return Evicted::Later;
-            }
-            if entry.vacate(now) {
-                return Evicted::One;
-            }
-        }
-        Evicted::Nobody
-    }
-
-    fn enter(
-        self: &Arc<Self>,
-        shared: Arc<SharedConnection>,
-        hold: Hold,
-        share: Share,
-        now: &Tick,
-    ) -> Registration {
-        let mut registered = self.registered();
-        let number = registered.ever;
-        registered.ever += 1;
-        let came_at = now.instant;
-        registered.taken.insert(
-            number,
-            RegistryEntry {
-                shared,
-                hold,
-                came_at,
-            },
-        );
-        Registration {
-            registry: Arc::clone(self),
-            number,
-            _share: share,
-        }
-    }
-}
-
-impl RegistryEntry {
-    fn has_just_come(&self, now: &Tick) -> bool {
-        now.instant.saturating_duration_since(self.came_at) < RETRY
-    }
-
-    /// Why it may be dropped, and since when it waits; `None` while its thread works.
-    fn standing(&self, now: &Tick) -> Option<(Standing, Instant)> {
-        let conn = self.shared.waiting()?;
-        let standing = conn.standing(now, || self.hold.unacknowledged())?;
-        Some((standing, conn.since()))
-    }
-
-    /// Ends the connection, unless something has come for it meanwhile.
-    fn vacate(&self, now: &Tick) -> bool {
-        let Some(mut conn) = self.shared.waiting() else {
-            return false;
-        };
-        match conn.standing(now, || self.hold.unacknowledged()) {
-            None => return false,
-            Some(Standing::Slow) => {}
-            // Its thread is about to wake to what has come, or has not even begun.
-            Some(_) if !self.hold.is_quiet() => return false,
-            Some(_) => {}
-        }
-        conn.on_abort(CloseReason::Evicted);
-        self.hold.hang_up();
-        true
-    }
-}
-
-/// A thread's place in the registry.
-struct Registration {
-    registry: Arc<Registry>,
-    number: u64,
-    _share: Share,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.registry.registered().taken.remove(&self.number);
-        self.registry.left.notify_all();
     }
 }

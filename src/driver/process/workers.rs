@@ -186,7 +186,6 @@ impl WorkerThreads {
                 proxies: plan.proxies.clone(),
                 per_address: plan.per_address.clone(),
                 in_flight,
-                pulse: None,
             },
             threads_max: plan.threads_max,
             pulse,

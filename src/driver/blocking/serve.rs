@@ -1,0 +1,52 @@
+//! One connection, served by the linear reading and told of to whoever watches.
+//!
+//! *Floor 4.* The same for both drivers that wait.
+
+use super::terms::Terms;
+use super::told::Told;
+use super::wait::Waiting;
+use super::{Served, serve_connection};
+use crate::conn::Connection;
+use crate::driver::observe::Watchers;
+use crate::kernel::{BlockingStream, Peer, Traced};
+use crate::readiness::Token;
+use crate::service::Service;
+
+/// A client that has come in.
+pub(super) struct Client {
+    pub(super) stream: BlockingStream,
+    pub(super) peer: Peer,
+    pub(super) conn: Connection,
+    /// What it is called by who watches.
+    pub(super) token: Token,
+}
+
+/// Serves one connection, its calls printed if that is wanted.
+pub(super) fn serve<S: Service>(
+    client: Client,
+    (service, terms): (&mut S, &Terms),
+    watchers: &mut Watchers,
+    waiting: &mut impl Waiting,
+) {
+    let Client {
+        mut stream,
+        peer,
+        conn,
+        token,
+    } = client;
+    let _counted = terms.in_flight.begin();
+    Told::new(token, watchers).accepted(peer);
+    let told = Told::new(token, &mut *watchers);
+    let reason = match &terms.trace {
+        Some(lines) => {
+            let mut traced = Traced::printing(stream, lines.sink()).with_times();
+            let served = Served::new(&mut traced, (service, terms), told, peer);
+            serve_connection(served, conn, waiting)
+        }
+        None => {
+            let served = Served::new(&mut stream, (service, terms), told, peer);
+            serve_connection(served, conn, waiting)
+        }
+    };
+    Told::new(token, watchers).closed(reason);
+}
