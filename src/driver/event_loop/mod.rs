@@ -272,7 +272,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         }
     }
 
-    /// What is to be done for a connection that was left, outside of it.
+    /// What is to be done for a connection that was left, outside of it: nothing, as a rule.
+    #[inline]
     fn conclude(&mut self, token: Token, left: PassEnd) {
         match left {
             PassEnd::Settled => {}

@@ -174,7 +174,11 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// read from, and where nothing is wanted no selector tells of a reset
     /// (`work_for_a_client_that_is_gone_stops`).
     pub(super) fn look_for_the_gone(&mut self) {
-        for token in self.context.offload.due(self.context.now.instant) {
+        let context = &mut self.context;
+        if !context.offload.is_look_due(context.now.instant) {
+            return;
+        }
+        for token in context.offload.look() {
             let slot = self.slots.get_mut(token);
             if slot.is_some_and(|slot| !slot.wanted().directions.readable && slot.socket.is_gone())
             {

@@ -176,11 +176,8 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
             waits: false,
         };
         loop {
-            if let Some(what) = slot.conn.fetch_chunk() {
-                (self.offload).submit(token, What::Fetch(what), &self.mailbox);
-            } else if slot.conn.wants_pull() {
-                let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
-                exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
+            if slot.conn.wants_pull() {
+                self.pull(token, slot);
             }
             let (socket, conn) = (&mut slot.socket, &mut slot.conn);
             let observer = &mut self.settings.observer;
@@ -198,6 +195,19 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         }
         slot.on_written(allowance.writable);
         budget.bytes = allowance.bytes;
+    }
+
+    /// Takes the next piece of a stream, or has it fetched where it may be waited for.
+    fn pull(&mut self, token: Token, slot: &mut Slot<K>) {
+        match slot.conn.fetch_chunk() {
+            Some(what) => {
+                (self.offload).submit(token, What::Fetch(what), &self.mailbox);
+            }
+            None => {
+                let mailbox = Arc::clone(&self.mailbox) as Arc<dyn Notify>;
+                exchange::pull(&mut slot.conn, &Wake::new(mailbox, token.0));
+            }
+        }
     }
 
     /// Sees to it that the kernel or the run queue comes back to this connection.

@@ -182,12 +182,15 @@ impl Offload {
         Some(*self.look_at.get_or_insert(now + LOOK_EVERY))
     }
 
-    /// Those who wait, if it is time to look at them.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Token> {
-        match self.look_at.take_if(|at| *at <= now) {
-            Some(_) => self.waiters.keys().copied().collect(),
-            None => Vec::new(),
-        }
+    /// Whether it is time to look at those who wait.
+    pub(crate) fn is_look_due(&self, now: Instant) -> bool {
+        self.look_at.is_some_and(|at| at <= now)
+    }
+
+    /// Those who wait, now that they are looked at.
+    pub(crate) fn look(&mut self) -> Vec<Token> {
+        self.look_at = None;
+        self.waiters.keys().copied().collect()
     }
 
     /// What waits in the lanes, to be looked at from elsewhere.

@@ -75,7 +75,7 @@ pub struct Files {
     /// Where paths are decoded into: lent to each request in turn.
     key: Vec<u8>,
     turn: Option<u64>,
-    tidied: Option<Instant>,
+    tidy_at: Option<Instant>,
 }
 
 impl Files {
@@ -124,7 +124,7 @@ impl Files {
             groups: Groups::default(),
             key: Vec::new(),
             turn: None,
-            tidied: None,
+            tidy_at: None,
         }
     }
 
@@ -172,9 +172,8 @@ impl Files {
                 self.cache.insert(&found.key, found.resource);
             }
         }
-        let due = |last| now.instant.saturating_duration_since(last) >= TIDY_EVERY;
-        if self.tidied.is_none_or(due) {
-            self.tidied = Some(now.instant);
+        if self.tidy_at.is_none_or(|at| at <= now.instant) {
+            self.tidy_at = Some(now.instant + TIDY_EVERY);
             self.cache.close_idle(now.instant);
         }
     }

@@ -81,8 +81,8 @@ impl Version {
 
     /// Whether it was looked at in this turn, or so lately that `valid` makes it good enough.
     pub(super) fn is_trusted(&self, now: &Tick, valid: Option<Duration>) -> bool {
-        let age = now.instant.saturating_duration_since(self.looked);
-        self.turn == now.turn || valid.is_some_and(|max| age < max)
+        let age = || now.instant.saturating_duration_since(self.looked);
+        self.turn == now.turn || valid.is_some_and(|max| age() < max)
     }
 
     /// Looks at the name: whether it still leads to these bytes.
