@@ -82,25 +82,12 @@ pub(crate) fn advance<S: Service>(
             }
             Step::Body(chunk) => {
                 let Some(open) = sink.as_mut() else { break };
-                match guard(|| open.write(chunk, &wake())) {
-                    Some(Ok(Flow::Taken(n))) => {
-                        let n = n.min(chunk.len());
-                        conn.on_body_taken(n);
-                        continue;
-                    }
-                    Some(Ok(Flow::Busy)) => {
-                        conn.on_body_taken(0);
-                        break;
-                    }
-                    Some(Ok(Flow::Full)) => {
-                        conn.on_body_taken(0);
-                        match sink.take() {
-                            Some(full) => return Advanced::Job(Box::new(Flush(full))),
-                            None => break,
-                        }
-                    }
-                    Some(Err(response)) => Some(Reply::Now(response)),
-                    None => None,
+                let (flow, len) = (guard(|| open.write(chunk, &wake())), chunk.len());
+                match on_offered(conn, sink, flow, len) {
+                    Offered::Taken => continue,
+                    Offered::Waits => break,
+                    Offered::Job(job) => return Advanced::Job(job),
+                    Offered::Reply(reply) => reply,
                 }
             }
             Step::BodyEnd => match sink.take() {
@@ -121,6 +108,46 @@ pub(crate) fn advance<S: Service>(
         *sink = None;
     }
     Advanced::Waiting
+}
+
+/// What came of content that a sink was offered.
+enum Offered {
+    /// It took some: there may be more.
+    Taken,
+    /// It takes none before it says so.
+    Waits,
+    /// It takes none before work is done that may block.
+    Job(Job),
+    /// It ends the upload by an answer; `None` stands for a panic.
+    Reply(Option<Reply>),
+}
+
+/// Tells the connection how much of `len` bytes its sink took.
+fn on_offered(
+    conn: &mut Connection,
+    sink: &mut Option<Box<dyn Sink>>,
+    flow: Option<Result<Flow, Response>>,
+    len: usize,
+) -> Offered {
+    match flow {
+        Some(Ok(Flow::Taken(n))) => {
+            conn.on_body_taken(n.min(len));
+            Offered::Taken
+        }
+        Some(Ok(Flow::Busy)) => {
+            conn.on_body_taken(0);
+            Offered::Waits
+        }
+        Some(Ok(Flow::Full)) => {
+            conn.on_body_taken(0);
+            match sink.take() {
+                Some(full) => Offered::Job(Box::new(Flush(full))),
+                None => Offered::Waits,
+            }
+        }
+        Some(Err(response)) => Offered::Reply(Some(Reply::Now(response))),
+        None => Offered::Reply(None),
+    }
 }
 
 /// Tells the connection what the service decided; `None` stands for a panic.
