@@ -15,11 +15,11 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use expect_test::{Expect, expect};
-use httpoll::driver::{EventLoop, Offload, Settings};
+use httpoll::driver::{EventLoop, Fact, Observer, Offload, Settings};
 use httpoll::http::{Request, Response, Tick};
 use httpoll::kernel::sim::{Act, Disturbances, Schedule, Sim};
 use httpoll::kernel::{Linux, ListenAddr, Traced, bind};
-use httpoll::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
+use httpoll::readiness::{Directions, EpollEdge, EpollLevel, PollArray, SelectSets, Selector};
 use httpoll::service::{Reply, Service};
 
 /// Collects what a traced kernel prints.
@@ -41,6 +41,30 @@ impl Lines {
     }
 }
 
+/// Adds what is known and decided at the end of a connection's turn, in the words of `settle.rs`.
+struct Decisions(Lines);
+
+impl Observer for Decisions {
+    fn observe(&mut self, fact: &Fact<'_>) {
+        if let Fact::Settled { bits, settled, .. } = fact {
+            let [wanted, ready, armed] = [bits.wanted, bits.ready, settled.armed].map(directions);
+            let queued = if settled.queued { ", queued" } else { "" };
+            self.0.sink()(&format!(
+                "  settle: wanted {wanted}, ready {ready}; armed {armed}{queued}"
+            ));
+        }
+    }
+}
+
+fn directions(directions: Directions) -> &'static str {
+    match (directions.readable, directions.writable) {
+        (false, false) => "-",
+        (true, false) => "IN",
+        (false, true) => "OUT",
+        (true, true) => "IN|OUT",
+    }
+}
+
 fn hello(_: &Request<'_>, _: &Tick) -> Reply {
     Reply::Now(Response::text("Hello, World!"))
 }
@@ -52,6 +76,32 @@ fn check<const EDGE: bool>(
     service: impl Service,
     expected: &Expect,
 ) {
+    let lines = Lines::default();
+    let settings = Settings::default();
+    run::<EDGE, _>(script, room, service, &lines, settings);
+    expected.assert_eq(&lines.text());
+}
+
+/// The same, with what is decided at the end of each turn.
+fn check_decisions<const EDGE: bool>(
+    script: Vec<Act>,
+    room: usize,
+    service: impl Service,
+    expected: &Expect,
+) {
+    let lines = Lines::default();
+    let settings = Settings::default().observed_by(Decisions(lines.clone()));
+    run::<EDGE, _>(script, room, service, &lines, settings);
+    expected.assert_eq(&lines.text());
+}
+
+fn run<const EDGE: bool, O: Observer>(
+    script: Vec<Act>,
+    room: usize,
+    service: impl Service,
+    lines: &Lines,
+    settings: Settings<O>,
+) {
     let quiet = Disturbances {
         interrupts: false,
         spurious: false,
@@ -62,16 +112,13 @@ fn check<const EDGE: bool>(
     };
     let sim = Sim::<EDGE>::new(Schedule::friendly()).disturbed(quiet);
     sim.client(script, room);
-    let lines = Lines::default();
     let kernel = Traced::printing(sim.clone(), lines.sink());
     let listeners = vec![sim.listen()];
-    let settings = Settings::default();
     let mut event_loop =
         EventLoop::new(kernel, listeners, service, settings, Offload::inline()).unwrap();
     while !sim.is_over() {
         event_loop.turn().unwrap();
     }
-    expected.assert_eq(&lines.text());
 }
 
 /// The calls for two requests on a real selector, descriptors renamed to 7.
@@ -239,62 +286,74 @@ fn slow_reader() -> Vec<Act> {
 
 #[test]
 fn a_full_socket_on_edge() {
-    check::<true>(
+    check_decisions::<true>(
         slow_reader(),
         4096,
         large,
         &expect![[r#"
-          register(listener, IN) = 0
-        #1 wait -> 1 ready [listener IN]
-          accept() = 7 from 127.0.0.1
-          register(7, IN|OUT, slot 0 gen 0) = 0
-          accept() = EAGAIN
-        #2 wait -> 1 ready [slot 0 gen 0 IN|OUT]
-          read(7) = 27
-          writev(7) = 4096
-        #3 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #4 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #5 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #6 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
-          write(7) = 120
-        #7 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
-          read(7) = 0
-    "#]],
+              register(listener, IN) = 0
+            #1 wait -> 1 ready [listener IN]
+              accept() = 7 from 127.0.0.1
+              register(7, IN|OUT, slot 0 gen 0) = 0
+              settle: wanted IN, ready OUT; armed IN|OUT
+              accept() = EAGAIN
+            #2 wait -> 1 ready [slot 0 gen 0 IN|OUT]
+              read(7) = 27
+              writev(7) = 4096
+              settle: wanted OUT, ready -; armed IN|OUT
+            #3 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed IN|OUT
+            #4 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed IN|OUT
+            #5 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed IN|OUT
+            #6 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
+              write(7) = 120
+              settle: wanted IN, ready IN|OUT; armed IN|OUT, queued
+            #7 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
+              read(7) = 0
+        "#]],
     );
 }
 
 #[test]
 fn a_full_socket_on_level() {
-    check::<false>(
+    check_decisions::<false>(
         slow_reader(),
         4096,
         large,
         &expect![[r#"
-          register(listener, IN) = 0
-        #1 wait -> 1 ready [listener IN]
-          accept() = 7 from 127.0.0.1
-          register(7, IN, slot 0 gen 0) = 0
-          accept() = EAGAIN
-        #2 wait -> 1 ready [slot 0 gen 0 IN]
-          read(7) = 27
-          writev(7) = 4096
-          reregister(7, OUT) = 0
-        #3 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #4 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #5 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 4096
-        #6 wait -> 1 ready [slot 0 gen 0 OUT]
-          write(7) = 120
-          reregister(7, IN) = 0
-        #7 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
-          read(7) = 0
-          deregister(7) = 0
-    "#]],
+              register(listener, IN) = 0
+            #1 wait -> 1 ready [listener IN]
+              accept() = 7 from 127.0.0.1
+              register(7, IN, slot 0 gen 0) = 0
+              settle: wanted IN, ready OUT; armed IN
+              accept() = EAGAIN
+            #2 wait -> 1 ready [slot 0 gen 0 IN]
+              read(7) = 27
+              writev(7) = 4096
+              reregister(7, OUT) = 0
+              settle: wanted OUT, ready -; armed OUT
+            #3 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed OUT
+            #4 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed OUT
+            #5 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 4096
+              settle: wanted OUT, ready -; armed OUT
+            #6 wait -> 1 ready [slot 0 gen 0 OUT]
+              write(7) = 120
+              reregister(7, IN) = 0
+              settle: wanted IN, ready OUT; armed IN
+            #7 wait -> 1 ready [slot 0 gen 0 IN|OUT end?]
+              read(7) = 0
+              deregister(7) = 0
+        "#]],
     );
 }
 
