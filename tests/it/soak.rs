@@ -285,8 +285,9 @@ fn soak(backend: &str, seconds: u64) {
     let words = "--header-timeout 2 --write-timeout 2 --body-timeout 2 --etag content --log off";
     let words: Vec<_> = words.split(' ').collect();
     let server = Server::of(backend, site.root.path(), &words);
-    // The buffers that it keeps for the next client are there after a while.
-    run(&server, site, Duration::from_secs(seconds.min(10)) / 2);
+    // What it keeps for the next client is there after a while: buffers, and up to 18 threads of a
+    // loop, each with an arena of malloc, of which the last is first needed after a minute or two.
+    run(&server, site, Duration::from_secs(seconds.min(240)) / 2);
     // What the idle server holds: nothing but listeners and wakers.
     let quiet = || {
         sleep(ms(4000));
