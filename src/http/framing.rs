@@ -387,6 +387,90 @@ mod tests {
         }
     }
 
+    /// Chunk extensions, by the grammar: what may stand between a size and its CRLF.
+    #[test]
+    fn extensions_are_checked_and_ignored() {
+        let good = [
+            ";a",
+            "; a",
+            ";\ta",
+            " ;a",
+            "\t;a",
+            ";a=b",
+            ";a = b",
+            ";a\t=\tb",
+            ";a=b;c=d",
+            ";a=b ; c",
+            ";a ;b",
+            ";a=\"\"",
+            ";a=\"b c\"",
+            ";a= \"b\"",
+            ";a=\"b;c\"",
+            ";a=\"\\\"\"",
+            ";a=\"\\\\\"",
+            ";a=\"b\";c",
+            ";a=\"b\" ;c",
+            ";a=\"b\tc\"",
+            ";a=\"\u{fc}\"",
+        ];
+        let bad = [
+            ";",
+            "; ",
+            ";;",
+            ";a;",
+            ";a=",
+            ";a= ",
+            ";a==b",
+            ";=b",
+            ";\"a\"",
+            ";a=b c",
+            ";a b",
+            ";a=\"b",
+            ";a=\"b\\",
+            ";a=\"b\"c",
+            ";a=\"b\"=c",
+            ";a=\"\u{1}\"",
+            ";a=\"\u{7f}\"",
+            ";a=\"\\\u{1}\"",
+            ";a(",
+            ";a=(",
+            " a",
+            ";\u{fc}",
+        ];
+        let cases = [
+            (&good[..], Ok(Some(b"x".to_vec()))),
+            (&bad[..], Err(ProtocolError::ChunkExtension)),
+        ];
+        for (extensions, expected) in cases {
+            for extension in extensions {
+                let input = format!("1{extension}\r\nx\r\n0\r\n\r\n");
+                for piece in [1, input.len()] {
+                    assert_eq!(decode(input.as_bytes(), piece), expected, "{extension:?}");
+                }
+            }
+        }
+    }
+
+    /// What a client has announced is known from the end of the size line to the end of the chunk.
+    #[test]
+    fn a_size_is_announced_once_its_line_is_whole() {
+        let announced = |input: &[u8]| {
+            let mut decoder = ChunkDecoder::new(64);
+            let (_, found) = decoder.decode(input).unwrap();
+            if let Chunked::Data(n) = found {
+                decoder.take(n);
+            }
+            decoder.announced()
+        };
+        assert_eq!(announced(b"1f"), 0);
+        assert_eq!(announced(b"1f\r"), 0);
+        assert_eq!(announced(b"1f\r\n"), 0x1f);
+        assert_eq!(announced(b"Fedcba9876543210\r\n"), 0xfedc_ba98_7654_3210);
+        assert_eq!(announced(b"10\r\nabc"), 13);
+        assert_eq!(announced(b"3\r\nabc"), 0);
+        assert_eq!(announced(b"0\r\n"), 0);
+    }
+
     #[test]
     fn extensions_and_trailers_are_bounded_together() {
         let long = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(64));
