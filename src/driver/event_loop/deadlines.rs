@@ -175,6 +175,80 @@ mod tests {
         assert!(stays.has_ended());
     }
 
+    /// `count` entries at step 10, of which three count, and one for another token at step 5.
+    fn with_stale(count: u64) -> Deadlines {
+        let base = Tick::for_tests().instant;
+        let mut deadlines = Deadlines::new(base);
+        for token in 0..count {
+            deadlines.arm(NEVER, base + 10 * STEP, Token(token));
+        }
+        deadlines.arm(NEVER, base + 5 * STEP, Token(count));
+        for _ in 0..count {
+            deadlines.disarm(10);
+        }
+        deadlines
+    }
+
+    #[test]
+    fn a_sweep_takes_what_is_of_no_use_and_only_when_there_is_much_of_it() {
+        let many = STALE_MAX as u64 + 1;
+        let three_count = |token| match token {
+            Token(0..3) => 10,
+            _ => NEVER,
+        };
+        let mut few = with_stale(many - 1);
+        few.sweep(three_count);
+        assert_eq!(few.heap.len() as u64, many);
+
+        let mut deadlines = with_stale(many);
+        let top = deadlines.next().unwrap();
+        deadlines.sweep(three_count);
+        assert_eq!(deadlines.heap.len(), 3);
+        assert_eq!(deadlines.next(), Some(top + 5 * STEP));
+        assert_eq!(
+            (deadlines.stale, deadlines.heap.capacity()),
+            (0, 6 + STALE_MAX)
+        );
+        for token in 0..3 {
+            let due = deadlines.pop_due(top + 5 * STEP);
+            assert_eq!(due, Some((10, Token(token))));
+        }
+        assert_eq!(deadlines.next(), None);
+    }
+
+    /// Beside many entries of use, as many of no use as half of all may stay.
+    #[test]
+    fn a_sweep_is_paid_for_by_the_closes_before_it() {
+        let base = Tick::for_tests().instant;
+        let mut deadlines = Deadlines::new(base);
+        let all = 4 * STALE_MAX;
+        for token in 0..all as u64 {
+            deadlines.arm(NEVER, base + STEP, Token(token));
+        }
+        for disarmed in 1..=all / 2 + 1 {
+            deadlines.disarm(1);
+            deadlines.sweep(|token| if token.0 <= disarmed as u64 { NEVER } else { 1 });
+            let swept = deadlines.heap.len() < all;
+            assert_eq!(swept, disarmed > all / 2, "{disarmed}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_another_replaces_is_of_no_use() {
+        let base = Tick::for_tests().instant;
+        let mut deadlines = Deadlines::new(base);
+        let armed = deadlines.arm(NEVER, base + 9 * STEP, Token(0));
+        assert_eq!((armed, deadlines.stale), (9, 0));
+        let armed = deadlines.arm(armed, base + 4 * STEP, Token(0));
+        assert_eq!((armed, deadlines.stale), (4, 1));
+        deadlines.disarm(NEVER);
+        assert_eq!(deadlines.stale, 1);
+        assert_eq!(deadlines.next(), Some(base + 4 * STEP));
+        // Further away than steps can count is still a deadline.
+        let ages = base + STEP * (NEVER - 1) + 9 * STEP;
+        assert_eq!(deadlines.step(ages), NEVER - 1);
+    }
+
     #[test]
     fn only_an_earlier_deadline_needs_another_entry() {
         let base = Tick::for_tests().instant;
