@@ -284,6 +284,8 @@ mod tests {
             "bytesx=0-1",
             "items=1-2, bytes=0-1",
             "bytes=-",
+            "bytes=x-0",
+            "bytes=x-5",
             "bytes=--1",
             "bytes=1",
             "bytes=a-b",
