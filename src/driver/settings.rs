@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exchange::Asker;
 use super::per_address::PerAddress;
 use crate::conn::Limits;
 use crate::driver::event_loop::settle::{Rule, settle};
 use crate::driver::mailbox::OtherLoops;
 use crate::driver::observe::in_flight::InFlight;
 use crate::http::TrustedProxies;
+use crate::kernel::Peer;
 
 /// How much one connection may do in a turn before the others get theirs.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +44,12 @@ impl Budget {
     }
 }
 
-/// What a loop is told when it is made, and by whom it is watched: `()` is nobody.
+/// What a driver is told when it is made, and by whom it is watched: `()` is nobody.
+#[derive(Clone)]
 pub struct Settings<O = ()> {
     /// What one connection may cost.
     pub limits: Arc<Limits>,
-    /// Connections this loop may hold.
+    /// Connections this driver may hold.
     pub connections_max: usize,
     /// Connections one address may hold, counted over all loops.
     pub per_address: Option<PerAddress>,
@@ -69,6 +72,14 @@ pub struct Settings<O = ()> {
 }
 
 impl<P> Settings<P> {
+    /// Who asks on a connection with `peer`.
+    pub(crate) fn asker(&self, peer: Peer) -> Asker<'_> {
+        Asker {
+            peer: peer.ip(),
+            proxies: self.proxies.as_deref(),
+        }
+    }
+
     /// The same, watched by `observer`.
     pub fn observed_by<O>(self, observer: O) -> Settings<O> {
         Settings {

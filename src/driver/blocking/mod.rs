@@ -10,7 +10,6 @@ mod one_at_a_time;
 pub(crate) mod pulse;
 mod registry;
 mod serve;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -27,12 +26,12 @@ use crate::driver::observe::observer::{Call, Observer};
 use crate::driver::offload::run_job;
 use crate::driver::per_address::Share;
 use crate::driver::receive::{Intake, receive_some};
+use crate::driver::settings::Settings;
 use crate::driver::transmit::send_all;
 use crate::http::Tick;
 use crate::kernel::{Peer, Stream, Waited};
 use crate::service::{Service, Sink};
 pub(crate) use one_at_a_time::Blocking;
-pub(crate) use terms::Terms;
 use told::Told;
 use wait::{Waiting, WakeFlag, Wants};
 
@@ -72,7 +71,7 @@ fn serve_connection<T: Stream, S: Service, O: Observer>(
 struct Served<'a, T, S, O> {
     stream: &'a mut T,
     service: &'a mut S,
-    terms: &'a Terms,
+    settings: &'a Settings,
     told: Told<'a, O>,
     peer: Peer,
     /// Its part of what its address may hold, once a proxy has named it.
@@ -88,7 +87,7 @@ struct Served<'a, T, S, O> {
 impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
     fn new(
         stream: &'a mut T,
-        (service, terms): (&'a mut S, &'a Terms),
+        (service, settings): (&'a mut S, &'a Settings),
         told: Told<'a, O>,
         peer: Peer,
     ) -> Self {
@@ -96,13 +95,13 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
             now: stream.now(),
             stream,
             service,
-            terms,
+            settings,
             told,
             peer,
             share: None,
             sink: None,
             flag: Arc::default(),
-            scratch: vec![0; READ_BYTES],
+            scratch: vec![0; settings.read_bytes],
             stop_at: None,
         }
     }
@@ -111,7 +110,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
     fn answer(&mut self, conn: &mut Connection) -> Option<CloseReason> {
         loop {
             let (service, sink, wake) = (&mut *self.service, &mut self.sink, || self.flag.wake());
-            let (asker, mut steps) = (self.terms.asker(self.peer), u32::MAX);
+            let (asker, mut steps) = (self.settings.asker(self.peer), u32::MAX);
             match exchange::advance(conn, sink, service, asker, wake, &mut steps, &self.now) {
                 Advanced::Job(job) => {
                     let made = run_job(job, &|| self.stream.is_gone());
@@ -120,7 +119,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
                 }
                 Advanced::Client(client) => {
                     self.peer = self.peer.speaking_for(client);
-                    self.share = Share::take(self.terms.per_address.as_ref(), self.peer);
+                    self.share = Share::take(self.settings.per_address.as_ref(), self.peer);
                     if self.share.is_none() {
                         return Some(CloseReason::AddressLimit);
                     }
@@ -154,7 +153,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
             Ok(Waited::Ready) => self.read(conn, wants.wanted.readable),
             Ok(Waited::TimedOut) => self.read(conn, false),
             Ok(Waited::Stopping) => {
-                self.stop_at = Some(self.now.instant + self.terms.grace);
+                self.stop_at = Some(self.now.instant + self.settings.grace);
                 conn.on_shutdown(&self.now);
             }
             Err(_) => conn.on_abort(CloseReason::SocketFailed),
@@ -176,6 +175,3 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
         }
     }
 }
-
-/// Bytes read at a time.
-const READ_BYTES: usize = 64 * 1024;

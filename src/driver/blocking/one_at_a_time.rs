@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::pulse::Pulse;
 use super::serve::{Client, serve};
-use super::terms::Terms;
 use super::wait::Waiting;
 use crate::conn::Connection;
 use crate::driver::exchange;
 use crate::driver::failures::{Failed, Failures, RETRY};
 use crate::driver::observe::Watchers;
+use crate::driver::observe::lines::Lines;
+use crate::driver::settings::Settings;
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Waited};
 use crate::readiness::Token;
 use crate::service::Service;
@@ -23,8 +24,10 @@ use crate::service::Service;
 pub(crate) struct Blocking<S: Service> {
     pub(crate) acceptor: Acceptor,
     pub(crate) service: S,
-    pub(crate) terms: Terms,
-    pub(crate) threads_max: usize,
+    /// Of these, what the `threads` backend may hold are threads.
+    pub(crate) settings: Settings,
+    /// Where calls are printed, if anywhere.
+    pub(crate) trace: Option<Lines>,
     pub(crate) watchers: Watchers,
     /// Where it is seen that it moves.
     pub(crate) pulse: Arc<Pulse>,
@@ -38,25 +41,26 @@ impl<S: Service> Blocking<S> {
             acceptor: Some(self.acceptor),
             waiting: VecDeque::new(),
             ends_at: None,
-            grace: self.terms.grace,
+            grace: self.settings.grace,
             pulse: Arc::clone(&self.pulse),
         };
         let mut tokens = tokens();
         while let Some((mut stream, peer)) = clients.next(&mut self.service) {
             let now = stream.now();
             if let Some(at) = clients.ends_at {
-                self.terms.grace = at.saturating_duration_since(now.instant);
+                self.settings.grace = at.saturating_duration_since(now.instant);
             }
             let client = Client {
-                conn: exchange::begin(peer, &self.terms.limits, &now),
+                conn: exchange::begin(peer, &self.settings.limits, &now),
                 stream,
                 peer,
                 token: tokens.next().unwrap_or(Token(0)),
             };
-            let served = (&mut self.service, &self.terms);
+            let served = (&mut self.service, &self.settings);
+            let trace = self.trace.as_ref();
             // There is only one thread: all that it does between two waits must end.
             self.pulse
-                .during(|| serve(client, served, &mut self.watchers, &mut clients));
+                .during(|| serve(client, served, trace, &mut self.watchers, &mut clients));
         }
         Ok(())
     }

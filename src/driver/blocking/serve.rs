@@ -2,12 +2,13 @@
 //!
 //! *Floor 4.* The same for both drivers that wait.
 
-use super::terms::Terms;
 use super::told::Told;
 use super::wait::Waiting;
 use super::{Served, serve_connection};
 use crate::conn::Connection;
 use crate::driver::observe::Watchers;
+use crate::driver::observe::lines::Lines;
+use crate::driver::settings::Settings;
 use crate::kernel::{BlockingStream, Peer, Traced};
 use crate::readiness::Token;
 use crate::service::Service;
@@ -24,7 +25,8 @@ pub(super) struct Client {
 /// Serves one connection, its calls printed if that is wanted.
 pub(super) fn serve<S: Service>(
     client: Client,
-    (service, terms): (&mut S, &Terms),
+    (service, settings): (&mut S, &Settings),
+    trace: Option<&Lines>,
     watchers: &mut Watchers,
     waiting: &mut impl Waiting,
 ) {
@@ -34,17 +36,17 @@ pub(super) fn serve<S: Service>(
         conn,
         token,
     } = client;
-    let _counted = terms.in_flight.begin();
+    let _counted = settings.in_flight.begin();
     Told::new(token, watchers).accepted(peer);
     let told = Told::new(token, &mut *watchers);
-    let reason = match &terms.trace {
+    let reason = match trace {
         Some(lines) => {
             let mut traced = Traced::printing(stream, lines.sink()).with_times();
-            let served = Served::new(&mut traced, (service, terms), told, peer);
+            let served = Served::new(&mut traced, (service, settings), told, peer);
             serve_connection(served, conn, waiting)
         }
         None => {
-            let served = Served::new(&mut stream, (service, terms), told, peer);
+            let served = Served::new(&mut stream, (service, settings), told, peer);
             serve_connection(served, conn, waiting)
         }
     };

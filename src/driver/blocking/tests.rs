@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::registry::Registry;
 use super::*;
 use crate::conn::Limits;
-use crate::driver::observe::in_flight::InFlight;
 use crate::http::{Request, Response, Source};
 use crate::kernel::sim::layered::{
     END_OF_STREAM, FLIGHT_BYTES, HANDSHAKE, KEY_UPDATE, Layered, Lie, decode, encode,
@@ -82,14 +81,11 @@ impl Waiting for Alone {
     fn on_stop(&mut self) {}
 }
 
-fn terms(limits: Arc<Limits>) -> Terms {
-    Terms {
+fn settings(limits: Arc<Limits>) -> Settings {
+    Settings {
         limits,
         grace: Duration::ZERO,
-        trace: None,
-        proxies: None,
-        per_address: None,
-        in_flight: InFlight::default(),
+        ..Settings::default()
     }
 }
 
@@ -103,11 +99,11 @@ fn status(acts: impl IntoIterator<Item = (u64, &'static str)>) -> String {
     };
     let limits = Arc::new(Limits::default());
     let conn = exchange::begin(Peer::Unix, &limits, &script.now);
-    let terms = terms(limits);
+    let settings = settings(limits);
     let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
     let mut nobody = ();
     let told = Told::new(Token(0), &mut nobody);
-    let served = Served::new(&mut script, (&mut hello, &terms), told, Peer::Unix);
+    let served = Served::new(&mut script, (&mut hello, &settings), told, Peer::Unix);
     serve_connection(served, conn, &mut Alone);
     String::from_utf8_lossy(&script.outbox[..12]).into_owned()
 }
@@ -180,14 +176,14 @@ fn serve_counted<T: Stream>(stream: T, hold: Option<Hold>, patience: Duration) -
     });
     let now = stream.now();
     let conn = exchange::begin(Peer::Unix, &limits, &now);
-    let terms = terms(limits);
+    let settings = settings(limits);
     let mut service = |request: &Request<'_>, _: &Tick| {
         let n = request.path()[1..].parse().unwrap_or(0);
         Reply::Now(Response::text("x".repeat(n)))
     };
     let mut nobody = ();
     let told = Told::new(Token(0), &mut nobody);
-    let served = Served::new(&mut stream, (&mut service, &terms), told, Peer::Unix);
+    let served = Served::new(&mut stream, (&mut service, &settings), told, Peer::Unix);
     match hold {
         None => serve_connection(served, conn, &mut Alone),
         Some(hold) => {

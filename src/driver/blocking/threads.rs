@@ -23,13 +23,14 @@ use super::one_at_a_time::{Blocking, next_client, tokens};
 use super::pulse::Pulse;
 use super::registry::{MOMENT, MadeRoom, Registration, Registry};
 use super::serve::{Client, serve};
-use super::terms::Terms;
 use super::told::Told;
 use crate::conn::CloseReason;
 use crate::driver::exchange;
 use crate::driver::failures::RETRY;
 use crate::driver::observe::Watchers;
+use crate::driver::observe::lines::Lines;
 use crate::driver::per_address::Share;
+use crate::driver::settings::Settings;
 use crate::http::{Request, Tick};
 use crate::kernel::{Acceptor, BlockingStream, Peer, Stream, Waited};
 use crate::readiness::Token;
@@ -58,14 +59,14 @@ impl<S: Service> Blocking<S> {
                 break;
             };
             let token = tokens.next().unwrap_or(Token(0));
-            let Some(share) = Share::take(self.terms.per_address.as_ref(), peer) else {
+            let Some(share) = Share::take(self.settings.per_address.as_ref(), peer) else {
                 Told::new(token, &mut watchers).refused(peer, CloseReason::AddressLimit);
                 continue;
             };
-            if !registry.wait_for_place(self.threads_max, &mut acceptor) {
+            if !registry.wait_for_place(self.settings.connections_max, &mut acceptor) {
                 break;
             }
-            let conn = exchange::begin(peer, &self.terms.limits, &stream.now());
+            let conn = exchange::begin(peer, &self.settings.limits, &stream.now());
             let Some(thread) = start_thread(&registry, &mut acceptor) else {
                 break;
             };
@@ -74,7 +75,8 @@ impl<S: Service> Blocking<S> {
                 stream,
                 peer,
                 service: service.clone(),
-                terms: self.terms.clone(),
+                settings: self.settings.clone(),
+                trace: self.trace.clone(),
                 token,
                 watchers: watchers.clone(),
             };
@@ -124,7 +126,8 @@ struct ConnectionThread<S: Service> {
     stream: BlockingStream,
     peer: Peer,
     service: Shared<S>,
-    terms: Terms,
+    settings: Settings,
+    trace: Option<Lines>,
     token: Token,
     watchers: Watchers,
     /// Given back when the thread ends, however it ends.
@@ -139,8 +142,9 @@ impl<S: Service> ConnectionThread<S> {
             peer: self.peer,
             token: self.token,
         };
-        let served = (&mut self.service, &self.terms);
-        serve(client, served, &mut self.watchers, &mut self.place);
+        let served = (&mut self.service, &self.settings);
+        let trace = self.trace.as_ref();
+        serve(client, served, trace, &mut self.watchers, &mut self.place);
     }
 }
 

@@ -12,7 +12,7 @@ use super::buffers::Pool;
 use super::deadlines::Deadlines;
 use super::slot::Slot;
 use crate::conn::CloseReason;
-use crate::driver::exchange::{self, Advanced, Asker, JobResult};
+use crate::driver::exchange::{self, Advanced, JobResult};
 use crate::driver::failures::is_missing;
 use crate::driver::mailbox::Mailbox;
 use crate::driver::observe::observer::{Call, Fact, Observer};
@@ -141,10 +141,7 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         let mailbox = &self.mailbox;
         let wake = || Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
         let (conn, sink) = (&mut slot.conn, &mut slot.sink);
-        let asker = Asker {
-            peer: slot.peer.ip(),
-            proxies: self.settings.proxies.as_deref(),
-        };
+        let asker = self.settings.asker(slot.peer);
         let (service, steps) = (&mut self.service, &mut budget.steps);
         match exchange::advance(conn, sink, service, asker, wake, steps, &self.now) {
             Advanced::Close(reason) => return Err(reason),

@@ -250,3 +250,35 @@ impl<O: Observer + ?Sized> Observer for Box<O> {
         (**self).is_watching()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::closed::Closed;
+    use super::*;
+
+    fn told<O: Observer>(mut observer: O) -> O {
+        let reason = CloseReason::Evicted;
+        let token = Token::new(1, 2);
+        observer.observe(&Fact::Closed { token, reason });
+        observer
+    }
+
+    #[test]
+    fn observers_compose() {
+        let nobody = None::<Closed>;
+        let (one, (other, none)) = told((Closed::default(), (Some(Closed::default()), nobody)));
+        assert_eq!((one.total(), one.get("evicted")), (1, 1));
+        assert_eq!(other, Some(one));
+        assert_eq!(none, None);
+        let mut lent = Closed::default();
+        told(Box::new(&mut lent) as Box<dyn Observer + '_>);
+        assert_eq!(lent, one);
+    }
+
+    #[test]
+    fn nobody_is_told_what_it_costs_to_find_out() {
+        assert!(!().is_watching() && !((), None::<Closed>).is_watching());
+        assert!(((), Some(Closed::default())).is_watching());
+        assert!(!Some(()).is_watching());
+    }
+}

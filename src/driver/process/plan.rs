@@ -21,7 +21,7 @@ use crate::http::TrustedProxies;
 
 /// What the loops have in common.
 pub(super) struct WorkerPlan {
-    pub(super) limits: Arc<Limits>,
+    limits: Arc<Limits>,
     /// Connections that no loop has a share of yet, and loops that have none.
     connections_left: usize,
     loops_left: usize,
@@ -99,7 +99,7 @@ impl WorkerPlan {
     }
 
     /// Where another loop, or driver that waits, counts what a stop waits for.
-    pub(super) fn in_flight(&mut self) -> InFlight {
+    fn in_flight(&mut self) -> InFlight {
         let count = InFlight::default();
         self.in_flight.push(count.clone());
         count

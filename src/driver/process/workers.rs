@@ -22,13 +22,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::admin::Admin;
 use super::plan::WorkerPlan;
 use super::supervisor::{Supervisor, Watchdog, Watched};
+use crate::driver::blocking::Blocking;
 use crate::driver::blocking::pulse::Pulse;
-use crate::driver::blocking::{Blocking, Terms};
 use crate::driver::event_loop::EventLoop;
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::metrics::MetricSource;
 use crate::driver::observe::observer::Observer;
 use crate::driver::offload::{JobsView, Offload};
+use crate::driver::settings::Settings;
 use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop, Traced};
 use crate::readiness::Selector;
 use crate::service::{CacheTallies, HostName, Service};
@@ -172,22 +173,17 @@ impl WorkerThreads {
         run: fn(Blocking<S>) -> io::Result<()>,
     ) -> io::Result<()> {
         let watchers = self.plan.watchers();
-        let in_flight = self.plan.in_flight();
-        let plan = &self.plan;
         let pulse = Arc::new(Pulse::default());
         self.watched.pulses.push(Arc::clone(&pulse));
+        let plan = &mut self.plan;
         let driver = Blocking {
-            acceptor: Acceptor::new(listeners, self.stop.clone(), self.plan.grace),
+            acceptor: Acceptor::new(listeners, self.stop.clone(), plan.grace),
             service,
-            terms: Terms {
-                limits: Arc::clone(&plan.limits),
-                grace: plan.grace,
-                trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
-                proxies: plan.proxies.clone(),
-                per_address: plan.per_address.clone(),
-                in_flight,
+            settings: Settings {
+                connections_max: plan.threads_max,
+                ..plan.settings()
             },
-            threads_max: plan.threads_max,
+            trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
             pulse,
             watchers,
         };
