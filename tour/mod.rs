@@ -42,37 +42,37 @@ chapters! {
 pub mod programs {
     macro_rules! programs {
         ($($name:ident $file:literal)*) => { $(
-            #[doc = concat!("`", $file, "`\n\n```rust\n")]
-            #[doc = include_str!($file)]
+            #[doc = concat!("`examples/", $file, ".rs`\n\n```rust\n")]
+            #[doc = include_str!(concat!("../examples/", $file, ".rs"))]
             #[doc = "```"]
             pub mod $name {}
         )* };
     }
 
     programs! {
-        p00_clients "../examples/00_clients.rs"
-        p01_socket "../examples/01_socket.rs"
-        p02_hello_web "../examples/02_hello_web.rs"
-        p03_datagram "../examples/03_datagram.rs"
-        p04_menu_chat "../examples/04_menu_chat.rs"
-        p05_select_stdin "../examples/05_select_stdin.rs"
-        p06_select_chat "../examples/06_select_chat.rs"
-        p07_two_ports "../examples/07_two_ports.rs"
-        p08_thread_chat "../examples/08_thread_chat.rs"
-        p09_upload "../examples/09_upload.rs"
-        p10_big_file "../examples/10_big_file.rs"
-        p11_threads_and_locks "../examples/11_threads_and_locks.rs"
-        p12_processes "../examples/12_processes.rs"
-        p13_pool "../examples/13_pool.rs"
-        p20_http_blocking "../examples/20_http_blocking.rs"
-        p21_http_threads "../examples/21_http_threads.rs"
-        p22_http_select "../examples/22_http_select.rs"
-        p23_http_poll "../examples/23_http_poll.rs"
-        p24_http_epoll_level "../examples/24_http_epoll_level.rs"
-        p25_http_epoll_edge "../examples/25_http_epoll_edge.rs"
-        p26_http_mio "../examples/26_http_mio.rs"
-        p27_http_loops "../examples/27_http_loops.rs"
-        p28_oneshot "../examples/28_oneshot.rs"
-        p30_defects "../examples/30_defects.rs"
+        p00_clients "00_clients"
+        p01_socket "01_socket"
+        p02_hello_web "02_hello_web"
+        p03_datagram "03_datagram"
+        p04_menu_chat "04_menu_chat"
+        p05_select_stdin "05_select_stdin"
+        p06_select_chat "06_select_chat"
+        p07_two_ports "07_two_ports"
+        p08_thread_chat "08_thread_chat"
+        p09_upload "09_upload"
+        p10_big_file "10_big_file"
+        p11_threads_and_locks "11_threads_and_locks"
+        p12_processes "12_processes"
+        p13_pool "13_pool"
+        p20_http_blocking "20_http_blocking"
+        p21_http_threads "21_http_threads"
+        p22_http_select "22_http_select"
+        p23_http_poll "23_http_poll"
+        p24_http_epoll_level "24_http_epoll_level"
+        p25_http_epoll_edge "25_http_epoll_edge"
+        p26_http_mio "26_http_mio"
+        p27_http_loops "27_http_loops"
+        p28_oneshot "28_oneshot"
+        p30_defects "30_defects"
     }
 }
