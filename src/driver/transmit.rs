@@ -112,7 +112,11 @@ pub(crate) fn send_some<T: Socket>(
             (result, None)
         }
     };
-    on_sent(conn, allowance, sent, offered, now)
+    match on_sent(conn, allowance, sent, offered, now) {
+        // Mostly that was all, and another look would only say so.
+        Sending::More if conn.is_idle() && !socket.layer().owes.any() => Sending::Stop,
+        sending => sending,
+    }
 }
 
 /// One call for the layer beneath, which comes before the protocol; one in a turn if it goes on.
@@ -142,6 +146,7 @@ fn send_owed<T: Socket>(
 
 /// Tells the connection how it went. `offered` is how much there was, where less than that means
 /// that the socket is full.
+#[inline]
 fn on_sent(
     conn: &mut Connection,
     allowance: &mut Allowance,

@@ -16,6 +16,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    #[inline]
     pub(crate) fn of<T: Socket>(socket: &T, conn: &Connection) -> Self {
         let protocol = Directions {
             readable: conn.wants_read(),

@@ -354,24 +354,26 @@ fn check_coding(fields: &[httparse::Header<'_>], head: &mut Head) -> Result<(), 
 /// bracketed IP literal, without user information. Empty is refused: an http URI has a host
 /// (RFC 9110 §4.2.1). One pass, since every request pays for it.
 fn is_authority(value: &[u8]) -> bool {
-    let (mut at, mut label_is_empty) = (0, true);
-    while let Some(&byte) = value.get(at) {
+    let mut label_is_empty = true;
+    let mut bytes = value.iter();
+    while let Some(&byte) = bytes.next() {
         if TARGET_BYTES[usize::from(byte)] & LABEL != 0 {
             label_is_empty = false;
-            at += 1;
-        } else if byte == b'.' && !label_is_empty {
-            label_is_empty = true;
-            at += 1;
-        } else {
-            match &value[at..] {
-                [b':', port @ ..] => return at > 0 && is_port(port),
-                [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                    label_is_empty = false;
-                    at += 3;
-                }
-                [b'[', literal @ ..] if at == 0 => return is_ip_literal_and_port(literal),
-                _ => return false,
+            continue;
+        }
+        let rest = bytes.as_slice();
+        let is_first = rest.len() + 1 == value.len();
+        match (byte, rest) {
+            (b'.', _) if !label_is_empty => label_is_empty = true,
+            (b':', port) => return !is_first && is_port(port),
+            (b'%', [high, low, rest @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                label_is_empty = false;
+                bytes = rest.iter();
             }
+            (b'[', literal) if is_first => return is_ip_literal_and_port(literal),
+            _ => return false,
         }
     }
     // The last label may be empty: behind a final dot.
