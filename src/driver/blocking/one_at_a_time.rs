@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pulse::Pulse;
-use super::serve::{Client, serve};
+use super::serve::{AcceptedClient, serve};
 use super::wait::Waiting;
 use crate::conn::Connection;
 use crate::driver::exchange;
@@ -50,7 +50,7 @@ impl<S: Service> Blocking<S> {
             if let Some(at) = clients.ends_at {
                 self.settings.grace = at.saturating_duration_since(now.instant);
             }
-            let client = Client {
+            let client = AcceptedClient {
                 conn: exchange::begin(peer, &self.settings.limits, &now),
                 stream,
                 peer,

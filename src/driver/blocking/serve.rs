@@ -14,7 +14,7 @@ use crate::readiness::Token;
 use crate::service::Service;
 
 /// A client that has come in.
-pub(super) struct Client {
+pub(super) struct AcceptedClient {
     pub(super) stream: BlockingStream,
     pub(super) peer: Peer,
     pub(super) conn: Connection,
@@ -24,13 +24,13 @@ pub(super) struct Client {
 
 /// Serves one connection, its calls printed if that is wanted.
 pub(super) fn serve<S: Service>(
-    client: Client,
+    client: AcceptedClient,
     (service, settings): (&mut S, &Settings),
     trace: Option<&Lines>,
     watchers: &mut Watchers,
     waiting: &mut impl Waiting,
 ) {
-    let Client {
+    let AcceptedClient {
         mut stream,
         peer,
         conn,

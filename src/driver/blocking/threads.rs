@@ -22,7 +22,7 @@ use std::thread;
 use super::one_at_a_time::{Blocking, next_client, tokens};
 use super::pulse::Pulse;
 use super::registry::{MOMENT, MadeRoom, Registration, Registry};
-use super::serve::{Client, serve};
+use super::serve::{AcceptedClient, serve};
 use super::told::Told;
 use crate::conn::CloseReason;
 use crate::driver::exchange;
@@ -136,7 +136,7 @@ struct ConnectionThread<S: Service> {
 
 impl<S: Service> ConnectionThread<S> {
     fn run(mut self) {
-        let client = Client {
+        let client = AcceptedClient {
             conn: self.place.take_back(),
             stream: self.stream,
             peer: self.peer,
