@@ -7,10 +7,10 @@ use exercises::{Symptom, Verdict, ensure};
 use super::answer::Client;
 
 /// The bound of the task.
-const HELD_MAX: isize = 64 * 1024;
+const HELD_MAX: isize = 128 * 1024;
 
 pub fn check(_: u64) -> Verdict {
-    let small = vec![100; 20_000];
+    let small = vec![100; 40_000];
     let large = vec![10_000; 2_000];
     conversation("a client that asks and reads nothing", &small, 0)?;
     conversation("a client whose requests ask for much", &large, 0)?;

@@ -1,6 +1,6 @@
 //! Bounds the answers and reads on: now it is the requests that pile up.
 //! a client that asks and reads nothing: 131072 bytes of memory are held for it, most of them requests;
-//! 65536 are enough
+//! 131072 are enough
 
 use exercises::small::answer;
 

@@ -111,7 +111,8 @@ fn run(entry: &Entry) -> ExitCode {
     println!("{}\n", entry.title);
     let judged = Command::new(&cargo).arg("run").args(package).status();
     if judged.is_ok_and(|status| status.success()) {
-        println!("Solved. `cargo ex {number} solution` shows another way.");
+        println!("Solved. Another way:         cargo ex {number} solution");
+        println!("What others tried:   exercises/{}/wrong_*.rs", entry.folder);
         return ExitCode::SUCCESS;
     }
     println!(

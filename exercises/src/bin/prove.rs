@@ -66,9 +66,7 @@ fn prove(entry: &Entry, shows: bool) -> Vec<String> {
             "{wrong} wrong answers; there should be two at least"
         ));
     }
-    if entry.hints().len() < 2 || entry.hints().iter().any(String::is_empty) {
-        fault("hint.md needs two steps at least, each below a `## ` heading".to_owned());
-    }
+    texts(entry).into_iter().for_each(&mut fault);
     let readme = one_line(&entry.text("README.md"));
     let mut shapes = BTreeMap::new();
     for (name, check) in answers {
@@ -109,6 +107,33 @@ fn prove(entry: &Entry, shows: bool) -> Vec<String> {
                 "{name} and {other} have the same symptom: {}",
                 symptom.what
             ));
+        }
+    }
+    faults
+}
+
+/// What is wrong with the texts around it.
+fn texts(entry: &Entry) -> Vec<String> {
+    let mut faults = Vec::new();
+    let hints = entry.hints();
+    if hints.len() < 2 || hints.iter().any(String::is_empty) {
+        faults.push("hint.md needs two steps at least, each below a `## ` heading".to_owned());
+    }
+    let readme = entry.text("README.md");
+    for link in readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        if !entry.path(link).exists() {
+            faults.push(format!("README.md leads to {link}, which is not there"));
+        }
+    }
+    let program = format!("../src/bin/{}.rs", entry.program());
+    for file in ["todo.rs", "check.rs"] {
+        let path = format!("\"../../{}/{file}\"", entry.folder);
+        if !entry.text(&program).contains(&path) {
+            faults.push(format!("{program} does not judge {path}"));
         }
     }
     faults
