@@ -247,7 +247,10 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
             (None, None) => Err(io::ErrorKind::WouldBlock.into()),
             (None, Some(client)) => Ok(*client),
         };
-        world.note(|| format!("accept() = {accepted:?}"));
+        world.note(|| match &accepted {
+            Ok(client) => format!("accept() = {client}"),
+            Err(error) => format!("accept() = {error}"),
+        });
         let client = accepted?;
         world.backlog.pop_front();
         world.idle_waits = 0;
