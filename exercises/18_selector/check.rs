@@ -11,9 +11,14 @@ pub fn check(_: u64) -> Verdict {
         let sentence = sentence.replace('_', " ");
         trying(sentence.clone());
         attempt(holds).map_err(|why| {
-            let (begin, rest) = why.split_at(why.floor_char_boundary(90));
-            let more = if rest.is_empty() { "" } else { " …" };
-            Symptom::new(format!("{sentence}: {begin}{more}")).seen([why.as_str()])
+            // The place is of use to you, and changes with every line that is added there.
+            let said = why.rsplit_once(" (").map_or(&*why, |(said, _)| said);
+            let mut begin: String = said.chars().take(90).collect();
+            if begin.len() < said.len() {
+                begin.push_str(" …");
+            }
+            let whole = format!("{why}, in tests/it/conformance");
+            Symptom::new(format!("{sentence}: {begin}")).seen([whole])
         })?;
     }
     Ok(())

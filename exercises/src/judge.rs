@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -80,7 +81,7 @@ pub fn main(check: Check) -> ExitCode {
     match examine(check, 0) {
         Ok(()) => ExitCode::SUCCESS,
         Err(symptom) => {
-            println!("{symptom}");
+            say(symptom);
             ExitCode::FAILURE
         }
     }
@@ -120,11 +121,13 @@ pub fn attempt(work: impl FnOnce()) -> Result<(), String> {
     let ended = panic::catch_unwind(AssertUnwindSafe(work));
     ended.map_err(|payload| {
         let what = from_panic(&*payload).what;
-        let what = what
-            .rsplit_once(" (")
-            .map_or(what.as_str(), |(what, _)| what); // its place
         what.split_whitespace().collect::<Vec<_>>().join(" ")
     })
+}
+
+/// Prints a line. Whoever has seen enough may close the pipe.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Says what is being tried, for an answer that never comes back.
@@ -149,7 +152,10 @@ thread_local! {
 
 fn remember_panic(info: &panic::PanicHookInfo<'_>) {
     let mut said = String::new();
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let message = payload.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| payload.downcast_ref::<&str>().copied());
+    let message = message.unwrap_or("no message");
     let _ = write!(said, "it panicked: {message}");
     if let Some(at) = info.location() {
         let file = at.file().rsplit('/').next().unwrap_or_default();

@@ -112,7 +112,10 @@ impl Scene {
         let Some(what) = what else { return Ok(()) };
         let symptom = Symptom::new(format!("{}: {trigger}, seed {seed}: {what}", self.name));
         let transcript = sim.transcript();
-        let lines: Vec<_> = transcript.lines().collect();
+        let mut lines: Vec<_> = transcript.lines().collect();
+        // Behind the verdict the sockets are only put away.
+        let end = lines.iter().position(|line| line.starts_with("!!"));
+        lines.truncate(end.unwrap_or(lines.len()));
         let last = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
         Err(match last {
             [] => symptom,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use exercises::catalog::{self, Entry};
+use exercises::judge::say;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -53,7 +54,7 @@ fn try_all(all: &[Entry]) -> ExitCode {
     let words = ["build", "-q", "-p", "exercises", "--bins", "--keep-going"];
     let built = Command::new(cargo).args(words).status();
     if !built.is_ok_and(|status| status.success()) {
-        println!();
+        say("");
     }
     list(all)
 }
@@ -62,9 +63,16 @@ fn list(all: &[Entry]) -> ExitCode {
     // Each in a process of its own, and all at once: none takes longer than its time limit.
     let states: Vec<_> = all.iter().map(begin).collect();
     for (entry, state) in all.iter().zip(states) {
-        println!("{:>3}  {:7}  {}", entry.number, end(state), title(entry));
+        say(format!(
+            "{:>3}  {:7}  {}",
+            entry.number,
+            end(state),
+            title(entry)
+        ));
     }
-    println!("\nBlank: not built since todo.rs was changed.\n\n{USAGE}");
+    say(format!(
+        "\nBlank: not built since todo.rs was changed.\n\n{USAGE}"
+    ));
     ExitCode::SUCCESS
 }
 
@@ -105,21 +113,25 @@ fn run(entry: &Entry) -> ExitCode {
     let package = ["-q", "-p", "exercises", "--bin", &entry.program()];
     let built = Command::new(&cargo).arg("build").args(package).status();
     if !built.is_ok_and(|status| status.success()) {
-        println!("\n{file} does not compile.");
+        say(format!("\n{file} does not compile."));
         return ExitCode::FAILURE;
     }
-    println!("{}\n", entry.title);
+    say(format!("{}\n", entry.title));
     let judged = Command::new(&cargo).arg("run").args(package).status();
     if judged.is_ok_and(|status| status.success()) {
-        println!("Solved. Another way:         cargo ex {number} solution");
-        println!("What others tried:   exercises/{}/wrong_*.rs", entry.folder);
+        say("Solved.");
+        say(format!("Another way:        cargo ex {number} solution"));
+        say(format!(
+            "What others tried:  exercises/{}/wrong_*.rs",
+            entry.folder
+        ));
         return ExitCode::SUCCESS;
     }
-    println!(
+    say(format!(
         "\nThe task: exercises/{}/README.md\nYours:    {file}",
         entry.folder
-    );
-    println!("Stuck:    cargo ex {number} hint");
+    ));
+    say(format!("Stuck:    cargo ex {number} hint"));
     ExitCode::FAILURE
 }
 
@@ -132,15 +144,19 @@ fn hint(entry: &Entry, step: &str) -> ExitCode {
             "exercise {number} has hints 1 to {count}, none is {step:?}"
         ));
     };
-    println!("{hint}\n");
+    say(format!("{hint}\n"));
     match at.map_or(0, |at| at + 2) {
-        next if next <= count => println!("The next of {count}: cargo ex {number} hint {next}"),
-        _ => println!("That was the last one. Then: cargo ex {number} solution"),
+        next if next <= count => say(format!(
+            "The next of {count}: cargo ex {number} hint {next}"
+        )),
+        _ => say(format!(
+            "That was the last one. Then: cargo ex {number} solution"
+        )),
     }
     ExitCode::SUCCESS
 }
 
 fn solution(entry: &Entry) -> ExitCode {
-    println!("{}", entry.text("solution.rs").trim_end());
+    say(entry.text("solution.rs").trim_end());
     ExitCode::SUCCESS
 }
