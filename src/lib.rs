@@ -63,7 +63,7 @@ pub mod http;
 pub mod kernel;
 pub mod readiness;
 pub mod service;
-#[cfg(doc)]
+#[cfg(all(doc, not(doctest)))] // its code is quoted, and tested where it comes from
 #[path = "../tour/mod.rs"]
 pub mod tour;
 

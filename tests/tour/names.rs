@@ -247,6 +247,19 @@ fn no_number_is_without_a_command() {
     }
 }
 
+/// What a chapter shows as Rust is a piece of something, and a program of examples/ would serve for
+/// ever: neither is for rustdoc to run, which sets `doc` also where it looks for tests.
+#[test]
+fn what_chapters_show_is_no_doctest() {
+    let library = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let (before, _) = library.split_once("pub mod tour;").unwrap();
+    let attributes = before.rsplit("\n\n").next().unwrap();
+    assert!(
+        attributes.contains("#[cfg(all(doc, not(doctest)))]"),
+        "{attributes}"
+    );
+}
+
 /// One place says in which order to read: chapter 0.
 #[test]
 fn the_reading_order_is_in_chapter_0_alone() {
