@@ -12,7 +12,7 @@ pub use crate::conn::Limits;
 pub use crate::http::TrustedProxies;
 pub use crate::kernel::ListenAddr;
 pub use crate::service::{
-    EtagMode, FieldLine, FilesConfig, HeaderRule, HostName, PathGlob, Symlinks,
+    EtagMode, FieldLine, FilesConfig, HeaderRule, HostName, PathGlob, Symlinks, UploadConfig,
 };
 
 /// How connections are carried.

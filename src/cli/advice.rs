@@ -114,9 +114,12 @@ const GUESSES: &[(&str, &str)] = &[
         "it draws no QR code; the address that it prints is all there is",
     ),
     (
-        "-u --upload --uploads --upload-files --allow-upload --allow-delete --allow-all --put \
-         --mkdir --webdav --dav --write -A",
-        "files are read only: nothing is uploaded, changed or deleted",
+        "-u --uploads --upload-files --allow-upload --put",
+        "--upload takes files, by page, form or PUT",
+    ),
+    (
+        "--allow-delete --allow-all --mkdir --webdav --dav --write -A",
+        "files can be sent (--upload), but not changed, moved or deleted",
     ),
     (
         "-z --zip --tar --archive --enable-zip --enable-tar --enable-tar-gz --allow-archive",

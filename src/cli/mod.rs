@@ -28,7 +28,8 @@ use clap::FromArgMatches;
 use httpoll::config::{Backend, Config};
 use httpoll::confine::Sandbox;
 use httpoll::service::{
-    CacheTallies, Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, hello,
+    CacheTallies, Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service,
+    UploadDirectory, hello,
 };
 
 use options::Options;
@@ -95,6 +96,17 @@ pub(crate) fn service(
             _ => format!("cannot serve {root}: {error}"),
         })
     };
+    let open_uploads = |config: &FilesConfig| {
+        let uploads = config.uploads.as_ref()?;
+        let directory = startup::printable(&config.root.join(&uploads.directory));
+        Some(UploadDirectory::open(config, uploads).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("may not write to {directory}, which --upload needs (see ls -ld for who may)")
+            }
+            _ => format!("cannot take uploads into {directory}: {error}"),
+        }))
+    };
+    let uploads = plan.files.as_ref().and_then(open_uploads).transpose()?;
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
     let caches = files.as_ref().map(Files::cache_tallies).unwrap_or_default();
@@ -106,6 +118,10 @@ pub(crate) fn service(
                 Box::new(router_of_hello("/hello", &decoration).otherwise(files))
             }
             Some(files) => Box::new(files),
+        };
+        let service = match &uploads {
+            None => service,
+            Some(directory) => Box::new(directory.in_front_of(service)),
         };
         match hosts.is_empty() {
             true => service,

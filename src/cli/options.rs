@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Command, CommandFactory, Parser};
 use httpoll::config::{Backend, ListenAddr, LogMode};
 use httpoll::confine::Sandbox;
-use httpoll::service::{EtagMode, FieldLine, HostName, PathGlob, Symlinks};
+use httpoll::service::{EtagMode, FieldLine, HostName, OnConflict, PathGlob, Symlinks};
 
 use super::listen::{self, Listen};
 use super::values::{self, Proxy, Workers};
@@ -35,6 +35,8 @@ pub(super) struct Options {
     #[command(flatten)]
     pub(super) caching: CacheOptions,
     #[command(flatten)]
+    pub(super) uploads: UploadOptions,
+    #[command(flatten)]
     pub(super) limits: LimitOptions,
     #[command(flatten)]
     pub(super) trust: TrustOptions,
@@ -45,7 +47,7 @@ pub(super) struct Options {
 }
 
 /// What `-h` shows: a screen of it.
-const USUAL: [&str; 15] = [
+const USUAL: [&str; 16] = [
     "dir",
     "listen",
     "port",
@@ -58,6 +60,7 @@ const USUAL: [&str; 15] = [
     "cors",
     "max_age",
     "immutable",
+    "upload",
     "log",
     "trace",
     "help",
@@ -186,6 +189,35 @@ pub(super) struct CacheOptions {
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Uploads")]
+pub(super) struct UploadOptions {
+    /// Take files, by page, form or PUT: into all of DIR, or SUBDIR of it
+    #[arg(long, value_name = "SUBDIR", num_args = 0..=1, require_equals = true,
+          default_missing_value = "", value_parser = values::subdirectory)]
+    pub(super) upload: Option<PathBuf>,
+    /// A drop box: files can be sent there and not read
+    #[arg(long, requires = "upload")]
+    pub(super) upload_only: bool,
+    /// A name is taken: refuse, rename or replace [default: rename; PUT: refuse]
+    #[arg(long, value_name = "POLICY", requires = "upload",
+          value_parser = values::one_of(&CONFLICTS), hide_possible_values = true)]
+    pub(super) on_conflict: Option<OnConflict>,
+    /// Largest file [default: any]
+    #[arg(long, value_name = "SIZE", requires = "upload", value_parser = values::size)]
+    pub(super) max_upload: Option<u64>,
+    /// All uploads together, since the start [default: any]
+    #[arg(long, value_name = "SIZE", requires = "upload", value_parser = values::size)]
+    pub(super) upload_quota: Option<u64>,
+    /// What of the disk stays free
+    #[arg(long, value_name = "SIZE", requires = "upload", default_value = "64M",
+          value_parser = values::size)]
+    pub(super) upload_reserve: u64,
+    /// A file is on the disk before its sender is told (fsync)
+    #[arg(long, requires = "upload")]
+    pub(super) durable: bool,
+}
+
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Connections and limits")]
 pub(super) struct LimitOptions {
     /// For a whole request head, however it drips in
@@ -269,6 +301,11 @@ const SYMLINKS: [(&str, Symlinks); 3] = [
     ("follow", Symlinks::Follow),
     ("deny", Symlinks::Deny),
 ];
+const CONFLICTS: [(&str, OnConflict); 3] = [
+    ("refuse", OnConflict::Refuse),
+    ("rename", OnConflict::Rename),
+    ("replace", OnConflict::Replace),
+];
 const SWITCH: [(&str, bool); 2] = [("on", true), ("off", false)];
 const ETAGS: [(&str, EtagMode); 2] = [("stat", EtagMode::Stat), ("content", EtagMode::Content)];
 const SANDBOXES: [(&str, Sandbox); 3] = [
@@ -302,6 +339,7 @@ Examples:
   httpoll -l 0.0.0.0 photos          for everybody who can reach this machine
   httpoll --spa dist                 an application with its own routes
   httpoll --immutable 'assets/*' --max-age 60 dist
+  httpoll -l 0.0.0.0 --upload=inbox  others can send files into inbox
   httpoll --hello --log off -w auto  for a load test
   httpoll --trace -b select          watch the system calls
 

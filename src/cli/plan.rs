@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use httpoll::config::{Backend, Config, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
-use httpoll::service::{Decoration, FieldLine, FilesConfig, HeaderRule};
+use httpoll::service::{Decoration, FieldLine, FilesConfig, HeaderRule, UploadConfig};
 
 use super::listen::{self, Listen};
-use super::options::{CacheOptions, FileOptions, Options};
+use super::options::{CacheOptions, FileOptions, Options, UploadOptions};
 use super::values::{Proxy, Workers};
 use super::{Exit, Plan, startup};
 
@@ -33,12 +33,23 @@ impl Options {
             index_note = self.files.index_note(root);
         }
         let root = root.unwrap_or_default();
+        let uploads = self.uploads.config();
+        if uploads.is_some() && (single_file || !serves_files) {
+            let line = "--upload needs a directory to put files in: httpoll --upload DIR";
+            return Err(Exit::Usage(line.into()));
+        }
+        if let Some(uploads) = &uploads {
+            check_upload_directory(&root, uploads).map_err(Exit::Start)?;
+        }
         let files = files_config(root, single_file, self.files, self.caching);
-        let files = files.map_err(Exit::Usage)?;
+        let mut files = files.map_err(Exit::Usage)?;
+        files.uploads = uploads;
         // Fields are for every answer, so also for those of hello and of the connection itself.
         let decoration = Decoration::new(&files);
         config.limits = Arc::new(Limits {
             refusal_fields: decoration.refusal_fields(),
+            // An upload is refused by the store, in words.
+            receive_bytes_max: files.uploads.as_ref().map_or(0, |_| u64::MAX),
             ..Limits::clone(&config.limits)
         });
         Ok(Plan {
@@ -115,6 +126,32 @@ impl Options {
             body_bytes_max: self.limits.max_body,
             ..Limits::default()
         }
+    }
+}
+
+impl UploadOptions {
+    fn config(self) -> Option<UploadConfig> {
+        Some(UploadConfig {
+            directory: self.upload?,
+            only: self.upload_only,
+            on_conflict: self.on_conflict,
+            file_bytes_max: self.max_upload.unwrap_or(u64::MAX),
+            quota_bytes: self.upload_quota,
+            reserve_bytes: self.upload_reserve,
+            durable: self.durable,
+        })
+    }
+}
+
+/// A typing error, rather than a directory that should be made.
+fn check_upload_directory(root: &Path, uploads: &UploadConfig) -> Result<(), String> {
+    let directory = root.join(&uploads.directory);
+    match directory.is_dir() {
+        true => Ok(()),
+        false => Err(format!(
+            "no directory {} for --upload: create it, or name another",
+            startup::printable(&directory)
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 //! *Floor 5.* Pure functions from `&str` to a value, or to one sentence that says what would have
 //! been right. clap puts the option's name and the offending word in front of it.
 
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -75,6 +76,19 @@ pub(crate) fn max_age(word: &str) -> Result<u64, Advice> {
     match duration.subsec_nanos() {
         0 => Ok(duration.as_secs()),
         _ => Err("give whole seconds: caches count no others".into()),
+    }
+}
+
+/// A directory below DIR: names only, so that it cannot be elsewhere.
+pub(crate) fn subdirectory(word: &str) -> Result<PathBuf, Advice> {
+    let is_name = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let path = Path::new(word);
+    match path.components().all(is_name) {
+        true => Ok(path
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .collect()),
+        false => Err("give a directory below DIR: --upload=inbox".into()),
     }
 }
 

@@ -25,20 +25,21 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
+use super::Needs;
 use crate::kernel::StartError;
 
 /// System calls by number, each with the conditions under which it is meant; none: always.
 type Rules = BTreeMap<libc::c_long, Vec<SeccompRule>>;
 
-/// Restricts the calling thread; `removes` if a name is removed at the end.
-pub(super) fn restrict(removes: bool) -> Result<(), StartError> {
+/// Restricts the calling thread to the calls of a server with these needs.
+pub(super) fn restrict(needs: &Needs) -> Result<(), StartError> {
     let failed = |error: &dyn std::fmt::Display| {
         StartError::new(
             format!("--sandbox strict: no filter for system calls ({error})"),
             "use --sandbox auto, which does without",
         )
     };
-    let programs = programs(removes).map_err(|error| failed(&error))?;
+    let programs = programs(needs).map_err(|error| failed(&error))?;
     for program in programs {
         seccompiler::apply_filter(&program).map_err(|error| failed(&error))?;
     }
@@ -46,7 +47,7 @@ pub(super) fn restrict(removes: bool) -> Result<(), StartError> {
 }
 
 /// In the order in which they must be installed: the last one forbids to install more.
-fn programs(removes: bool) -> Result<[BpfProgram; 3], BackendError> {
+fn programs(needs: &Needs) -> Result<[BpfProgram; 3], BackendError> {
     let always = |calls: &[libc::c_long]| -> Rules {
         calls.iter().map(|call| (*call, Vec::new())).collect()
     };
@@ -56,10 +57,13 @@ fn programs(removes: bool) -> Result<[BpfProgram; 3], BackendError> {
     };
     let mut listed = always(CALLS);
     listed.extend(always(CALLS_OF_OLD));
-    if removes {
+    if needs.removes_names() || needs.writes_files() {
         listed.extend(always(REMOVING));
     }
     listed.extend(conditional()?);
+    if needs.writes_files() {
+        listed.extend(always(WRITING));
+    }
     // Of two errors the kernel takes that of the younger filter, so this one must not object.
     listed.extend(always(&[libc::SYS_clone3]));
     let not_there = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
@@ -191,6 +195,16 @@ const REMOVING: &[libc::c_long] = &[libc::SYS_unlinkat, libc::SYS_unlink];
 #[cfg(not(target_arch = "x86_64"))]
 const REMOVING: &[libc::c_long] = &[libc::SYS_unlinkat];
 
+/// Only with uploads, openat(2) with any flags among them. Landlock says where.
+const WRITING: &[libc::c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_linkat,
+    libc::SYS_renameat2,
+    libc::SYS_mkdirat,
+    libc::SYS_fsync,
+    libc::SYS_flock,
+];
+
 /// What only an attacker who has taken the process over asks for.
 const TAKEN_OVER: &[libc::c_long] = &[
     libc::SYS_execve,
@@ -207,11 +221,18 @@ const TAKEN_OVER: &[libc::c_long] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{FilesConfig, ListenAddr, UploadConfig};
 
     #[test]
     fn the_lists_compile_and_do_not_contradict_each_other() {
-        for removes in [false, true] {
-            assert!(programs(removes).unwrap().iter().all(|one| !one.is_empty()));
+        let sockets = [ListenAddr::Unix("/run/x".into())];
+        let takes = FilesConfig {
+            uploads: Some(UploadConfig::default()),
+            ..FilesConfig::default()
+        };
+        for (listen, files) in [(&[][..], None), (&sockets, None), (&[], Some(&takes))] {
+            let needs = Needs::of(listen, files).unwrap();
+            assert!(programs(&needs).unwrap().iter().all(|one| !one.is_empty()));
         }
         let conditional = conditional().unwrap();
         for call in TAKEN_OVER {

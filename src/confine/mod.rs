@@ -60,7 +60,7 @@ pub fn confine(sandbox: Sandbox, needs: &Needs) -> Result<Confined, StartError> 
         Sandbox::Strict => paths::restrict(needs, true)?,
     };
     if sandbox == Sandbox::Strict {
-        calls::restrict(needs.removes_names())?;
+        calls::restrict(needs)?;
     }
     Ok(confined)
 }

@@ -34,6 +34,8 @@ pub struct Needs {
     read: Vec<PathBuf>,
     /// In these directories a name is removed at the end: that of a Unix socket.
     remove: Vec<PathBuf>,
+    /// Beneath these, files and directories are made, and may take the place of others.
+    write: Vec<PathBuf>,
     /// What is served, where the process can read more than that, and why it can.
     widened: Option<(&'static str, &'static str)>,
 }
@@ -83,6 +85,11 @@ impl Needs {
             ..Self::default()
         };
         needs.read.dedup();
+        if let Some(uploads) = &files.uploads {
+            needs
+                .write
+                .push(std::path::absolute(files.root.join(&uploads.directory))?);
+        }
         Ok(needs)
     }
 
@@ -103,6 +110,10 @@ impl Needs {
 
     pub(super) fn removes_names(&self) -> bool {
         !self.remove.is_empty()
+    }
+
+    pub(super) fn writes_files(&self) -> bool {
+        !self.write.is_empty()
     }
 }
 
@@ -126,11 +137,20 @@ pub(super) fn restrict(needs: &Needs, required: bool) -> Result<Confined, StartE
     };
     let rules = allow(rules, &needs.read, AccessFs::ReadFile | AccessFs::ReadDir)?;
     let rules = allow(rules, &needs.remove, AccessFs::RemoveFile.into())?;
+    let rules = allow(rules, &needs.write, writing())?;
     match rules.restrict_self() {
         Ok(status) if status.ruleset != RulesetStatus::NotEnforced => Ok(Confined::Yes),
         Err(error) if required => Err(unsupported(&error)),
         _ => Ok(Confined::Unsupported),
     }
+}
+
+/// What an upload does: a file is made, gets a name, and takes the place of another; directories on
+/// its way are made, and removed if it fails.
+fn writing() -> BitFlags<AccessFs> {
+    let files = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    let directories = AccessFs::MakeDir | AccessFs::RemoveDir;
+    files | directories | AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Refer
 }
 
 /// Everything forbidden.

@@ -254,6 +254,16 @@ const PLAIN_NAMES: &[&str] = &[
     "version",
 ];
 
+/// Whether a browser may run what is in a document of this type.
+pub(super) fn is_active(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind == "text/html"
+        || kind.ends_with("xml")
+        || kind.ends_with("/x-shockwave-flash")
+        || kind == "multipart/related"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

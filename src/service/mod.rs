@@ -11,13 +11,17 @@ mod options;
 pub mod pages;
 mod policy;
 mod routing;
+mod upload;
 mod work;
 
 pub use files::Files;
 pub use files::tally::{CacheTallies, CacheTally};
 pub use opening::load::close_with;
-pub use options::{EtagMode, FieldLine, FilesConfig, HeaderRule, PathGlob, Symlinks};
+pub use options::{
+    EtagMode, FieldLine, FilesConfig, HeaderRule, OnConflict, PathGlob, Symlinks, UploadConfig,
+};
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
+pub use upload::{UploadDirectory, Uploads};
 pub use work::{Flush, Gone, Job, Outcome, Work, finish, run_to_end};
 
 use crate::http::{Request, Response, Tick, Wake};

@@ -136,11 +136,57 @@ impl FromStr for PathGlob {
     }
 }
 
+/// What becomes of an upload whose name is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnConflict {
+    /// It is not taken: 409.
+    Refuse,
+    /// It gets another name: `image (1).jpg`.
+    Rename,
+    /// It takes the place of what is there.
+    Replace,
+}
+
+/// What is taken, and where it goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UploadConfig {
+    /// The directory below the served one that takes files; empty for all of it.
+    pub directory: PathBuf,
+    /// Whether files may only be sent and not read: a drop box.
+    pub only: bool,
+    /// By default the files of forms are renamed, and a PUT is refused.
+    pub on_conflict: Option<OnConflict>,
+    /// Bytes of one file (413).
+    pub file_bytes_max: u64,
+    /// Bytes of all uploads since the start (507).
+    pub quota_bytes: Option<u64>,
+    /// Bytes of the file system that stay free (507).
+    pub reserve_bytes: u64,
+    /// Whether a file is on the disk before its name is told (fsync(2)).
+    pub durable: bool,
+}
+
+impl Default for UploadConfig {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            only: false,
+            on_conflict: None,
+            file_bytes_max: u64::MAX,
+            quota_bytes: None,
+            reserve_bytes: 64 * 1024 * 1024,
+            durable: false,
+        }
+    }
+}
+
 /// A file service, described.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FilesConfig {
     /// The directory, or the one file if `single_file`.
     pub root: PathBuf,
+    /// Whether it also takes files.
+    pub uploads: Option<UploadConfig>,
     /// `root` is a file: it is served at `/` and at `/its-name`, and nothing else is.
     pub single_file: bool,
     /// The file names that stand for a directory, in order of preference.
@@ -193,6 +239,7 @@ impl Default for FilesConfig {
     fn default() -> Self {
         Self {
             root: PathBuf::from("."),
+            uploads: None,
             single_file: false,
             index: vec!["index.html".into()],
             listing: true,

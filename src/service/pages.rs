@@ -54,6 +54,43 @@ pub(super) fn error_response(
     response
 }
 
+/// A page with this status, whose text was written by the server.
+pub(super) fn message_page(status: Status, inside: &str) -> Response {
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{status}</title>\n{ICON}\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <p class=\"code\" aria-hidden=\"true\">{code}</p>\n\
+         <h1><span class=\"hidden\">{code} </span>{reason}</h1>\n{inside}\n\
+         </main>\n</body>\n</html>\n",
+        code = status.code(),
+        reason = status.reason(),
+    );
+    let mut response = Response::new(status);
+    response.fields = HeaderBlock::Static(HTML_FIELDS);
+    response.body(Body::Owned(page.into_bytes()))
+}
+
+/// A page with the form that sends files, for a directory that cannot be looked into.
+pub(super) fn drop_box() -> Response {
+    const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
+        Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
+        img-src data:; style-src 'sha256-F8+vQ1zau+Ut+nIOnViOx6JhxeMyNR8KttNUDYHXcew='\r\n";
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>Send files</title>\n{ICON}\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>Send files</h1>\n<form method=\"post\" enctype=\"multipart/form-data\">\n\
+         <p><input type=\"file\" name=\"file\" multiple required aria-label=\"Files\"></p>\n\
+         <p><button>Send</button></p>\n</form>\n</main>\n</body>\n</html>\n"
+    );
+    let mut response = Response::new(Status::OK);
+    response.fields = HeaderBlock::Static(FIELDS);
+    response.body(Body::Owned(page.into_bytes()))
+}
+
 fn error_html(status: Status, start: Option<&str>) -> String {
     let start = start.map_or(String::new(), |start| {
         format!(

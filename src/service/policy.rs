@@ -36,6 +36,8 @@ pub(super) struct Policy {
     cache_control: String,
     immutable: Vec<PathGlob>,
     mime: Vec<(String, String)>,
+    /// The directory whose files strangers have sent; the whole root if it is empty.
+    uploads: Option<Vec<u8>>,
 }
 
 impl Policy {
@@ -76,7 +78,19 @@ impl Policy {
             cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
             immutable: config.immutable.clone(),
             mime: config.mime.clone(),
+            uploads: (config.uploads.as_ref())
+                .map(|uploads| key_of(&uploads.directory.to_string_lossy())),
         })
+    }
+
+    /// Whether a file may have been sent by a stranger: then what is in it must not act in the name
+    /// of this server.
+    pub(super) fn was_sent(&self, path: &[u8]) -> bool {
+        let below = |directory: &Vec<u8>| match path.strip_prefix(directory.as_slice()) {
+            Some(rest) => directory.len() <= 1 || rest.starts_with(b"/"),
+            None => false,
+        };
+        self.uploads.as_ref().is_some_and(below)
     }
 
     /// The target's path below the prefix, if it is written so that it certainly is; else its key

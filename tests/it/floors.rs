@@ -34,7 +34,7 @@ const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 /// Crates and modules of std that stay where their subject is.
 const CONTAINED: [(&str, &[&str]); 13] = [
     ("clap::", &["cli/"]),
-    ("httparse::", &["http/"]),
+    ("httparse::", &["http/", "service/upload/multipart.rs"]),
     ("landlock::", &["confine/"]),
     ("libc::", &["kernel/", "readiness/", "confine/"]),
     ("mime_guess::", &["service/"]),

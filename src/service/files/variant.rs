@@ -327,6 +327,9 @@ fn full_fields(
     if let Some(disposition) = &policy.disposition {
         fields.put("Content-Disposition", disposition);
     }
+    if policy.was_sent(about.path) && mime::is_active(about.content_type) {
+        fields.put_always("Content-Security-Policy", "sandbox");
+    }
     put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
     fields.finish(|rule| !rule.is_content_type())

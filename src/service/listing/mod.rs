@@ -50,6 +50,7 @@ use directory::Directory;
 use names::Names;
 use pieces::Pieces;
 use render::Page;
+pub(super) use render::json_string;
 
 /// Up to so many entries a listing is sorted and has sizes and times.
 pub const SORTED_ENTRIES_MAX: usize = 10_000;

@@ -242,7 +242,7 @@ fn json_row(entry: &Entry<'_>, name: &str, slash: &str) -> String {
 }
 
 /// RFC 8259 §7: quotation mark, backslash and control characters are escaped, nothing else must.
-fn json_string(text: &str) -> String {
+pub(in crate::service) fn json_string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

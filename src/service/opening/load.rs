@@ -82,6 +82,13 @@ pub fn close_with(closer: fn(OwnedFd)) {
     let _ = CLOSER.set(closer);
 }
 
+/// Closes what may take long to close.
+pub(crate) fn close_elsewhere(fd: OwnedFd) {
+    if let Some(close) = CLOSER.get() {
+        close(fd);
+    }
+}
+
 impl FileSource {
     fn fd(&self) -> rustix::io::Result<&OwnedFd> {
         self.fd.as_ref().ok_or(Errno::BADF)
@@ -93,10 +100,8 @@ impl FileSource {
 impl Drop for FileSource {
     fn drop(&mut self) {
         let may_wait = matches!(self.medium, Medium::Mute | Medium::Remote);
-        if let Some(close) = CLOSER.get().filter(|_| may_wait)
-            && let Some(fd) = self.fd.take()
-        {
-            close(fd);
+        if let Some(fd) = self.fd.take_if(|_| may_wait) {
+            close_elsewhere(fd);
         }
     }
 }

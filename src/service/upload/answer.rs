@@ -1,0 +1,264 @@
+//! What the sender of an upload is answers.
+//!
+//! *Floor 3.* Words, JSON or a redirect, by what the client asked for; does not know how anything
+//! is stored.
+//!
+//! A program that puts a file reads a status and fields; a page asks for JSON and gets a result
+//! per file; a plain form is led back to the listing (303), or shown what was not taken.
+//!
+//! *References:* RFC 9110 §9.3.3, §9.3.4 (POST, PUT), §15.4.4 (303). *Read next:* `mod.rs`.
+
+use std::fmt::Write;
+
+use super::UploadContext;
+use super::digest;
+use super::store::Failure;
+use crate::http::negotiate::accepts_html;
+use crate::http::target::encode_segment;
+use crate::http::{Body, Request, Response, Status};
+use crate::service::listing::{ListingFormat, json_string};
+use crate::service::pages::{self, escape_html};
+
+/// A file that is there now.
+pub(super) struct Kept {
+    /// Below the upload directory.
+    pub(super) path: Vec<u8>,
+    pub(super) bytes: u64,
+    pub(super) digest: [u8; 32],
+    pub(super) replaced: bool,
+    pub(super) etag: Option<Box<str>>,
+}
+
+/// A file that was not taken.
+pub(super) struct Refused {
+    status: Status,
+    why: String,
+    name: Vec<u8>,
+}
+
+impl Refused {
+    pub(super) fn because(status: Status, why: &str) -> Self {
+        let (why, name) = (why.to_owned(), Vec::new());
+        Self { status, why, name }
+    }
+
+    pub(super) fn by(failure: Failure) -> Self {
+        let (status, why) = match failure {
+            Failure::Exists => (
+                Status::CONFLICT,
+                "There is a file of this name already: choose another, or send If-Match.",
+            ),
+            Failure::NotAFile => (
+                Status::CONFLICT,
+                "A name on the way is a file or a link, or the last one is a folder.",
+            ),
+            Failure::TooLong => (
+                Status::CONTENT_TOO_LARGE,
+                "The file is longer than is taken here.",
+            ),
+            Failure::QuotaSpent => (
+                Status::INSUFFICIENT_STORAGE,
+                "All uploads together may not take more room than they do.",
+            ),
+            Failure::NoSpace => (
+                Status::INSUFFICIENT_STORAGE,
+                "The disk of the server is full.",
+            ),
+            Failure::Forbidden => (Status::FORBIDDEN, "The server may not write there."),
+            Failure::Busy => (
+                Status::SERVICE_UNAVAILABLE,
+                "The server is busy: try again in a moment.",
+            ),
+            Failure::Broken => (
+                Status::INTERNAL_SERVER_ERROR,
+                "The disk of the server failed.",
+            ),
+        };
+        Self::because(status, why)
+    }
+
+    /// The same of a file that was called so.
+    pub(super) fn named(mut self, name: &[u8]) -> Self {
+        self.name = name.to_vec();
+        self
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::by(failure)
+    }
+}
+
+/// How one request is answered.
+pub(super) struct UploadAnswers<'a> {
+    context: &'a UploadContext,
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Html,
+    Json,
+    Plain,
+}
+
+impl<'a> UploadAnswers<'a> {
+    pub(super) fn of(context: &'a UploadContext, request: &Request<'_>) -> Self {
+        let html = accepts_html(request.field_values("Accept"));
+        let format = match ListingFormat::of(request) {
+            ListingFormat::Json => Format::Json,
+            ListingFormat::Html if html => Format::Html,
+            ListingFormat::Html | ListingFormat::Plain => Format::Plain,
+        };
+        Self { context, format }
+    }
+
+    /// The answer to a PUT that was taken.
+    pub(super) fn kept(&self, kept: &Kept) -> Response {
+        let location = self.context.url(&kept.path);
+        let status = match (kept.replaced, self.format) {
+            (false, _) => Status::CREATED,
+            (true, Format::Json) => Status::OK,
+            (true, Format::Html | Format::Plain) => Status::NO_CONTENT,
+        };
+        let response = match (status, self.format) {
+            (Status::NO_CONTENT, _) => self.context.decoration.apply(Response::new(status)),
+            (_, Format::Json) => self.text(status, format!("{}\n", self.json(&Ok(kept)))),
+            (_, Format::Html | Format::Plain) => self.text(status, format!("Created {location}\n")),
+        };
+        let response = response
+            .field("Location", &location)
+            .field("Repr-Digest", &digest::field_value(&kept.digest));
+        match &kept.etag {
+            Some(etag) => response.field("ETag", etag),
+            None => response,
+        }
+    }
+
+    /// The answer to an upload that was not taken.
+    pub(super) fn refused(&self, refused: &Refused) -> Response {
+        let status = refused.status;
+        let body = match self.format {
+            Format::Html => {
+                return self.page(status, &format!("<p>{}</p>", escape_html(&refused.why)));
+            }
+            Format::Json => format!("{}\n", self.json(&Err(refused))),
+            Format::Plain => format!("{status}: {}\n", refused.why),
+        };
+        self.text(status, body)
+    }
+
+    /// The answer to a form.
+    pub(super) fn all(&self, folder: &[u8], results: &[Result<Kept, Refused>]) -> Response {
+        let refusals = || results.iter().filter_map(|result| result.as_ref().err());
+        let status = refusals().next().map(|refused| refused.status);
+        match (self.format, status) {
+            (Format::Json, status) => {
+                let files: Vec<_> = results
+                    .iter()
+                    .map(|result| self.json(&result.as_ref()))
+                    .collect();
+                let body = format!("{{\"files\":[{}]}}\n", files.join(","));
+                self.text(status.unwrap_or(Status::CREATED), body)
+            }
+            (_, None) => {
+                let page = pages::redirect(Status::SEE_OTHER, &self.context.url_of_folder(folder));
+                self.context.decoration.apply(page)
+            }
+            (Format::Plain, Some(status)) => {
+                let mut body = String::new();
+                for refused in refusals() {
+                    let name = String::from_utf8_lossy(&refused.name);
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(body, "{name}: {}", refused.why);
+                }
+                self.text(status, body)
+            }
+            (Format::Html, Some(status)) => {
+                let mut list = String::from("<p>Not taken:</p>\n");
+                for refused in refusals() {
+                    let name = String::from_utf8_lossy(&refused.name);
+                    let (name, why) = (escape_html(&name), escape_html(&refused.why));
+                    let _ = writeln!(list, "<p><bdi>{name}</bdi>: {why}</p>");
+                }
+                let back = self.context.url_of_folder(folder);
+                let _ = write!(
+                    list,
+                    "<p><a href=\"{}\">Back to the folder</a></p>",
+                    escape_html(&back)
+                );
+                self.page(status, &list)
+            }
+        }
+    }
+
+    fn json(&self, result: &Result<&Kept, &Refused>) -> String {
+        match result {
+            Ok(kept) => {
+                let name = kept
+                    .path
+                    .rsplit(|byte| *byte == b'/')
+                    .next()
+                    .unwrap_or_default();
+                format!(
+                    "{{\"name\":{},\"url\":{},\"size\":{},\"digest\":{}}}",
+                    json_string(&String::from_utf8_lossy(name)),
+                    json_string(&self.context.url(&kept.path)),
+                    kept.bytes,
+                    json_string(&digest::field_value(&kept.digest)),
+                )
+            }
+            Err(refused) => format!(
+                "{{\"name\":{},\"status\":{},\"error\":{}}}",
+                json_string(&String::from_utf8_lossy(&refused.name)),
+                refused.status.code(),
+                json_string(&refused.why),
+            ),
+        }
+    }
+
+    fn text(&self, status: Status, body: String) -> Response {
+        let kind = match self.format {
+            Format::Json => "application/json",
+            Format::Html | Format::Plain => "text/plain; charset=utf-8",
+        };
+        let response = Response::new(status)
+            .field("Content-Type", kind)
+            .field("Cache-Control", "no-store");
+        self.context
+            .decoration
+            .apply(response.body(Body::Owned(body.into_bytes())))
+    }
+
+    fn page(&self, status: Status, inside: &str) -> Response {
+        self.context
+            .decoration
+            .apply(pages::message_page(status, inside))
+    }
+}
+
+impl UploadContext {
+    /// The path of a file in a URL.
+    fn url(&self, path: &[u8]) -> String {
+        let mut url = self.url_of_folder(b"");
+        let names: Vec<_> = path
+            .split(|byte| *byte == b'/')
+            .map(encode_segment)
+            .collect();
+        url.push_str(&names.join("/"));
+        url
+    }
+
+    fn url_of_folder(&self, folder: &[u8]) -> String {
+        let mut url = String::from("/");
+        let all = [self.prefix.as_bytes(), &self.below, folder];
+        for name in all.iter().flat_map(|path| path.split(|byte| *byte == b'/')) {
+            if !name.is_empty() {
+                url.push_str(&encode_segment(name));
+                url.push('/');
+            }
+        }
+        url
+    }
+}

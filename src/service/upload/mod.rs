@@ -1,0 +1,280 @@
+//! Uploads: `--upload`. PUT and POST put files below a directory, whole or not at all.
+//!
+//! *Floor 3.* Stands in front of the file service; knows which requests are uploads and who may
+//! send one. Nothing here runs on a loop but the look at the request: what follows is a job, and
+//! what is received is written by jobs.
+//!
+//! ```text
+//!  PUT /inbox/a.txt ─▶ names, sender ─▶ job: Whole::begin ─▶ 100 Continue ─▶ Buffered ⇄ flush ─▶ publish
+//!  POST /inbox/     ─▶ names, sender ─▶ job: Form::begin  ─▶      …       ─▶ Buffered ⇄ flush ─▶ publish, for each file
+//! ```
+//!
+//! Nothing that was sent can act in the name of this server: files below the directory are served
+//! with `Content-Security-Policy: sandbox`, so a page among them has an origin of its own and
+//! cannot read or send anything here as if it were the listing. A page of another site cannot
+//! send files either: browsers say where a form comes from (Sec-Fetch-Site, Origin).
+//!
+//! *References:* RFC 9110 §9.3.3, §9.3.4, §14.5; Fetch Metadata Request Headers.
+//!
+//! *Read next:* `store.rs`.
+
+mod answer;
+mod digest;
+mod multipart;
+mod name;
+mod receive;
+mod store;
+
+use std::io;
+use std::sync::Arc;
+
+use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick, target};
+use crate::service::options::{EtagMode, FilesConfig, OnConflict, UploadConfig};
+use crate::service::pages;
+use crate::service::routing::Decoration;
+use crate::service::work::{Gone, Outcome, Work};
+use crate::service::{Reply, Service};
+use answer::{Refused, UploadAnswers};
+use receive::{Buffered, Form, Whole};
+use store::Store;
+
+/// What all loops and all uploads share.
+struct UploadContext {
+    store: Arc<Store>,
+    /// Where the file service is mounted.
+    prefix: String,
+    /// The upload directory, below that.
+    below: Vec<u8>,
+    only: bool,
+    on_conflict: Option<OnConflict>,
+    hidden: bool,
+    etag: EtagMode,
+    decoration: Decoration,
+}
+
+impl UploadContext {
+    /// What a PUT does with a name that is taken: one that says what it replaces may.
+    fn policy_for_put(&self, request: &Request<'_>) -> OnConflict {
+        match self.on_conflict {
+            None if request.field("if-match").is_some() => OnConflict::Replace,
+            policy => policy.unwrap_or(OnConflict::Refuse),
+        }
+    }
+}
+
+/// Takes uploads, and hands everything else to the service behind it.
+pub struct Uploads<S> {
+    context: Arc<UploadContext>,
+    service: S,
+}
+
+/// The directory of uploads, opened: to make the [`Uploads`] of each loop.
+#[derive(Clone)]
+pub struct UploadDirectory(Arc<UploadContext>);
+
+impl UploadDirectory {
+    /// Opens the directory that `files` says takes uploads, and removes what a crash has left there
+    /// of unfinished ones.
+    ///
+    /// # Errors
+    /// If it is none, or files cannot be created in it.
+    pub fn open(files: &FilesConfig, config: &UploadConfig) -> io::Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        let directory = files.root.join(&config.directory);
+        Ok(Self(Arc::new(UploadContext {
+            store: Store::open(&directory, config)?,
+            prefix: files.prefix.clone(),
+            below: config.directory.as_os_str().as_bytes().to_vec(),
+            only: config.only,
+            on_conflict: config.on_conflict,
+            hidden: files.hidden,
+            etag: files.etag,
+            decoration: Decoration::new(files),
+        })))
+    }
+
+    /// Uploads in front of `service`.
+    pub fn in_front_of<S: Service>(&self, service: S) -> Uploads<S> {
+        let context = Arc::clone(&self.0);
+        Uploads { context, service }
+    }
+}
+
+/// A path below the upload directory.
+struct Target {
+    /// Its names, decoded.
+    path: Vec<u8>,
+    /// Whether it ends with a slash.
+    is_directory: bool,
+}
+
+impl<S: Service> Uploads<S> {
+    /// What a path leads to, if that is within the upload directory.
+    fn target(&self, request: &Request<'_>) -> Result<Option<Target>, Status> {
+        let decoded = target::decode(request.path()).map_err(target::TargetError::status)?;
+        let below = [
+            self.context.prefix.trim_matches('/').as_bytes(),
+            &self.context.below,
+        ];
+        let mut path = decoded.relative.as_slice();
+        for part in below.into_iter().filter(|part| !part.is_empty()) {
+            path = match path.strip_prefix(part) {
+                Some([]) => &[],
+                Some([b'/', rest @ ..]) => rest,
+                _ => return Ok(None),
+            };
+        }
+        Ok(Some(Target {
+            path: path.to_vec(),
+            is_directory: decoded.directory || path.is_empty(),
+        }))
+    }
+
+    fn upload(&self, target: Target, request: &Request<'_>, now: &Tick) -> Result<Reply, Refused> {
+        check_sender(request)?;
+        let hidden = self.context.hidden;
+        let bad_name = |bad: name::BadName| Refused::because(Status::BAD_REQUEST, &bad.to_string());
+        if !target.path.is_empty() {
+            name::check_path(&target.path, hidden).map_err(bad_name)?;
+        }
+        if request.field("content-encoding").is_some() {
+            let why = "Send the file as it is, without Content-Encoding.";
+            return Err(Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        if request.method() == Method::Put {
+            if target.is_directory {
+                return Err(bad_name(name::BadName::Empty));
+            }
+            // RFC 9110 §14.5: a server that ignored it would take the part for the whole.
+            if request.field("content-range").is_some() {
+                let why = "A part of a file cannot be put.";
+                return Err(Refused::because(Status::BAD_REQUEST, why));
+            }
+        }
+        Ok(Reply::Later(Box::new(Begin {
+            context: Arc::clone(&self.context),
+            request: request.detached(),
+            path: target.path,
+            now: *now,
+        })))
+    }
+
+    /// What is neither GET nor HEAD within the upload directory.
+    fn other_method(&self, request: &Request<'_>) -> Option<Response> {
+        let response = match request.method() {
+            Method::Options if request.field("access-control-request-method").is_none() => {
+                Response::new(Status::NO_CONTENT)
+            }
+            Method::Options | Method::Other => return None,
+            _ => pages::error_page(Status::METHOD_NOT_ALLOWED, request),
+        };
+        Some(
+            self.context
+                .decoration
+                .apply(response.field("Allow", ALLOW)),
+        )
+    }
+}
+
+impl<S: Service> Service for Uploads<S> {
+    fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
+        let reads = matches!(request.method(), Method::Get | Method::Head);
+        if reads && !self.context.only {
+            return self.service.call(request, now);
+        }
+        let target = match self.target(request) {
+            Ok(Some(target)) => target,
+            Ok(None) => return self.service.call(request, now),
+            Err(status) => {
+                let page = pages::error_page(status, request);
+                return self.context.decoration.apply(page).into();
+            }
+        };
+        let answers = UploadAnswers::of(&self.context, request);
+        match request.method() {
+            Method::Put | Method::Post => match self.upload(target, request, now) {
+                Ok(reply) => reply,
+                Err(refused) => answers.refused(&refused).into(),
+            },
+            Method::Get | Method::Head if target.path.is_empty() => {
+                self.context.decoration.apply(pages::drop_box()).into()
+            }
+            Method::Get | Method::Head => {
+                let why = "Files can be sent here, and not read.";
+                answers
+                    .refused(&Refused::because(Status::FORBIDDEN, why))
+                    .into()
+            }
+            _ => match self.other_method(request) {
+                Some(response) => response.into(),
+                None => self.service.call(request, now),
+            },
+        }
+    }
+
+    fn release_descriptors(&mut self) -> bool {
+        self.service.release_descriptors()
+    }
+}
+
+/// The first job of an upload: whether it is taken.
+struct Begin {
+    context: Arc<UploadContext>,
+    request: OwnedRequest,
+    path: Vec<u8>,
+    now: Tick,
+}
+
+impl Work for Begin {
+    fn run(self: Box<Self>, _: &Gone<'_>) -> Outcome {
+        let Self {
+            context,
+            request,
+            path,
+            now,
+        } = *self;
+        let begun = match request.borrow().method() {
+            Method::Post => Form::begin(context, request, path).map(Buffered::sink),
+            _ => Whole::begin(context, request, path, now).map(Buffered::sink),
+        };
+        match begun {
+            Ok(sink) => Outcome::Receive(sink),
+            Err(response) => Outcome::Answer(response),
+        }
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
+/// Refuses what a page of another site makes a browser send: that page could use the network the
+/// browser is in, and any form can send files without asking (CORS has no preflight for it).
+fn check_sender(request: &Request<'_>) -> Result<(), Refused> {
+    let refused = || {
+        Refused::because(
+            Status::FORBIDDEN,
+            "A page of another site cannot send files here.",
+        )
+    };
+    if let Some(site) = request.field("sec-fetch-site") {
+        return match site.trim_ascii() {
+            b"same-origin" | b"none" => Ok(()),
+            _ => Err(refused()),
+        };
+    }
+    // An older browser: the host of Origin must be that of the request.
+    match request.field("origin") {
+        None => Ok(()),
+        Some(origin) => {
+            let host = origin
+                .split(|byte| *byte == b'/')
+                .nth(2)
+                .unwrap_or_default();
+            let same = host.eq_ignore_ascii_case(request.host().as_bytes());
+            if same { Ok(()) } else { Err(refused()) }
+        }
+    }
+}
+
+const ALLOW: &str = "GET, HEAD, OPTIONS, POST, PUT";

@@ -1,0 +1,451 @@
+//! What becomes of content: one file, or the files of a form.
+//!
+//! *Floor 3.* Runs where waiting is allowed; does not know which thread that is.
+//!
+//! A [`Buffered`] sink takes what has come until its buffer is full. Then the driver calls
+//! [`Sink::flush`] elsewhere, and only there anything is looked at, hashed or written: one buffer
+//! per upload, whatever its size, and nothing is shared that would need a lock.
+//!
+//! *Read next:* `answer.rs`, what the client is answers.
+
+use std::ffi::{CStr, CString};
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::UploadContext;
+use super::answer::{Kept, Refused, UploadAnswers};
+use super::digest::Expected;
+use super::multipart::{BadForm, Multipart, Piece};
+use super::name;
+use super::store::{Failure, MadeDirectory, Unnamed};
+use crate::http::validator::{self, Evaluation, Validators};
+use crate::http::{OwnedRequest, Response, Status, Tick, Wake};
+use crate::service::opening::meta::{Identity, Links, format_etag};
+use crate::service::options::{EtagMode, OnConflict};
+use crate::service::work::{Gone, Outcome, Work};
+use crate::service::{Flow, Reply, Sink};
+
+/// What an upload holds in memory.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Where content goes, on a thread that may wait.
+pub(super) trait Receiver: Send + 'static {
+    /// The most content it takes.
+    fn bytes_max(&self) -> u64;
+
+    /// More of the content.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
+
+    /// That was all of it.
+    fn finish(self) -> Response;
+}
+
+/// A receiver and what has come for it.
+pub(super) struct Buffered<R> {
+    buffer: Vec<u8>,
+    receiver: R,
+}
+
+impl<R: Receiver> Buffered<R> {
+    pub(super) fn sink(receiver: R) -> Box<dyn Sink> {
+        let buffer = Vec::new();
+        Box::new(Self { buffer, receiver })
+    }
+}
+
+impl<R: Receiver> Sink for Buffered<R> {
+    fn bytes_max(&self) -> Option<u64> {
+        Some(self.receiver.bytes_max())
+    }
+
+    fn write(&mut self, chunk: &[u8], _: &Wake) -> Result<Flow, Response> {
+        let taken = chunk.len().min(BUFFER_BYTES - self.buffer.len());
+        self.buffer.extend_from_slice(&chunk[..taken]);
+        Ok(match taken {
+            0 => Flow::Full,
+            taken => Flow::Taken(taken),
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Response> {
+        self.receiver.take(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Reply {
+        Reply::Later(Box::new(Finish(*self)))
+    }
+}
+
+/// The last of the content, and the answer.
+struct Finish<R>(Buffered<R>);
+
+impl<R: Receiver> Work for Finish<R> {
+    fn run(mut self: Box<Self>, _: &Gone<'_>) -> Outcome {
+        Outcome::Answer(match self.0.flush() {
+            Ok(()) => self.0.receiver.finish(),
+            Err(response) => response,
+        })
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
+/// A file that is being received.
+struct Incoming {
+    file: Unnamed,
+    hash: Sha256,
+}
+
+impl Incoming {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.hash.update(bytes);
+        self.file.write(bytes)
+    }
+}
+
+/// What a PUT is held to: the conditions of the request, and the policy.
+struct Conditions {
+    context: Arc<UploadContext>,
+    request: OwnedRequest,
+    now: Tick,
+    on_conflict: OnConflict,
+}
+
+impl Conditions {
+    fn answers(&self) -> UploadAnswers<'_> {
+        UploadAnswers::of(&self.context, &self.request.borrow())
+    }
+
+    /// Whether a file of this name may be created or replaced (RFC 9110 §13.1, then the policy).
+    fn check(&self, directory: BorrowedFd<'_>, name: &CStr) -> Result<(), Refused> {
+        let (request, now) = (self.request.borrow(), self.now.wall);
+        let failed = || {
+            let why = "The file is not what the request expects.";
+            Refused::because(Status::PRECONDITION_FAILED, why)
+        };
+        let Ok(there) = Identity::at(directory, name, Links::Seen) else {
+            return match request.field("if-match") {
+                Some(_) => Err(failed()),
+                None => Ok(()),
+            };
+        };
+        // By its stamps: what GET says with --etag content is not known without reading the file.
+        let is_said = self.context.etag == EtagMode::Stat && there.is_settled(now);
+        let etag = is_said.then(|| there.etag("identity"));
+        let validators = Validators {
+            etag: etag.as_deref(),
+            modified: there.modified(now),
+        };
+        if validator::evaluate(&request, &validators, now) != Evaluation::Proceed {
+            return Err(failed());
+        }
+        match self.on_conflict {
+            OnConflict::Refuse => Err(Refused::by(Failure::Exists)),
+            OnConflict::Rename | OnConflict::Replace => Ok(()),
+        }
+    }
+}
+
+/// The content of a PUT: one file, whose name is in the target.
+pub(super) struct Whole {
+    conditions: Conditions,
+    made: MadeDirectory,
+    incoming: Incoming,
+    /// Its path below the upload directory, and in it its name.
+    path: Vec<u8>,
+    expected: Expected,
+}
+
+impl Whole {
+    /// Looks whether the file would be taken, and begins it.
+    pub(super) fn begin(
+        context: Arc<UploadContext>,
+        request: OwnedRequest,
+        path: Vec<u8>,
+        now: Tick,
+    ) -> Result<Self, Response> {
+        let on_conflict = context.policy_for_put(&request.borrow());
+        let conditions = Conditions {
+            context,
+            request,
+            now,
+            on_conflict,
+        };
+        let begun = Self::begin_file(&conditions, &path);
+        let (made, incoming, expected) =
+            begun.map_err(|refused| conditions.answers().refused(&refused))?;
+        Ok(Self {
+            conditions,
+            made,
+            incoming,
+            path,
+            expected,
+        })
+    }
+
+    fn begin_file(
+        conditions: &Conditions,
+        path: &[u8],
+    ) -> Result<(MadeDirectory, Incoming, Expected), Refused> {
+        let (request, store) = (conditions.request.borrow(), &conditions.context.store);
+        let bad = |why| Refused::because(Status::BAD_REQUEST, why);
+        let expected = Expected::of(&request).map_err(bad)?;
+        let (folder, name) = split_path(path);
+        let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
+        let made = store.directory(folder)?;
+        conditions.check(made.fd().as_fd(), &name)?;
+        let announced = request.field("content-length").and_then(number);
+        if !store.has_room(made.fd().as_fd(), announced.unwrap_or(0)) {
+            return Err(Failure::NoSpace.into());
+        }
+        let directory = made.fd().try_clone().map_err(|_| Failure::Busy)?;
+        let file = store.begin(directory)?;
+        let hash = Sha256::new();
+        Ok((made, Incoming { file, hash }, expected))
+    }
+
+    fn keep(self) -> Result<Kept, Refused> {
+        let Self {
+            conditions,
+            mut made,
+            incoming: Incoming { file, hash },
+            path,
+            expected,
+        } = self;
+        let digest: [u8; 32] = hash.finalize().into();
+        if !expected.is(&digest) {
+            let why = "The content is not what its digest says: it was damaged on the way.";
+            return Err(Refused::because(Status::BAD_REQUEST, why));
+        }
+        let bytes = file.bytes();
+        let (folder, name) = split_path(&path);
+        let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
+        let published = file.publish::<Refused>(name, conditions.on_conflict, check)?;
+        made.keep();
+        let etag = match conditions.context.etag {
+            EtagMode::Content => Some(format_etag(&digest, false)),
+            EtagMode::Stat => settled_tag(published.file.as_fd()),
+        };
+        Ok(Kept {
+            path: join_path(folder, &published.name),
+            bytes,
+            digest,
+            replaced: published.replaced,
+            etag,
+        })
+    }
+}
+
+impl Receiver for Whole {
+    fn bytes_max(&self) -> u64 {
+        self.conditions.context.store.file_bytes_max()
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        let written = self.incoming.write(bytes);
+        written.map_err(|failure| self.conditions.answers().refused(&failure.into()))
+    }
+
+    fn finish(self) -> Response {
+        let context = Arc::clone(&self.conditions.context);
+        let answers = UploadAnswers::of(&context, &self.conditions.request.borrow());
+        match self.keep() {
+            Ok(kept) => answers.kept(&kept),
+            Err(refused) => answers.refused(&refused),
+        }
+    }
+}
+
+/// The entity tag that GET will give this file, once no other write can have the same stamps.
+fn settled_tag(file: BorrowedFd<'_>) -> Option<Box<str>> {
+    let before = Identity::of(file).ok()?;
+    if before.ctime.nanos == 0 {
+        return None;
+    }
+    let a_tick = rustix::thread::Timespec {
+        tv_sec: 0,
+        tv_nsec: 21_000_000,
+    };
+    let _ = rustix::thread::nanosleep(&a_tick);
+    let after = Identity::of(file).ok()?;
+    (before == after).then(|| after.etag("identity"))
+}
+
+/// The content of a POST: a form with files.
+pub(super) struct Form {
+    context: Arc<UploadContext>,
+    request: OwnedRequest,
+    /// Where its files go, below the upload directory.
+    folder: Vec<u8>,
+    multipart: Multipart,
+    made: MadeDirectory,
+    part: FormPart,
+    results: Vec<Result<Kept, Refused>>,
+}
+
+/// The part of the form that is being received.
+enum FormPart {
+    /// None, or one that is no file.
+    Ignored,
+    File {
+        name: Vec<u8>,
+        incoming: Incoming,
+    },
+    /// A file that is not taken, for this reason; its content is skipped.
+    Refused(Refused),
+}
+
+/// Files of one form.
+const FILES_MAX: usize = 10_000;
+
+impl Form {
+    pub(super) fn begin(
+        context: Arc<UploadContext>,
+        request: OwnedRequest,
+        folder: Vec<u8>,
+    ) -> Result<Self, Response> {
+        let answers = UploadAnswers::of(&context, &request.borrow());
+        let content_type = request.borrow().field("content-type").map(<[u8]>::to_vec);
+        let multipart =
+            Multipart::new(&content_type.unwrap_or_default()).map_err(|BadForm(why)| {
+                answers.refused(&Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why))
+            })?;
+        let made = context.store.directory(&folder);
+        let made = made.map_err(|failure| answers.refused(&Refused::by(failure)))?;
+        Ok(Self {
+            context,
+            request,
+            folder,
+            multipart,
+            made,
+            part: FormPart::Ignored,
+            results: Vec::new(),
+        })
+    }
+
+    fn begin_part(&mut self, file_name: Option<Vec<u8>>) -> FormPart {
+        let Some(sent) = file_name else {
+            return FormPart::Ignored;
+        };
+        // A form without a chosen file sends one with an empty name.
+        if sent.is_empty() {
+            return FormPart::Ignored;
+        }
+        let name = name::last(&sent).to_vec();
+        let begun = name::check(&name, self.context.hidden)
+            .map_err(|bad| Refused::because(Status::BAD_REQUEST, &bad.to_string()))
+            .and_then(|()| {
+                let directory = self.made.fd().try_clone().map_err(|_| Failure::Busy)?;
+                Ok(self.context.store.begin(directory)?)
+            });
+        match begun {
+            Ok(file) => {
+                let hash = Sha256::new();
+                let incoming = Incoming { file, hash };
+                FormPart::File { name, incoming }
+            }
+            Err(refused) => FormPart::Refused(refused.named(&sent)),
+        }
+    }
+
+    fn end_part(&mut self) {
+        let result = match mem::replace(&mut self.part, FormPart::Ignored) {
+            FormPart::Ignored => return,
+            FormPart::Refused(refused) => Err(refused),
+            FormPart::File { name, incoming } => self.publish(&name, incoming),
+        };
+        self.results.push(result);
+    }
+
+    fn publish(&mut self, name: &[u8], incoming: Incoming) -> Result<Kept, Refused> {
+        let Incoming { file, hash } = incoming;
+        let bytes = file.bytes();
+        let on_conflict = self.context.on_conflict.unwrap_or(OnConflict::Rename);
+        let named = file
+            .publish::<Failure>(name, on_conflict, |_, _| Ok(()))
+            .map_err(|failure| Refused::by(failure).named(name))?;
+        self.made.keep();
+        Ok(Kept {
+            path: join_path(&self.folder, &named.name),
+            bytes,
+            digest: hash.finalize().into(),
+            replaced: named.replaced,
+            etag: None,
+        })
+    }
+
+    /// The form cannot be read on: what was complete before stays.
+    fn malformed(&mut self, why: &str) -> Response {
+        let refused = Refused::because(Status::BAD_REQUEST, why);
+        self.results.push(Err(refused));
+        UploadAnswers::of(&self.context, &self.request.borrow()).all(&self.folder, &self.results)
+    }
+}
+
+impl Receiver for Form {
+    fn bytes_max(&self) -> u64 {
+        // Each file has its own limit; what all may take is the quota's and the disk's matter.
+        u64::MAX
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Response> {
+        loop {
+            let next = self.multipart.next(bytes);
+            let (used, piece) = match next {
+                Ok(next) => next,
+                Err(BadForm(why)) => return Err(self.malformed(why)),
+            };
+            match piece {
+                Piece::NeedBytes | Piece::End => return Ok(()),
+                Piece::Part(head) if self.results.len() < FILES_MAX => {
+                    self.part = self.begin_part(head.file_name);
+                }
+                Piece::Part(_) => {
+                    return Err(self.malformed("A form can hold at most 10000 files."));
+                }
+                Piece::Content(content) => {
+                    if let FormPart::File { name, incoming } = &mut self.part
+                        && let Err(failure) = incoming.write(content)
+                    {
+                        self.part = FormPart::Refused(Refused::by(failure).named(name));
+                    }
+                }
+                Piece::PartEnd => self.end_part(),
+            }
+            bytes = &bytes[used..];
+        }
+    }
+
+    fn finish(mut self) -> Response {
+        if !self.multipart.is_complete() {
+            return self.malformed("The form ends before its last boundary.");
+        }
+        UploadAnswers::of(&self.context, &self.request.borrow()).all(&self.folder, &self.results)
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.trim().parse().ok()
+}
+
+fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    match folder {
+        [] => name.to_vec(),
+        folder => [folder, name].join(&b"/"[..]),
+    }
+}
+
+/// The folder and the name in it.
+fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (&[], path),
+    }
+}
