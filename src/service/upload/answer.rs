@@ -6,7 +6,7 @@
 //! A program that puts a file reads a status and fields; a page asks for JSON and gets a result
 //! per file; a plain form is led back to the listing (303), or shown what was not taken.
 //!
-//! *References:* RFC 9110 §9.3.3, §9.3.4 (POST, PUT), §15.4.4 (303). *Read next:* `mod.rs`.
+//! *References:* RFC 9110 §9.3.3, §9.3.4 (POST, PUT), §15.4.4 (303).
 
 use std::fmt::Write;
 

@@ -4,7 +4,7 @@
 //! may (RFC 9530 §2).
 //!
 //! *References:* RFC 9530 (Content-Digest, Repr-Digest), RFC 8941 §3.2, §3.3.5 (dictionaries, byte
-//! sequences). *Read next:* `receive.rs`.
+//! sequences).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -15,8 +15,6 @@
 //! send files either: browsers say where a form comes from (Sec-Fetch-Site, Origin).
 //!
 //! *References:* RFC 9110 §9.3.3, §9.3.4, §14.5; Fetch Metadata Request Headers.
-//!
-//! *Read next:* `store.rs`.
 
 mod answer;
 mod digest;

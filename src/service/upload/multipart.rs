@@ -14,7 +14,7 @@
 //!                        └── "--" ─▶ epilogue
 //! ```
 //!
-//! *References:* RFC 2046 §5.1 (multipart), RFC 7578 (form-data). *Read next:* `sink.rs`.
+//! *References:* RFC 2046 §5.1 (multipart), RFC 7578 (form-data).
 
 use memchr::memchr;
 

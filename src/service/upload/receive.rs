@@ -5,8 +5,6 @@
 //! A [`Buffered`] sink takes what has come until its buffer is full. Then the driver calls
 //! [`Sink::flush`] elsewhere, and only there anything is looked at, hashed or written: one buffer
 //! per upload, whatever its size, and nothing is shared that would need a lock.
-//!
-//! *Read next:* `answer.rs`, what the client is answers.
 
 use std::ffi::{CStr, CString};
 use std::mem;

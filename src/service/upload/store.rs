@@ -12,8 +12,6 @@
 //! So there is no path that could be swapped meanwhile.
 //!
 //! *References:* open(2) `O_TMPFILE`, linkat(2), rename(2), flock(2).
-//!
-//! *Read next:* `receive.rs`, what is written to it.
 
 use std::ffi::{CStr, CString};
 use std::hash::{BuildHasher, RandomState};
