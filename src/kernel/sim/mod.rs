@@ -249,7 +249,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
         };
         world.note(|| match &accepted {
             Ok(client) => format!("accept() = {client}"),
-            Err(error) => format!("accept() = {error}"),
+            Err(error) => format!("accept() = Err({error})"),
         });
         let client = accepted?;
         world.backlog.pop_front();
