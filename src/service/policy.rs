@@ -6,6 +6,7 @@
 //! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::mime;
@@ -36,7 +37,8 @@ pub(super) struct Policy {
     cache_control: String,
     immutable: Vec<PathGlob>,
     mime: Vec<(String, String)>,
-    /// The directory whose files strangers have sent; the whole root if it is empty.
+    /// The directory whose files strangers have sent, without a slash at either end; the whole root
+    /// if it is empty.
     uploads: Option<Vec<u8>>,
 }
 
@@ -78,19 +80,20 @@ impl Policy {
             cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
             immutable: config.immutable.clone(),
             mime: config.mime.clone(),
-            uploads: (config.uploads.as_ref())
-                .map(|uploads| key_of(&uploads.directory.to_string_lossy())),
+            uploads: (config.uploads.as_ref()).map(|uploads| {
+                let directory = uploads.directory.components().as_path();
+                directory.as_os_str().as_bytes().to_vec()
+            }),
         })
     }
 
-    /// Whether a file may have been sent by a stranger: then what is in it must not act in the name
-    /// of this server.
+    /// Whether a file, or what is in a directory, may have been sent by a stranger: then what is in it
+    /// must not act in the name of this server. `path` may have a slash first, and last.
     pub(super) fn was_sent(&self, path: &[u8]) -> bool {
-        let below = |directory: &Vec<u8>| match path.strip_prefix(directory.as_slice()) {
-            Some(rest) => directory.len() <= 1 || rest.starts_with(b"/"),
-            None => false,
-        };
-        self.uploads.as_ref().is_some_and(below)
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        self.uploads
+            .as_ref()
+            .is_some_and(|directory| directory.is_empty() || below(directory, path).is_some())
     }
 
     /// The target's path below the prefix, if it is written so that it certainly is; else its key
@@ -99,7 +102,7 @@ impl Policy {
         if self.prefix.is_empty() {
             return Some(path);
         }
-        let rest = below(&self.prefix, path.as_bytes())?;
+        let rest = below(self.prefix.as_bytes(), path.as_bytes())?;
         // A dot segment may lead out again.
         let plain = !rest.windows(2).any(|pair| matches!(pair, b"/." | b"//"));
         let rest = &path[path.len() - rest.len()..];
@@ -110,7 +113,7 @@ impl Policy {
     /// all spellings of a path are below the prefix or none is (RFC 3986 §6.2.2). `None`: it is not
     /// below it.
     pub(super) fn key_below_prefix<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        below(&self.prefix, key)
+        below(self.prefix.as_bytes(), key)
     }
 
     /// Whether a path has a name that starts with a dot and is not to be seen. What is hidden
@@ -311,8 +314,8 @@ impl Fields<'_> {
 }
 
 /// What follows `prefix` in `path`: nothing, or something that begins with a slash.
-fn below<'p>(prefix: &str, path: &'p [u8]) -> Option<&'p [u8]> {
-    let rest = path.strip_prefix(prefix.as_bytes())?;
+fn below<'p>(prefix: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(prefix)?;
     // PITFALL: with `/app` as prefix, `/apple` is not below it.
     (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
 }

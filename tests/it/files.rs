@@ -12,6 +12,7 @@ mod listings;
 mod options;
 mod root;
 mod semantics;
+mod sent;
 mod siblings;
 
 use std::fs;
