@@ -72,25 +72,6 @@ pub(super) fn message_page(status: Status, inside: &str) -> Response {
     response.body(Body::Owned(page.into_bytes()))
 }
 
-/// A page with the form that sends files, for a directory that cannot be looked into.
-pub(super) fn drop_box() -> Response {
-    const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
-        Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
-        img-src data:; style-src 'sha256-F8+vQ1zau+Ut+nIOnViOx6JhxeMyNR8KttNUDYHXcew='\r\n";
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Send files</title>\n{ICON}\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>Send files</h1>\n<form method=\"post\" enctype=\"multipart/form-data\">\n\
-         <p><input type=\"file\" name=\"file\" multiple required aria-label=\"Files\"></p>\n\
-         <p><button>Send</button></p>\n</form>\n</main>\n</body>\n</html>\n"
-    );
-    let mut response = Response::new(Status::OK);
-    response.fields = HeaderBlock::Static(FIELDS);
-    response.body(Body::Owned(page.into_bytes()))
-}
-
 fn error_html(status: Status, start: Option<&str>) -> String {
     let start = start.map_or(String::new(), |start| {
         format!(

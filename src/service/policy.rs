@@ -40,6 +40,7 @@ pub(super) struct Policy {
     /// The directory whose files strangers have sent, without a slash at either end; the whole root
     /// if it is empty.
     uploads: Option<Vec<u8>>,
+    upload_bytes_max: u64,
 }
 
 impl Policy {
@@ -84,6 +85,7 @@ impl Policy {
                 let directory = uploads.directory.components().as_path();
                 directory.as_os_str().as_bytes().to_vec()
             }),
+            upload_bytes_max: (config.uploads.as_ref()).map_or(0, |uploads| uploads.file_bytes_max),
         })
     }
 
@@ -94,6 +96,11 @@ impl Policy {
         self.uploads
             .as_ref()
             .is_some_and(|directory| directory.is_empty() || below(directory, path).is_some())
+    }
+
+    /// How long a file may be that is sent to a directory, if any can be.
+    pub(super) fn takes_uploads(&self, directory: &[u8]) -> Option<u64> {
+        self.was_sent(directory).then_some(self.upload_bytes_max)
     }
 
     /// The target's path below the prefix, if it is written so that it certainly is; else its key

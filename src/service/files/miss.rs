@@ -138,6 +138,7 @@ impl Attempt<'_> {
         let options = ListingOptions {
             hidden: self.policy.hidden,
             at_root: key == b"/",
+            takes_uploads: self.policy.takes_uploads(key),
             format: ListingFormat::of(request),
             link_target: link_target(self.root, key),
         };

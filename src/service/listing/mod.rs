@@ -31,6 +31,7 @@ mod directory;
 mod names;
 mod pieces;
 mod render;
+pub(super) mod upload_form;
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -50,7 +51,7 @@ use directory::Directory;
 use names::Names;
 use pieces::Pieces;
 use render::Page;
-pub(super) use render::json_string;
+pub(super) use render::{STYLE as PAGE_STYLE, json_string};
 
 /// Up to so many entries a listing is sorted and has sizes and times.
 pub const SORTED_ENTRIES_MAX: usize = 10_000;
@@ -69,6 +70,9 @@ pub struct ListingOptions {
     pub hidden: bool,
     /// Whether this is the topmost directory that is served: no way up is shown.
     pub at_root: bool,
+    /// Whether files can be sent to it, each of so many bytes at most: then the page has a form for
+    /// them.
+    pub takes_uploads: Option<u64>,
     /// In which form.
     pub format: ListingFormat,
     /// How links are resolved; without it none are listed. A link shows what it leads to, and only
@@ -127,7 +131,7 @@ pub(super) struct Sorted {
 
 /// What a directory shows, before it is known whether its client has it already.
 pub(super) struct Listing {
-    format: ListingFormat,
+    fields: &'static [u8],
     body: Body,
     /// Missing where the directory is too long to be read before it is sent.
     etag: Option<Box<str>>,
@@ -145,7 +149,7 @@ pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Respo
 
 fn list(directory: OwnedFd, path: &str, options: ListingOptions, sorted_max: usize) -> Response {
     let format = options.format;
-    let page = Page::new(format, path, options.at_root);
+    let page = Page::new(path, &options);
     let directory = Directory {
         fd: directory,
         options,
@@ -175,7 +179,7 @@ impl Listing {
             !stopped.get()
         };
         let format = options.format;
-        let page = Page::new(format, path, options.at_root);
+        let page = Page::new(path, &options);
         let directory = Directory {
             fd: directory,
             options,
@@ -191,7 +195,12 @@ impl Listing {
 
     /// The page of these names, or without any a stream of the directory.
     fn new(page: Page, names: Option<Sorted>, directory: Directory) -> Self {
-        let format = directory.options.format;
+        let ListingOptions {
+            format,
+            takes_uploads,
+            ..
+        } = directory.options;
+        let fields = render::fields(format, takes_uploads.is_some());
         let (body, etag) = match names {
             Some(Sorted { names, digest }) => {
                 let (body, etag) = Pieces::sorted(page, names).into_body(digest);
@@ -202,7 +211,7 @@ impl Listing {
                 (Body::Stream(Box::new(pieces)), None)
             }
         };
-        Self { format, body, etag }
+        Self { fields, body, etag }
     }
 
     /// What a condition is held against. It has no date: that of a directory says nothing of the
@@ -216,7 +225,7 @@ impl Listing {
 
     pub(super) fn into_response(self) -> Response {
         let response = Response {
-            fields: HeaderBlock::Static(render::fields(self.format)),
+            fields: HeaderBlock::Static(self.fields),
             ..Response::new(Status::OK)
         };
         tagged(response, self.etag.as_deref()).body(self.body)

@@ -5,7 +5,8 @@
 //!
 //! The page works without its script, which only adds sorting and a filter; it loads nothing from
 //! anywhere, and its Content-Security-Policy permits exactly this style and this script by their
-//! hashes. A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left
+//! hashes. Where it takes files it has a style and a script more (`upload_form.rs`), and its policy
+//! permits what they need, requests and a form to its own origin: there only. A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left
 //! override cannot turn `gpj.exe` around beyond itself) and without control characters; linked it
 //! is the percent-encoded bytes, so that a name which is not UTF-8 still leads to its file.
 //!
@@ -15,14 +16,15 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::ListingFormat;
 use super::names::{Entry, Totals};
+use super::{ListingFormat, ListingOptions, upload_form};
 use crate::http::target::encode_segment;
 use crate::service::pages::{ICON, escape_html};
 
 /// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
-pub(super) const fn fields(format: ListingFormat) -> &'static [u8] {
+pub(super) const fn fields(format: ListingFormat, takes_uploads: bool) -> &'static [u8] {
     match format {
+        ListingFormat::Html if takes_uploads => UPLOAD_FIELDS,
         ListingFormat::Html => HTML_FIELDS,
         ListingFormat::Json => {
             b"Content-Type: application/json\r\nCache-Control: no-cache\r\n\
@@ -40,16 +42,18 @@ pub(super) struct Page {
     format: ListingFormat,
     path: String,
     at_root: bool,
+    takes_uploads: Option<u64>,
     /// Whether a row has been written: JSON separates them.
     begun: bool,
 }
 
 impl Page {
-    pub(super) fn new(format: ListingFormat, path: &str, at_root: bool) -> Self {
+    pub(super) fn new(path: &str, options: &ListingOptions) -> Self {
         Self {
-            format,
+            format: options.format,
             path: shown(path).into_owned(),
-            at_root,
+            at_root: options.at_root,
+            takes_uploads: options.takes_uploads,
             begun: false,
         }
     }
@@ -87,6 +91,10 @@ impl Page {
             ListingFormat::Html => {
                 out.extend_from_slice(b"</tbody>\n</table>\n</main>\n<script>");
                 out.extend_from_slice(SCRIPT.as_bytes());
+                if self.takes_uploads.is_some() {
+                    out.extend_from_slice(b"</script>\n<script>");
+                    out.extend_from_slice(upload_form::SCRIPT.as_bytes());
+                }
                 out.extend_from_slice(b"</script>\n</body>\n</html>\n");
             }
             ListingFormat::Json => out.extend_from_slice(b"\n]\n"),
@@ -107,15 +115,22 @@ impl Page {
         } else {
             up_row(span)
         };
+        let (style, form) = match self.takes_uploads {
+            Some(bytes_max) => (
+                format!("</style>\n<style>{}", upload_form::STYLE),
+                upload_form::form(bytes_max),
+            ),
+            None => (String::new(), String::new()),
+        };
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta name=\"description\" content=\"Files in {title}: {summary}\">\n\
-             <title>Index of {title}</title>\n{ICON}\n<style>{STYLE}</style>\n</head>\n<body>\n\
-             <main>\n<header>\n<h1>{crumbs}</h1>\n\
+             <title>Index of {title}</title>\n{ICON}\n<style>{STYLE}{style}</style>\n</head>\n\
+             <body>\n<main>\n<header>\n<h1>{crumbs}</h1>\n\
              <p id=\"summary\" aria-live=\"polite\">{summary}</p>\n\
-             </header>\n<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
+             </header>\n{form}<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
              {up}<tbody id=\"rows\">\n"
         )
     }
@@ -333,7 +348,7 @@ fn utc(seconds: i64) -> (String, String) {
 const META_COLUMNS: &str =
     "<th scope=\"col\">Size</th><th scope=\"col\">Modified<span> (UTC)</span></th>";
 
-const STYLE: &str = include_str!("page.css");
+pub(in crate::service) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
@@ -341,6 +356,13 @@ const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
     img-src data:; style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
     script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g='\r\n";
+
+const UPLOAD_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
+    Cache-Control: no-cache\r\nVary: Accept\r\n\
+    Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
+    connect-src 'self'; img-src data:; \
+    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-Tv57gSg71C2G1hCL6+kWPly1+CpI/uHtcv6btGo2U5U='; \
+    script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g=' 'sha256-k2GljEJM4+8PkyRLV4GFCt6xbf7COD6uu7LWjYkn8+c='\r\n";
 
 #[cfg(test)]
 mod tests {
@@ -363,8 +385,18 @@ mod tests {
     }
 
     fn page(path: &str, at_root: bool) -> String {
+        page_with(
+            path,
+            &ListingOptions {
+                at_root,
+                ..ListingOptions::default()
+            },
+        )
+    }
+
+    fn page_with(path: &str, options: &ListingOptions) -> String {
         let (mut bytes, totals) = (Vec::new(), Totals::default());
-        let mut page = Page::new(ListingFormat::Html, path, at_root);
+        let mut page = Page::new(path, options);
         page.head(Some(&totals), &mut bytes);
         page.tail(&mut bytes);
         String::from_utf8(bytes).unwrap()
@@ -466,14 +498,73 @@ mod tests {
 
     /// A changed style or script with a stale hash would be blocked by every browser, silently.
     #[test]
-    fn the_policy_permits_this_style_and_this_script() {
-        let fields = std::str::from_utf8(HTML_FIELDS).unwrap();
-        for (directive, content) in [("style-src", STYLE), ("script-src", SCRIPT)] {
-            let expected = format!("{directive} '{}'", policy_hash(content));
-            assert!(
-                fields.contains(&expected),
-                "the policy should say: {expected}"
-            );
+    fn the_policy_permits_these_styles_and_scripts_and_no_more() {
+        let check =
+            |takes_uploads: Option<u64>, styles: &[&str], scripts: &[&str], others: &str| {
+                let hashes = |contents: &[&str]| -> String {
+                    let quoted = contents
+                        .iter()
+                        .map(|content| format!(" '{}'", policy_hash(content)));
+                    quoted.collect()
+                };
+                let expected = format!(
+                    "\r\nContent-Security-Policy: default-src 'none'; base-uri 'none'; {others}\
+                 img-src data:; style-src{}; script-src{}\r\n",
+                    hashes(styles),
+                    hashes(scripts)
+                );
+                let fields = fields(ListingFormat::Html, takes_uploads.is_some());
+                let fields = std::str::from_utf8(fields).unwrap();
+                assert!(
+                    fields.ends_with(&expected),
+                    "the policy should be: {expected}"
+                );
+                // What is permitted is what stands in the page.
+                let page = page_with(
+                    "/a/",
+                    &ListingOptions {
+                        takes_uploads,
+                        ..ListingOptions::default()
+                    },
+                );
+                for (name, contents) in [("style", styles), ("script", scripts)] {
+                    let start = format!("<{name}>");
+                    assert_eq!(page.matches(&start).count(), contents.len(), "{name}");
+                    for content in contents {
+                        assert!(
+                            page.contains(&format!("{start}{content}</{name}>\n")),
+                            "{name}"
+                        );
+                    }
+                }
+            };
+        check(None, &[STYLE], &[SCRIPT], "form-action 'none'; ");
+        let styles = [STYLE, upload_form::STYLE];
+        let scripts = [SCRIPT, upload_form::SCRIPT];
+        check(
+            Some(9),
+            &styles,
+            &scripts,
+            "form-action 'self'; connect-src 'self'; ",
+        );
+    }
+
+    /// The rest of the page is the same: what it gets is taken out again.
+    #[test]
+    fn a_page_that_takes_no_files_has_nothing_of_it() {
+        let without = page("/a/", false);
+        let options = ListingOptions {
+            takes_uploads: Some(u64::MAX),
+            ..ListingOptions::default()
+        };
+        let mut with = page_with("/a/", &options);
+        assert_ne!(with, without);
+        let style = format!("</style>\n<style>{}", upload_form::STYLE);
+        let script = format!("</script>\n<script>{}", upload_form::SCRIPT);
+        let form = upload_form::form(u64::MAX);
+        for added in [style, script, form] {
+            with = with.replacen(&added, "", 1);
         }
+        assert_eq!(with, without);
     }
 }

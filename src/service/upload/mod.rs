@@ -18,6 +18,7 @@
 
 mod answer;
 mod digest;
+mod drop_box;
 mod multipart;
 mod name;
 mod receive;
@@ -195,7 +196,8 @@ impl<S: Service> Service for Uploads<S> {
                 Err(refused) => answers.refused(&refused).into(),
             },
             Method::Get | Method::Head if target.path.is_empty() => {
-                self.context.decoration.apply(pages::drop_box()).into()
+                let page = drop_box::page(self.context.store.file_bytes_max());
+                self.context.decoration.apply(page).into()
             }
             Method::Get | Method::Head => {
                 let why = "Files can be sent here, and not read.";

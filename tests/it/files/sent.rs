@@ -12,7 +12,7 @@ fn site(directory: &str) -> Site {
         directory: PathBuf::from(directory),
         ..UploadConfig::default()
     };
-    let mut site = Site::new(|config: &mut FilesConfig| config.uploads = Some(uploads));
+    let site = Site::new(|config: &mut FilesConfig| config.uploads = Some(uploads));
     for path in ["in/a.html", "in/b/a.svg", "index/a.html", "a.html"] {
         site.write(path, "<b>a</b>");
     }
@@ -35,5 +35,64 @@ fn a_page_that_was_sent_has_an_origin_of_its_own() {
     }
     for target in ["/a.html", "/in/a.html", "/in/b/a.svg"] {
         check("", target, Some("sandbox"));
+    }
+}
+
+/// A page that takes nothing may send nothing.
+#[test]
+fn a_listing_takes_files_where_uploads_go_and_nowhere_else() {
+    let check = |directory: &str, target: &str, expected: bool| {
+        let page = site(directory).ask("GET", target, &["Accept: text/html"]);
+        assert_eq!(page.status, 200, "{target}");
+        let policy = page.field("Content-Security-Policy").unwrap();
+        let form = "<form id=\"upload\" method=\"post\" enctype=\"multipart/form-data\">\n";
+        for (part, of) in [
+            ("form-action 'self'", &*policy),
+            ("connect-src 'self'", &*policy),
+            (form, page.text()),
+        ] {
+            assert_eq!(of.contains(part), expected, "{directory} {target}: {part}");
+        }
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+        assert!(
+            expected || policy.contains("form-action 'none'"),
+            "{policy}"
+        );
+    };
+    check("in", "/in/", true);
+    check("in", "/in/b/", true);
+    check("in", "/", false);
+    check("in", "/index/", false);
+    check("", "/", true);
+    check("", "/in/b/", true);
+}
+
+/// So it is said before an hour of sending.
+#[test]
+fn the_page_knows_how_long_a_file_may_be() {
+    let max = |file_bytes_max: u64| {
+        let uploads = UploadConfig {
+            file_bytes_max,
+            ..UploadConfig::default()
+        };
+        let mut site = Site::new(|config: &mut FilesConfig| config.uploads = Some(uploads));
+        let page = site.ask("GET", "/", &["Accept: text/html"]);
+        let (_, rest) = page.text().split_once("<form id=\"upload\"").unwrap();
+        let (attributes, _) = rest.split_once('>').unwrap();
+        let (_, rest) = attributes.split_once("data-max=\"")?;
+        rest.split_once('"').map(|(number, _)| number.to_owned())
+    };
+    assert_eq!(max(1_048_576).as_deref(), Some("1048576"));
+    assert_eq!(max(u64::MAX), None);
+}
+
+/// Each form is a representation of its own, and a client that has one page asks for nothing more.
+#[test]
+fn only_the_page_has_the_form() {
+    let mut site = site("");
+    for form in ["Accept: application/json", "Accept: text/plain"] {
+        let listing = site.ask("GET", "/", &[form]);
+        assert!(!listing.text().contains("upload"), "{form}");
+        assert_eq!(listing.field("Content-Security-Policy"), None, "{form}");
     }
 }
