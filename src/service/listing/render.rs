@@ -361,7 +361,7 @@ const UPLOAD_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-cache\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-Tv57gSg71C2G1hCL6+kWPly1+CpI/uHtcv6btGo2U5U='; \
+    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-It3CVmlNxrbiOxQ9p3Bp5ssUab5LIibR/8hAnAYkOQQ='; \
     script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g=' 'sha256-k2GljEJM4+8PkyRLV4GFCt6xbf7COD6uu7LWjYkn8+c='\r\n";
 
 #[cfg(test)]

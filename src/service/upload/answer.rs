@@ -163,7 +163,12 @@ impl<'a> UploadAnswers<'a> {
                 self.text(status.unwrap_or(Status::CREATED), body)
             }
             (_, None) => {
-                let page = pages::redirect(Status::SEE_OTHER, &self.context.url_of_folder(folder));
+                let url = match self.context.only {
+                    // What was sent cannot be seen there: it is told how much it was.
+                    true => format!("{}?sent={}", self.context.url_of_folder(b""), results.len()),
+                    false => self.context.url_of_folder(folder),
+                };
+                let page = pages::redirect(Status::SEE_OTHER, &url);
                 self.context.decoration.apply(page)
             }
             (Format::Plain, Some(status)) => {
@@ -182,7 +187,10 @@ impl<'a> UploadAnswers<'a> {
                     let (name, why) = (escape_html(&name), escape_html(&refused.why));
                     let _ = writeln!(list, "<p><bdi>{name}</bdi>: {why}</p>");
                 }
-                let back = self.context.url_of_folder(folder);
+                let back = match self.context.only {
+                    true => self.context.url_of_folder(b""),
+                    false => self.context.url_of_folder(folder),
+                };
                 let _ = write!(
                     list,
                     "<p><a href=\"{}\">Back to the folder</a></p>",

@@ -6,16 +6,18 @@ use crate::http::{Body, HeaderBlock, Response, Status};
 use crate::service::listing::{PAGE_STYLE, upload_form};
 use crate::service::pages::ICON;
 
-pub(super) fn page(file_bytes_max: u64) -> Response {
+/// The page, as it is asked for, and after a form was sent: `?sent=3`.
+pub(super) fn page(file_bytes_max: u64, query: Option<&str>) -> Response {
     let (style, script) = (upload_form::STYLE, upload_form::SCRIPT);
     let form = upload_form::form(file_bytes_max);
+    let told = query.map_or(String::new(), told);
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>Upload files</title>\n{ICON}\n<style>{PAGE_STYLE}</style>\n\
          <style>{style}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>Upload files</h1>\n\
-         <p>Only the owner of this server can see what is uploaded here.</p>\n</header>\n\
+         {told}<p>Only the owner of this server can see what is uploaded here.</p>\n</header>\n\
          {form}</main>\n<script>{script}</script>\n</body>\n</html>\n"
     );
     let mut response = Response::new(Status::OK);
@@ -23,16 +25,45 @@ pub(super) fn page(file_bytes_max: u64) -> Response {
     response.body(Body::Owned(page.into_bytes()))
 }
 
+/// Anybody may write such a query: it is a number and nothing else.
+fn told(query: &str) -> String {
+    match query.strip_prefix("sent=").map(str::parse::<u32>) {
+        Some(Ok(1)) => "<p role=\"status\">1 file was uploaded.</p>\n".to_owned(),
+        Some(Ok(count)) => format!("<p role=\"status\">{count} files were uploaded.</p>\n"),
+        _ => String::new(),
+    }
+}
+
 const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-Tv57gSg71C2G1hCL6+kWPly1+CpI/uHtcv6btGo2U5U='; \
+    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-It3CVmlNxrbiOxQ9p3Bp5ssUab5LIibR/8hAnAYkOQQ='; \
     script-src 'sha256-k2GljEJM4+8PkyRLV4GFCt6xbf7COD6uu7LWjYkn8+c='\r\n";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::pages::tests::policy_hash;
+
+    #[test]
+    fn a_form_without_script_is_told_how_much_was_taken() {
+        let check = |query: &str, expected: &str| assert_eq!(told(query), expected, "{query}");
+        check("sent=1", "<p role=\"status\">1 file was uploaded.</p>\n");
+        check(
+            "sent=12",
+            "<p role=\"status\">12 files were uploaded.</p>\n",
+        );
+        for other in [
+            "",
+            "sent=",
+            "sent=<b>",
+            "sent=-1",
+            "sent=99999999999",
+            "x=1&sent=1",
+        ] {
+            check(other, "");
+        }
+    }
 
     /// A changed style or script with a stale hash would be blocked by every browser, silently.
     #[test]

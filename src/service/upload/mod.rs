@@ -196,7 +196,7 @@ impl<S: Service> Service for Uploads<S> {
                 Err(refused) => answers.refused(&refused).into(),
             },
             Method::Get | Method::Head if target.path.is_empty() => {
-                let page = drop_box::page(self.context.store.file_bytes_max());
+                let page = drop_box::page(self.context.store.file_bytes_max(), request.query());
                 self.context.decoration.apply(page).into()
             }
             Method::Get | Method::Head => {

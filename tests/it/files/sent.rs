@@ -1,10 +1,12 @@
 //! What is served of a directory that takes uploads: files that strangers sent, and its page.
 
+use std::fs;
 use std::path::PathBuf;
 
 use httpoll::service::{FilesConfig, UploadConfig};
 
 use super::Site;
+use crate::harness::{Server, request};
 
 /// A site whose `directory` takes uploads.
 fn site(directory: &str) -> Site {
@@ -95,4 +97,58 @@ fn only_the_page_has_the_form() {
         assert!(!listing.text().contains("upload"), "{form}");
         assert_eq!(listing.field("Content-Security-Policy"), None, "{form}");
     }
+}
+
+/// The page of the program, where nothing is listed: RFC 9110 §15.4.4.
+#[test]
+fn a_drop_box_has_the_form_and_says_what_it_took() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("in")).unwrap();
+    let words = ["--upload=in", "--upload-only", "--max-upload=1K"];
+    let server = Server::of("edge", root.path(), &words);
+    for target in ["/in", "/in/", "/in/?sent=2"] {
+        let page = server.ask("GET", target, &["Accept: text/html"]);
+        assert_eq!(page.status, 200, "{target}");
+        let policy = page.field("Content-Security-Policy").unwrap();
+        for part in [
+            "default-src 'none'",
+            "form-action 'self'",
+            "connect-src 'self'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let form = "<form id=\"upload\" data-max=\"1024\" method=\"post\"";
+        assert!(page.text().contains(form), "{}", page.text());
+        let told = page.text().contains("2 files were uploaded.");
+        assert_eq!(told, target.contains('?'), "{target}");
+    }
+    let part = |name: &str, content: &str| {
+        let disposition = "Content-Disposition: form-data; name=\"file\"; filename=";
+        format!("--x\r\n{disposition}\"{name}\"\r\n\r\n{content}\r\n")
+    };
+    let send = |parts: &[String]| {
+        let body = format!("{}--x--\r\n", parts.concat());
+        let length = format!("Content-Length: {}", body.len());
+        let kind = "Content-Type: multipart/form-data; boundary=x";
+        let fields = ["Accept: text/html", kind, &length];
+        let mut client = server.connect();
+        let head = request("POST", "/in/", &fields);
+        client.send(&[head.as_bytes(), body.as_bytes()].concat());
+        client.answer("POST")
+    };
+    let taken = send(&[part("a", "1"), part("a", "2")]);
+    let location = taken.field("Location");
+    assert_eq!((taken.status, location), (303, Some("/in/?sent=2")));
+    for (name, content) in [("a", "1"), ("a (1)", "2")] {
+        let stored = fs::read_to_string(root.path().join("in").join(name));
+        assert_eq!(stored.unwrap(), content, "{name}");
+    }
+    let refused = send(&[part("b", &"b".repeat(1025))]);
+    assert_eq!(refused.status, 413);
+    assert!(
+        refused.text().contains("<a href=\"/in/\">"),
+        "{}",
+        refused.text()
+    );
 }
