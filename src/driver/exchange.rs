@@ -18,7 +18,7 @@ pub(crate) enum Advanced {
     Waiting,
     /// The step budget is spent; there may be more to do.
     Spent,
-    /// A proxy has said for whom it speaks; there may be more to do.
+    /// A proxy has named its client; there may be more to do.
     Client(Option<IpAddr>),
     /// An answer must be made by work that may block.
     Job(Job),
@@ -26,7 +26,7 @@ pub(crate) enum Advanced {
     Close(CloseReason),
 }
 
-/// Who is connected, and whose word about others is taken.
+/// The peer of a connection, and the proxies whose word about their clients is taken.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
     pub(crate) peer: Option<IpAddr>,
@@ -43,7 +43,7 @@ impl Asker<'_> {
     }
 }
 
-/// A connection to `peer`, which may have to say first for whom it speaks.
+/// A connection to `peer`, which may be a proxy that must first name its client.
 pub(crate) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection {
     let limits = Arc::clone(limits);
     match peer {
@@ -185,7 +185,7 @@ pub(crate) enum JobResult {
     /// There was no room for it.
     Refused,
     Panicked,
-    /// Nobody waited for it any more.
+    /// Its client was gone.
     Nothing,
 }
 

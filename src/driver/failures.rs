@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-/// How long whoever has no room waits before it is tried again.
+/// How long a client without room waits before it is tried again.
 pub(crate) const RETRY: Duration = Duration::from_millis(100);
 
 /// So many accepts may fail in a row, each for a reason of its own, before that is no accident.
 const FAILURES_MAX: u32 = 8;
 
-/// Out of descriptors, memory or watches: nobody's fault, and not over by trying at once.
+/// Out of descriptors, memory or watches: no client's fault, and not over by trying at once.
 pub(crate) fn is_missing(error: &io::Error) -> bool {
     const MISSING: [Errno; 5] = [
         Errno::MFILE,
@@ -34,9 +34,9 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
 /// How an accept failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Failed {
-    /// Nobody waits.
-    Nobody,
-    /// Something is missing to let in who waits.
+    /// No client waits.
+    NoClient,
+    /// Something is missing to let in the client that waits.
     NoRoom,
     /// That one connection failed before we had it (accept(2), "Error handling").
     Once,
@@ -54,7 +54,7 @@ impl Failures {
     pub(crate) fn judge(&mut self, error: &io::Error) -> Failed {
         if error.kind() == io::ErrorKind::WouldBlock {
             self.0 = 0;
-            return Failed::Nobody;
+            return Failed::NoClient;
         }
         if is_missing(error) {
             return Failed::NoRoom;

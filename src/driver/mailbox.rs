@@ -1,7 +1,7 @@
 //! What other threads have to say to a loop.
 //!
-//! *Floor 4.* A list behind a mutex and a knock: the kernel's notifier ends the wait,
-//! the list says why. The knock is made once per emptying, so a thousand messages cost one write.
+//! *Floor 4.* A list behind a mutex, and the kernel's notifier: the notifier ends the wait, the
+//! list says why. It is notified once per emptying, so a thousand messages cost one write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,11 +26,11 @@ pub(crate) enum Message {
     Ask,
     /// Stop now.
     Abort,
-    /// Another loop that shares a listener has no room for who waits there.
+    /// Another loop that shares a listener has no room for the clients that wait there.
     Accept,
 }
 
-/// The loops that may share listeners: whom to tell of clients that one has no room for.
+/// The loops that may share listeners: told of clients that one of them has no room for.
 #[derive(Clone, Default)]
 pub struct OtherLoops(Arc<Mutex<Vec<Arc<Mailbox>>>>);
 
@@ -40,7 +40,7 @@ impl OtherLoops {
         self.all().push(Arc::clone(mailbox));
     }
 
-    /// Lets the others look who waits at their listeners.
+    /// Lets the other loops look at their listeners.
     ///
     /// PITFALL: of those that wait with `EPOLLEXCLUSIVE` the kernel wakes one for each client, and
     /// a loop that was woken and is full has swallowed that
@@ -118,8 +118,8 @@ impl Handle {
         self.shutdown_after(Duration::ZERO);
     }
 
-    /// The same, but first accept for `drain` more: who was on the way before new connections were
-    /// steered elsewhere still arrives here.
+    /// The same, but first accept for `drain` more: a client that was on its way before new
+    /// connections were steered elsewhere still arrives here.
     pub fn shutdown_after(&self, drain: Duration) {
         self.0.post(Message::Shutdown(drain));
     }

@@ -8,10 +8,10 @@
 //! | `event_loop/` | one thread, any number of connections; `event_loop/settle.rs` is the page on which edge and level differ |
 //! | `blocking/` | the same protocol in a program that waits: one client at a time, or one per thread |
 //! | `offload/` | threads for work that may wait, for the loops |
-//! | `observe/` | what happened, told to others: access lines, counters, metrics |
+//! | `observe/` | what happened, told to observers: access lines, counters, metrics |
 //!
-//! `exchange.rs` stands between a connection and a service; `receive.rs`, `transmit.rs` and `wanted.rs`
-//! stand between a connection and its socket, for all six drivers alike.
+//! `exchange.rs` stands between a connection and a service; `receive.rs`, `transmit.rs` and
+//! `wanted.rs` stand between a connection and its socket, for all six drivers alike.
 
 mod blocking;
 mod event_loop;

@@ -1,6 +1,6 @@
 //! What a driver is told when it is made.
 //!
-//! *Floor 4.* Plain values, with the defaults of a server that nobody has told anything.
+//! *Floor 4.* Plain values, with the defaults of a server without options.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::driver::observe::in_flight::InFlight;
 use crate::http::TrustedProxies;
 use crate::kernel::Peer;
 
-/// How much one connection may do in a turn before the others get theirs.
+/// How much one connection may do before the next one is served.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Bytes given to the socket; each may have so many, however many are busy.
@@ -44,7 +44,7 @@ impl Budget {
     }
 }
 
-/// What a driver is told when it is made, and by whom it is watched: `()` is nobody.
+/// What a driver is told when it is made, and its observer: `()` observes nothing.
 #[derive(Clone)]
 pub struct Settings<O = ()> {
     /// What one connection may cost.
@@ -67,12 +67,12 @@ pub struct Settings<O = ()> {
     pub proxies: Option<Arc<TrustedProxies>>,
     /// How many connections are left, once it stops.
     pub in_flight: InFlight,
-    /// Who is told what happens.
+    /// What is told what happens.
     pub observer: O,
 }
 
 impl<P> Settings<P> {
-    /// Who asks on a connection with `peer`.
+    /// The asker of a connection with `peer`.
     pub(crate) fn asker(&self, peer: Peer) -> Asker<'_> {
         Asker {
             peer: peer.ip(),

@@ -1,8 +1,8 @@
 //! The way out: what a connection has to send, given to its socket, one call at a time.
 //!
-//! *Floor 4.* The same for all six drivers. Written at once, before anybody asks whether the socket
-//! is writable: it almost always is, and only after EAGAIN is it worth a system call to be told when
-//! it is again.
+//! *Floor 4.* The same for all six drivers. Bytes are written at once, without asking whether the
+//! socket is writable: it almost always is, and only after EAGAIN is it worth a system call to be
+//! told when it is again.
 //!
 //! *References:* send(2), sendfile(2).
 
@@ -14,7 +14,7 @@ use crate::conn::{CloseReason, Connection, Transmit};
 use crate::http::{Tick, Wake};
 use crate::kernel::{Layer, Sent, Socket};
 
-/// What a connection may still send before others get their turn.
+/// What a connection may still send before the next connection is served.
 pub(crate) struct Allowance {
     pub(crate) bytes: usize,
     /// Whether the socket has not said EAGAIN since it was last writable.
@@ -31,8 +31,8 @@ pub(crate) enum Sending {
     Stop,
 }
 
-/// Bytes that one connection is sent in a go by a driver that has no other: before the deadlines and
-/// the stop are looked at again, however fast the client takes them.
+/// Bytes that one connection is sent in a go by a driver that has no other: before the deadlines
+/// and the stop are looked at again, however fast the client takes them.
 const SEND_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sends until nothing is left, the socket is full or the client has had its share, and waits for

@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* What the event loop does for thousands of connections in turns, this does for one,
 //! waiting wherever that one makes it wait. The `blocking` backend calls it for one client after
-//! the other, which is why a silent client stops everybody and every answer says
+//! the other, which is why a silent client stops all others and every answer says
 //! `Connection: close`; `threads` calls it once per thread, which is why a thousand clients cost a
 //! thousand stacks. The protocol, its limits and its deadlines are the same [`Connection`].
 

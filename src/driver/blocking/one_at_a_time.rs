@@ -35,7 +35,7 @@ pub(crate) struct Blocking<S: Service> {
 
 impl<S: Service> Blocking<S> {
     /// The `blocking` backend: one client after the other. When the server stops, new ones are
-    /// refused while the present one is still being served; those who waited are served after it.
+    /// refused while the present one is still being served; those that waited are served after it.
     pub(crate) fn run_one_at_a_time(mut self) -> io::Result<()> {
         let mut clients = Clients {
             acceptor: Some(self.acceptor),
@@ -66,10 +66,10 @@ impl<S: Service> Blocking<S> {
     }
 }
 
-/// Who is still to be served.
+/// The clients that are still to be served.
 struct Clients {
     acceptor: Option<Acceptor>,
-    /// Those who were taken in when the server was told to stop.
+    /// Those that were taken in when the server was told to stop.
     waiting: VecDeque<(BlockingStream, Peer)>,
     /// The moment at which a stop stops waiting.
     ends_at: Option<Instant>,
@@ -87,7 +87,7 @@ impl Clients {
 }
 
 impl Waiting for Clients {
-    /// Nobody else has any business with the connection.
+    /// No other thread looks at the connection.
     fn lend<R>(&mut self, conn: Connection, wait: impl FnOnce() -> R) -> (Connection, R) {
         self.pulse.end();
         let waited = wait();
@@ -112,9 +112,10 @@ pub(super) fn tokens() -> impl Iterator<Item = Token> {
     (0..=u32::MAX).cycle().map(|n| Token::new(0, n))
 }
 
-/// Takes in all who wait at a server that stops; `false` if there is no room for all of them yet.
+/// Takes in all clients that wait at a server that stops; `false` if there is no room for all of
+/// them yet.
 ///
-/// PITFALL: whoever waits in the backlog of a listener is reset when it is closed
+/// PITFALL: a client in the backlog of a listener is reset when that is closed
 /// (`a_stop_answers_those_who_wait_to_be_let_in`).
 fn take_in_all(acceptor: &mut Acceptor, waiting: &mut VecDeque<(BlockingStream, Peer)>) -> bool {
     let mut failures = Failures::default();
@@ -124,7 +125,7 @@ fn take_in_all(acceptor: &mut Acceptor, waiting: &mut VecDeque<(BlockingStream, 
             Ok(Arrival::TimedOut) => {}
             Ok(Arrival::Stopping) => return true,
             Err(error) => match failures.judge(&error) {
-                Failed::Nobody | Failed::Once => {}
+                Failed::NoClient | Failed::Once => {}
                 Failed::NoRoom | Failed::AgainAndAgain => return false,
             },
         }
@@ -146,7 +147,7 @@ pub(super) fn next_client(
             Err(error) => error,
         };
         let at_once = match failures.judge(&error) {
-            Failed::Nobody | Failed::Once => true,
+            Failed::NoClient | Failed::Once => true,
             Failed::NoRoom => make_room(acceptor),
             Failed::AgainAndAgain => false,
         };

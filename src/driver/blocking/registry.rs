@@ -1,7 +1,7 @@
-//! Who is being served by which thread, and who may be dropped to make room for another.
+//! Which thread serves which connection, and which may be dropped to make room for another.
 //!
-//! *Floor 4.* Knows connections only while their threads wait; does not know what is served. Who
-//! goes first is said by [`Connection::standing`].
+//! *Floor 4.* Knows connections only while their threads wait; does not know what is served. Which
+//! one is dropped first is said by [`Connection::standing`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,13 @@ use crate::kernel::{Acceptor, Hold, Waited};
 /// How long to wait for what takes no more than a moment.
 pub(super) const MOMENT: Duration = Duration::from_millis(5);
 
-/// What was done for one client for whom something is missing.
+/// What was done for one client for which something is missing.
 #[derive(Default)]
 pub(super) struct MadeRoom(bool);
 
 impl MadeRoom {
-    /// Somebody goes who may, but no second one if that did not help; `false` if nobody did.
+    /// Drops a connection that may be dropped, but no second one if that did not help; `false` if
+    /// none was dropped.
     pub(super) fn make(&mut self, registry: &Registry, acceptor: &mut Acceptor) -> bool {
         let there = registry.count();
         self.0 = !self.0 && registry.evict(&acceptor.now()) == Evicted::One;
@@ -58,9 +59,9 @@ struct Place {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Evicted {
     One,
-    /// Nobody may go.
-    Nobody,
-    /// Somebody may go, but it is not known yet who goes first.
+    /// None may be dropped.
+    None,
+    /// Some may be dropped, but it is not known yet which one goes first.
     Later,
 }
 
@@ -86,13 +87,13 @@ impl Registry {
     }
 
     /// Waits for a place below `max`, making one where that is allowed; `false` when the server
-    /// stops and will wait no longer. The client for whom it is done waits in the acceptor's hands:
-    /// it is known to be there.
+    /// stops and will wait no longer. The client for which it is done was accepted already: it is
+    /// known to be there.
     pub(super) fn wait_for_place(&self, max: usize, acceptor: &mut Acceptor) -> bool {
         while self.count() >= max {
             let soon = match self.evict(&acceptor.now()) {
                 Evicted::Later => MOMENT,
-                Evicted::One | Evicted::Nobody => RETRY,
+                Evicted::One | Evicted::None => RETRY,
             };
             let mut stopping = || acceptor.rest(Duration::ZERO) == Waited::Stopping;
             if !self.wait_below(max, soon) && stopping() {
@@ -104,8 +105,8 @@ impl Registry {
 
     /// Drops one connection that may be dropped, as [`Standing`] says; its thread then ends.
     ///
-    /// PITFALL: who was served is not dropped while somebody has just come in and is at work:
-    /// a moment later that one may turn out to be silent, and goes first
+    /// PITFALL: a client that was served is not dropped while the thread of a new one works: a
+    /// moment later the new one may turn out to be silent, and is dropped first
     /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
     fn evict(&self, now: &Tick) -> Evicted {
         let registered = self.registered();
@@ -124,7 +125,7 @@ impl Registry {
                 return Evicted::One;
             }
         }
-        Evicted::Nobody
+        Evicted::None
     }
 
     /// Takes in a connection whose thread has not begun yet.

@@ -1,4 +1,4 @@
-//! One connection, served by the linear reading and told of to whoever watches.
+//! One connection, served by the linear reading and told of to the observers.
 //!
 //! *Floor 4.* The same for both drivers that wait.
 
@@ -18,7 +18,7 @@ pub(super) struct AcceptedClient {
     pub(super) stream: BlockingStream,
     pub(super) peer: Peer,
     pub(super) conn: Connection,
-    /// What it is called by who watches.
+    /// What the observers call it.
     pub(super) token: Token,
 }
 

@@ -101,8 +101,8 @@ fn status(acts: impl IntoIterator<Item = (u64, &'static str)>) -> String {
     let conn = exchange::begin(Peer::Unix, &limits, &script.now);
     let settings = settings(limits);
     let mut hello = |_: &Request<'_>, _: &Tick| Reply::Now(Response::text("hi"));
-    let mut nobody = ();
-    let told = Told::new(Token(0), &mut nobody);
+    let mut observer = ();
+    let told = Told::new(Token(0), &mut observer);
     let served = Served::new(&mut script, (&mut hello, &settings), told, Peer::Unix);
     serve_connection(served, conn, &mut Alone);
     String::from_utf8_lossy(&script.outbox[..12]).into_owned()
@@ -181,8 +181,8 @@ fn serve_counted<T: Stream>(stream: T, hold: Option<Hold>, patience: Duration) -
         let n = request.path()[1..].parse().unwrap_or(0);
         Reply::Now(Response::text("x".repeat(n)))
     };
-    let mut nobody = ();
-    let told = Told::new(Token(0), &mut nobody);
+    let mut observer = ();
+    let told = Told::new(Token(0), &mut observer);
     let served = Served::new(&mut stream, (&mut service, &settings), told, Peer::Unix);
     match hold {
         None => serve_connection(served, conn, &mut Alone),

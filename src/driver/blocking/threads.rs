@@ -3,10 +3,10 @@
 //! *Floor 4.* Knows who is being served and who may be dropped to make room; what happens on a
 //! connection is `mod.rs`.
 //!
-//! The idea: a thread [lends](super::wait::Waiting::lend) its connection to the registry while it waits
-//! for its client. So a connection that is found there has no answer being made or sent, and ending
-//! it cuts nothing in the middle. Its thread, asleep in ppoll(2), is woken by shutdown(2) on its
-//! socket.
+//! The idea: a thread [lends](super::wait::Waiting::lend) its connection to the registry while it
+//! waits for its client. So a connection that is found there has no answer being made or sent, and
+//! ending it cuts nothing in the middle. Its thread, asleep in ppoll(2), is woken by shutdown(2) on
+//! its socket.
 //!
 //! *References:* pthreads(7), shutdown(2).
 
@@ -40,7 +40,7 @@ use crate::service::{Reply, Service};
 const STACK_BYTES: usize = 512 * 1024;
 
 impl<S: Service> Blocking<S> {
-    /// The `threads` backend: a thread per client, up to a bound at which somebody must go.
+    /// The `threads` backend: a thread per client, up to a bound at which one must be dropped.
     pub(crate) fn run_threads(self) -> io::Result<()> {
         let mut acceptor = self.acceptor;
         let (mut watchers, mut tokens) = (self.watchers, tokens());
@@ -151,7 +151,7 @@ impl<S: Service> ConnectionThread<S> {
 /// One service for all threads: locked while it decides, not while it works.
 struct Shared<S> {
     service: Arc<Mutex<S>>,
-    /// Whoever has the lock must give it back, or nobody is served.
+    /// Shows that the lock is given back: while one thread keeps it, no other request is answered.
     pulse: Arc<Pulse>,
 }
 
@@ -175,7 +175,7 @@ impl<S: Service> Service for Shared<S> {
     }
 
     fn release_descriptors(&mut self) -> bool {
-        // Whoever works with it has one of them in use.
+        // A thread that works with it has one of them in use.
         let service = self.service.try_lock();
         service.is_ok_and(|mut service| service.release_descriptors())
     }

@@ -1,6 +1,7 @@
 //! What an observer is told of a connection that a thread serves.
 //!
-//! *Floor 4.* Knows what can be told (`driver/observe/observer.rs`); does not know who listens.
+//! *Floor 4.* Knows what can be told (`driver/observe/observer.rs`); does not know what becomes of
+//! it.
 
 use std::io;
 use std::time::Instant;

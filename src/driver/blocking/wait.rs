@@ -65,16 +65,16 @@ impl Wants {
 /// How other work wakes a thread that waits for it.
 #[derive(Default)]
 pub(super) struct WakeFlag {
-    rung: Mutex<bool>,
+    woken: Mutex<bool>,
     changed: Condvar,
 }
 
 impl WakeFlag {
     fn wait(&self, at_most: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self
             .changed
-            .wait_timeout_while(rung, at_most, |rung| !*rung);
+            .wait_timeout_while(woken, at_most, |woken| !*woken);
     }
 
     /// What sets it off.
@@ -83,13 +83,13 @@ impl WakeFlag {
     }
 
     pub(super) fn take(&self) -> bool {
-        std::mem::take(&mut *self.rung.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Notify for WakeFlag {
     fn notify(&self, _: u64) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_one();
     }
 }

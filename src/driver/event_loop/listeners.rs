@@ -1,11 +1,11 @@
-//! The listeners of a loop: who comes in, and when nobody does any more.
+//! The listeners of a loop: when it accepts, and when it stops accepting.
 //!
-//! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or
-//! somebody to make room", *ready* is "accept has not said EAGAIN since the kernel last spoke".
+//! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or a
+//! connection that may be dropped", *ready* is "accept has not said EAGAIN since the last event".
 //! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
-//! under edge the kernel will never repeat itself, so somebody must try again. Descriptors that
-//! others free raise no event at all, so a paused listener tries again by the clock, and so does one
-//! that the kernel will not watch again.
+//! under edge the kernel does not repeat an event, so the loop must try again by itself. A
+//! descriptor that another process frees raises no event at all, so a paused listener is tried
+//! again by the clock, and so is one that the kernel will not watch again.
 //!
 //! *References:* accept(2).
 
@@ -34,8 +34,8 @@ const ACCEPTS_MAX: usize = VICTIMS_MAX;
 pub(super) struct Listeners<K: Kernel> {
     each: Vec<Listening<K>>,
     /// Whether one may have to be looked at: in most turns none has.
-    stirs: bool,
-    /// The loop stops: from this moment on they close behind the last one who waits.
+    is_active: bool,
+    /// The loop stops: from this moment on they close as soon as no client waits.
     closing_at: Option<Instant>,
 }
 
@@ -85,7 +85,7 @@ impl<K: Kernel> Listeners<K> {
         }
         Ok(Self {
             each,
-            stirs: false,
+            is_active: false,
             closing_at: None,
         })
     }
@@ -93,13 +93,13 @@ impl<K: Kernel> Listeners<K> {
     pub(super) fn on_event(&mut self, token: Token) {
         if let Some(one) = self.each.get_mut((token.slot() - RESERVED) as usize) {
             one.ready = true;
-            self.stirs = true;
+            self.is_active = true;
         }
     }
 
     /// When a listener must be tried, or closed, without the kernel asking for it.
     pub(super) fn next_try(&self, now: Instant, trigger: Trigger) -> Option<Instant> {
-        if !self.stirs {
+        if !self.is_active {
             return None;
         }
         let closing = self.closing_at.filter(|at| *at > now);
@@ -111,19 +111,19 @@ impl<K: Kernel> Listeners<K> {
         tries.chain(closing).min()
     }
 
-    /// Lets paused listeners try at once: there may be room again. They are watched again when it
-    /// is known that nobody waits.
+    /// Lets paused listeners be tried at once: there may be room again. They are watched again when
+    /// accept finds the backlog empty.
     fn resume(&mut self) {
-        self.stirs = true;
+        self.is_active = true;
         for one in &mut self.each {
             one.ready |= one.paused_until.take().is_some();
         }
     }
 
-    /// Closes all listeners, if it is time and nobody waits. To be called after all were tried.
+    /// Closes all listeners, if it is time and no client waits. To be called after all were tried.
     ///
     /// PITFALL: a connection in the backlog is reset when its listener closes. So first it must be
-    /// empty; and first of all, nobody new must come, see `kernel/handover.rs`.
+    /// empty; and before that no new client must come, see `kernel/handover.rs`.
     fn shut_when_empty(&mut self, kernel: &mut K, now: Instant) {
         let empty = self.each.iter().all(|one| !one.ready);
         if empty && self.closing_at.is_some_and(|at| at <= now) {
@@ -145,17 +145,17 @@ impl<K: Kernel> Listeners<K> {
         }
     }
 
-    /// Anybody may wait, for all that the kernel says.
+    /// Takes all listeners for ready: a client may wait that no event has announced.
     pub(super) fn look_at_all(&mut self) {
-        self.stirs = true;
+        self.is_active = true;
         for one in &mut self.each {
             one.ready = true;
         }
     }
 
     /// Lets a listener wait for room, out of the selector: level-triggered it would be reported at
-    /// every wait, and a shared one would be told of clients whom another loop could let in. Whether
-    /// it has been told of some, which nobody else hears of then.
+    /// every wait, and a shared one would be told of clients that another loop could let in.
+    /// Whether it has been told of some, of which the kernel then tells no other loop.
     fn pause(&mut self, at: usize, kernel: &mut K, now: &Tick) -> bool {
         let Some(one) = self.each.get_mut(at) else {
             return false;
@@ -169,11 +169,11 @@ impl<K: Kernel> Listeners<K> {
         was_watched && kernel.is_shared(&one.listener)
     }
 
-    /// Nobody waits: whoever comes next is to be announced. A registration reports who came
-    /// meanwhile.
+    /// The backlog is empty: the next client is to be announced. Registering a listener reports the
+    /// clients that came before it.
     ///
-    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Nobody would come
-    /// back to it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
+    /// PITFALL: the kernel may refuse to watch a listener again that was paused. Then no event
+    /// would come for it (`a_listener_that_cannot_be_watched_again_is_tried_until_it_can`).
     fn rest(&mut self, at: usize, kernel: &mut K, now: &Tick) {
         let Some(one) = self.each.get_mut(at) else {
             return;
@@ -199,16 +199,16 @@ fn token_of(at: usize) -> Token {
 /// How an accept went.
 enum AcceptResult {
     One,
-    Nobody,
+    NoClient,
     NoRoom,
-    /// Somebody waits, for whom it will be known in the next turn who must go.
+    /// A client waits, and only the next turn will know which connection to drop for it.
     Later,
 }
 
 impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
-    /// Accepts who is waiting.
+    /// Accepts the clients that wait.
     pub(super) fn admit(&mut self) {
-        if !self.listeners.stirs {
+        if !self.listeners.is_active {
             return;
         }
         let now = &self.context.now;
@@ -224,7 +224,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 }
                 match self.accept_one(at) {
                     AcceptResult::One => {}
-                    AcceptResult::Nobody => {
+                    AcceptResult::NoClient => {
                         let context = &mut self.context;
                         self.listeners.rest(at, &mut context.kernel, &context.now);
                     }
@@ -240,18 +240,19 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         }
         let (kernel, now) = (&mut self.context.kernel, self.context.now.instant);
         self.listeners.shut_when_empty(kernel, now);
-        self.listeners.stirs = self.listeners.has_business();
+        self.listeners.is_active = self.listeners.has_business();
     }
 
-    /// PITFALL: who must go is chosen before the accept and dropped after it. Under edge a listener
-    /// counts as ready until an accept finds nobody, and that must not cost a connection.
+    /// PITFALL: the connection to drop is chosen before the accept and dropped after it. Under edge
+    /// a listener counts as ready until an accept finds no client, and that must not cost a
+    /// connection.
     fn accept_one(&mut self, at: usize) -> AcceptResult {
         let victim = match self.slots.len() >= self.context.settings.connections_max {
             false => None,
             true => match self.next_victim() {
                 Victim::Now(token) => Some(token),
                 Victim::Later => return AcceptResult::Later,
-                Victim::Nobody => return AcceptResult::NoRoom,
+                Victim::None => return AcceptResult::NoRoom,
             },
         };
         let one = &mut self.listeners.each[at];
@@ -276,7 +277,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
             Err(error) => error,
         };
         match one.failures.judge(&error) {
-            Failed::Nobody => AcceptResult::Nobody,
+            Failed::NoClient => AcceptResult::NoClient,
             Failed::NoRoom => match self.make_room() {
                 Made::Some => AcceptResult::One,
                 Made::None => AcceptResult::NoRoom,
@@ -318,7 +319,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         self.listeners.resume();
     }
 
-    /// Stops accepting once `drain` is over and nobody waits; idle connections end, busy ones
+    /// Stops accepting once `drain` is over and no client waits; idle connections end, busy ones
     /// after their answers.
     pub(super) fn begin_stop(&mut self, drain: Duration) {
         if self.stop_at.is_some() {
@@ -328,7 +329,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         self.stop_at = Some(now.instant + grace);
         self.listeners.closing_at = Some(now.instant + drain.min(grace));
         self.listeners.resume();
-        // Whoever came since the last wait is there, whether we were told or not.
+        // A client that came since the last wait is in the backlog, announced or not.
         self.listeners.look_at_all();
         for token in self.slots.tokens() {
             self.deliver(token, |slot| slot.conn.on_shutdown(&now));

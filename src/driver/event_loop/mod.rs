@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Generic over the [`Kernel`], so that four selectors and the simulator run the same
 //! code, and so that the trigger is a constant of the kernel's type; and over the [`Observer`], so
-//! that what nobody watches costs nothing.
+//! that a loop without observers pays nothing for them.
 //!
 //! A turn has two passes: **read every ready socket first, then answer.** A check of a file made
 //! while answering then follows every read of the turn, so one check per file per turn is enough
@@ -59,7 +59,7 @@ pub struct EventLoop<K: Kernel, S: Service, O: Observer = ()> {
     stop_at: Option<Instant>,
 }
 
-/// The token of the mailbox's knock.
+/// The token of the event that the mailbox's notifier makes.
 const MAILBOX: Token = Token::new(u32::MAX, 0);
 
 impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
@@ -97,8 +97,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// Turns until the loop has been stopped.
     ///
     /// # Errors
-    /// If the wait of a kernel fails that is none: a simulator's verdict. What Linux refuses is tried
-    /// again.
+    /// If the wait of a kernel fails that is none: a simulator's verdict. What Linux refuses is
+    /// tried again.
     pub fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}
         Ok(())
@@ -172,10 +172,10 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     }
 
     fn tell_of_wait(&mut self, timeout: Option<Duration>) {
-        let knocked = |event: &Event| event.token == MAILBOX;
+        let is_mail = |event: &Event| event.token == MAILBOX;
         let woke = match self.events.as_slice() {
             [] => Woke::Timeout,
-            events if events.iter().all(knocked) => Woke::Message,
+            events if events.iter().all(is_mail) => Woke::Message,
             _ => Woke::Ready,
         };
         let context = &mut self.context;
@@ -284,8 +284,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
 
     /// Connections whose time seems over are looked at once more, with all the others of this turn.
     ///
-    /// PITFALL: whoever was in time while nobody looked must not pay for it. A process that was
-    /// stopped wakes by EINTR and hears of no event, and one wait brings no more than so many
+    /// PITFALL: a client that was in time while the loop did not run is not late. A process that
+    /// was stopped wakes by EINTR without any event, and one wait brings a limited number of events
     /// (`what_came_in_time_is_served_before_anybody_is_late`).
     fn call_up(&mut self) {
         while let Some((step, token)) = (self.context.deadlines).pop_due(self.context.now.instant) {
@@ -348,7 +348,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         self.slots.len()
     }
 
-    /// Who watches.
+    /// The observer.
     pub const fn observer(&self) -> &O {
         &self.context.settings.observer
     }

@@ -2,9 +2,9 @@
 //!
 //! *Floor 4.* A place among the connections, a descriptor, memory, an entry in the selector, a
 //! thread: whichever it is, the same three things follow. The caches close the descriptors that
-//! they keep only to be faster; one connection that may be dropped makes room, and no second one
-//! if that did not help, for what is missing may be missing to the whole system; and whoever still
-//! has no room waits and is tried again by the clock. What others free raises no event.
+//! they keep only to be faster. One connection that may be dropped is dropped; if that did not help
+//! no second one is, because the whole system may be out of it. A client that still has no room
+//! waits and is tried again by the clock, because what another process frees raises no event.
 //!
 //! *References:* accept(2), epoll_ctl(2), poll(2), pthread_create(3), each under ERRORS.
 
@@ -25,15 +25,15 @@ use crate::service::Service;
 /// How many connections a turn may have to drop at most: as many as it accepts.
 pub(super) const VICTIMS_MAX: usize = 64;
 
-/// Who must go.
+/// Which connection to drop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Victim {
     /// This one.
     Now(Token),
-    /// That is known in the next turn only.
+    /// Only the next turn will know.
     Later,
-    /// Nobody may be dropped.
-    Nobody,
+    /// None may be dropped.
+    None,
 }
 
 /// What came of making room.
@@ -50,24 +50,24 @@ pub(super) enum Made {
 /// What a loop knows about the room it has.
 #[derive(Default)]
 pub(super) struct Room {
-    /// Somebody was dropped for want of room, and nobody has come in since.
+    /// A connection was dropped for want of room, and no client was accepted since.
     made: bool,
     /// Connections that may be dropped to make room, the first to go last, as of a turn.
     victims: Vec<Token>,
     victims_of: u64,
-    /// Somebody came in a moment ago, of whom it is not known yet whether they are silent.
+    /// A client was accepted a moment ago, and it is not known yet whether it is silent.
     undecided: bool,
     /// Connections that the selector refuses to watch: they are looked at by the clock.
     unwatched: Vec<Token>,
     /// When that is, and the turn in which it was last.
     look_at: Option<Instant>,
     looked_in: u64,
-    /// Waits that have failed in a row: nobody says who is ready.
+    /// Waits that have failed in a row: no event says which socket is ready.
     failed_waits: u32,
 }
 
 impl Room {
-    /// Somebody has come in.
+    /// A client was accepted.
     pub(super) fn was_found(&mut self, now: &Tick) {
         self.made = false;
         self.undecided |= self.victims_of == now.turn;
@@ -78,7 +78,7 @@ impl Room {
         self.look_at
     }
 
-    /// A wait has told who is ready.
+    /// A wait has succeeded again.
     pub(super) fn end_of_failed_waits(&mut self) {
         self.failed_waits = 0;
     }
@@ -104,7 +104,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 Made::Some
             }
             Victim::Later => Made::Later,
-            Victim::Nobody => Made::None,
+            Victim::None => Made::None,
         }
     }
 
@@ -170,8 +170,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
 
     /// Ends connections that are broken while work is done for them, and with them that work.
     ///
-    /// PITFALL: whoever has closed its sending half, or has sent more than is read ahead, is not
-    /// read from, and where nothing is wanted no selector tells of a reset
+    /// PITFALL: a client that has closed its sending half, or has sent more than is read ahead, is
+    /// not read from, and where nothing is wanted no selector tells of a reset
     /// (`work_for_a_client_that_is_gone_stops`).
     pub(super) fn look_for_the_gone(&mut self) {
         let context = &mut self.context;
@@ -195,7 +195,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         self.context.kernel.rest(rest);
     }
 
-    /// Looks at everybody where the kernel did not say who is ready.
+    /// Takes all connections for ready after a wait that failed: no event says which are.
     pub(super) fn look_at_all(&mut self) {
         if self.room.failed_waits == 0 {
             return;
@@ -207,8 +207,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         }
     }
 
-    /// Makes room where a second wait has failed too. After everybody was served: a request that
-    /// nobody has announced must not be taken for silence.
+    /// Makes room where a second wait has failed too. To be called after all connections were
+    /// served: a client whose request no event has announced must not be taken for a silent one.
     pub(super) fn make_room_to_wait(&mut self) {
         match self.room.failed_waits {
             0 => {}
@@ -221,11 +221,11 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         }
     }
 
-    /// Who must go next: first the oldest connection that never completed a request, then the
+    /// The connection to drop next: first the oldest one that never completed a request, then the
     /// longest idle one, then one below the minimal rate; never an answer in flight.
     ///
-    /// PITFALL: nobody who was served, while somebody has just come in about whom the kernel was not
-    /// asked yet: in a later turn that one may be silent, and goes first
+    /// PITFALL: no connection that was served is dropped while a client that was just accepted has
+    /// not been read from: in a later turn that one may prove silent, and is dropped first
     /// (`a_burst_of_silent_clients_evicts_none_that_was_served`).
     pub(super) fn next_victim(&mut self) -> Victim {
         let now = &self.context.now;
@@ -245,7 +245,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 None => self.room.victims.pop(),
             };
         }
-        Victim::Nobody
+        Victim::None
     }
 
     /// Makes room.
@@ -256,8 +256,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     }
 }
 
-/// Who may be dropped, the first to go last. Made once per turn: at the limit, a list per
-/// accepted client would cost every client a walk over all others.
+/// The connections that may be dropped, the first to go last. Made once per turn: at the limit, a
+/// list per accepted client would cost every client a walk over all others.
 fn list_victims<K: Kernel>(slots: &Slots<Slot<K>>, now: &Tick) -> Vec<Token> {
     let mut victims: Vec<_> = slots
         .iter()

@@ -31,7 +31,7 @@ pub(super) struct Context<K, S, O> {
     pub(super) kernel: K,
     pub(super) service: S,
     pub(super) settings: Settings<O>,
-    /// Connections that nobody will announce: they go on in the next turn.
+    /// Connections that go on in the next turn although no event will announce them.
     pub(super) run_queue: VecDeque<Token>,
     pub(super) deadlines: Deadlines,
     pub(super) mailbox: Arc<Mailbox>,
@@ -146,8 +146,8 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         match exchange::advance(conn, sink, service, asker, wake, steps, &self.now) {
             Advanced::Close(reason) => return Err(reason),
             Advanced::Client(client) => {
-                // Until here it counted for nobody: where it came in, a proxy is one address for
-                // all its clients.
+                // Until here it counted for no address: a proxy has one address for all its
+                // clients.
                 let peer = slot.peer.speaking_for(client);
                 if !counts_in(self.settings.per_address.as_ref(), peer) {
                     return Err(CloseReason::AddressLimit);
@@ -285,7 +285,7 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         }
     }
 
-    /// Ends a connection that has left the table. Whom it was with.
+    /// Ends a connection that has left the table. Returns its peer.
     pub(super) fn end(&mut self, token: Token, mut slot: Slot<K>, reason: CloseReason) -> Peer {
         self.offload.settle(token);
         slot.conn.on_abort(reason);

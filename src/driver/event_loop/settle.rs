@@ -31,8 +31,8 @@ pub struct Bits {
     pub ready: Directions,
     /// What the kernel has been asked to announce: its interest set.
     pub armed: Directions,
-    /// Bytes or requests were taken from the kernel and not used yet, by the connection or by a layer
-    /// beneath it.
+    /// Bytes or requests were taken from the kernel and not used yet, by the connection or by a
+    /// layer beneath it.
     pub has_work: bool,
 }
 
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// A direction that is wanted is never left with nobody to come back to it.
+    /// Where a direction is wanted, an event is asked for or the connection is queued.
     #[test]
     fn nothing_stalls() {
         each(|trigger, bits, settled| {
@@ -142,8 +142,8 @@ mod tests {
         });
     }
 
-    /// The loop wakes only to do something: no level is watched that nobody wants, and nothing is
-    /// queued that has nothing to do.
+    /// The loop wakes only to do something: no level is watched that is not wanted, and no
+    /// connection is queued that has nothing to do.
     #[test]
     fn nothing_spins() {
         each(|trigger, bits, settled| {

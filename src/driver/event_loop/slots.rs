@@ -1,8 +1,9 @@
 //! The connection table: a slab whose tokens carry a generation.
 //!
 //! *Floor 4.* Descriptors are used again by the kernel at once, slots by us: an event that was
-//! collected before a close must not reach whoever comes next (epoll(7), "if you use an event
-//! cache"). A token names the slot *and* how often it has been used; a stale one finds nobody.
+//! collected before a close must not reach the next connection in that slot (epoll(7), "if you use
+//! an event cache"). A token names the slot *and* how often it has been used; a stale one finds
+//! none.
 
 use crate::readiness::Token;
 
@@ -92,7 +93,7 @@ mod tests {
     use crate::readiness::EpollEdge;
 
     #[test]
-    fn a_stale_token_finds_nobody() {
+    fn a_stale_token_finds_nothing() {
         let mut slots = Slots::new();
         let first = slots.insert('a').unwrap();
         assert_eq!(slots.remove(first), Some('a'));

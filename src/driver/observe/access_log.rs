@@ -62,7 +62,7 @@ impl AccessLog {
         self.lines.send(&mut text.into_bytes(), lines);
     }
 
-    /// How many lines nobody will see.
+    /// How many lines were lost.
     pub fn lost(&self) -> u64 {
         self.lines.lost()
     }
@@ -95,8 +95,8 @@ impl LogBuffer {
     }
 
     /// Adds the line of one answer that left whole. `now` is the moment it left: its distance
-    /// from `finished.started` is the duration shown. A client for whom `peer` spoke stands in
-    /// its place.
+    /// from `finished.started` is the duration shown. A client that a proxy named stands in
+    /// the place of `peer`.
     fn line(&mut self, now: &Tick, peer: Peer, finished: &Finished) {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(self.largest);

@@ -1,19 +1,20 @@
-//! What is counted: plain integers in each loop, shown to others once per turn.
+//! What is counted: plain integers in each loop, published once per turn.
 //!
-//! *Floor 4.* Knows what can be counted and where each number stands; does not know who asks.
+//! *Floor 4.* Knows what can be counted and where each number stands; does not know what reads it.
 //!
 //! ```text
 //! Fact ─▶ Metrics, one addition ──┐ once per turn, what has changed
 //!                                 ▼
-//!              Published, a cache line nobody else writes ──▶ sum() on the admin thread
+//!              Published, a cache line only this loop writes ──▶ sum() on the admin thread
 //! ```
 //!
 //! The idea: **a counter that two threads add to costs a cache line that travels.** So each loop
-//! adds to memory of its own, and at the end of a turn to where others may look. Each number is
-//! whole, and numbers of one turn may be seen a moment apart, which no rate notices. Without
+//! adds to memory of its own, and at the end of a turn to where other threads may look. Each number
+//! is whole, and numbers of one turn may be seen a moment apart, which no rate notices. Without
 //! `--admin` nothing is counted at all.
 //!
-//! The drivers that wait have a [`Metrics`] for each connection, and all of those one [`Published`].
+//! The drivers that wait have a [`Metrics`] for each connection, and all of those one
+//! [`Published`].
 //!
 //! *References:* Rust's `std::sync::atomic`, "Relaxed".
 
@@ -220,8 +221,8 @@ fn status_cell(status: Status) -> usize {
     STATUS + known.unwrap_or(0)
 }
 
-/// What one loop, or all threads of a blocking driver, show to others. Aligned so that two of them
-/// share no cache line, nor a pair of lines that is fetched together.
+/// What one loop, or all threads of a blocking driver, show to other threads. Aligned so that two
+/// of them share no cache line, nor a pair of lines that is fetched together.
 #[repr(align(128))]
 pub(crate) struct Published([AtomicU64; CELLS]);
 

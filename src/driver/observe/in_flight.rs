@@ -1,7 +1,7 @@
 //! How many connections a stop waits for.
 //!
 //! *Floor 4.* One number, written by a loop or by the threads of a waiting driver, and read by the
-//! thread that waits for signals: whoever stops a server wants to know why it is still there.
+//! thread that waits for signals: a user who stops a server wants to know why it is still there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

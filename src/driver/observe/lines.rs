@@ -57,7 +57,7 @@ pub struct LogEnd {
 
 impl LogEnd {
     /// Lets the writer finish what it has, for at most `patience`; a stalled one is left behind.
-    /// Everybody who writes lines should be gone by now. Returns whether it finished.
+    /// To be called after the last line was sent. Returns whether it finished.
     pub fn wait(self, patience: Duration) -> bool {
         self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
@@ -78,7 +78,7 @@ impl Lines {
         Ok((lines, LogEnd { ended }))
     }
 
-    /// With nobody to write them yet.
+    /// Without a writer yet.
     pub(crate) fn unwritten() -> (Self, Arc<LineQueue>) {
         let queue = Arc::new(LineQueue::default());
         (Self(Arc::new(Inlet(Arc::clone(&queue)))), queue)
@@ -99,7 +99,7 @@ impl Lines {
         })
     }
 
-    /// How many lines nobody will see.
+    /// How many lines were lost.
     pub(crate) fn lost(&self) -> u64 {
         self.0.0.lost.load(Ordering::Relaxed)
     }
@@ -298,7 +298,7 @@ impl Write for Standard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match rustix::io::write(self.0, bytes) {
-                // Somebody who shares this description made it non-blocking.
+                // A process that shares this description made it non-blocking.
                 Err(rustix::io::Errno::AGAIN) => {
                     let writable = rustix::event::PollFlags::OUT;
                     let mut waits = [rustix::event::PollFd::new(&self.0, writable)];
@@ -371,7 +371,7 @@ mod tests {
         assert_eq!((text.as_str(), lost), ("aa\n# lines lost: 1\nb\n", 1));
     }
 
-    /// Takes nothing until somebody lets go, then everything.
+    /// Takes nothing until `held` is told, then everything.
     struct Stalled {
         held: Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,

@@ -1,6 +1,6 @@
 //! The counters as OpenMetrics text.
 //!
-//! *Floor 4.* Looks at what loops, threads and caches count, when somebody asks, and not before.
+//! *Floor 4.* Looks at what loops, threads and caches count, at a scrape, and not before.
 //! Knows names, units and help texts; `prometheus-client` knows how they are written.
 //!
 //! *References:* the OpenMetrics specification, 1.0.

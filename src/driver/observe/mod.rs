@@ -1,4 +1,4 @@
-//! What happens in a driver, told to others: access lines, counters, metrics.
+//! What happens in a driver, told to observers: access lines, counters, metrics.
 //!
 //! *Floor 4.* Knows what can be told and how it is kept from hurting; does not know what made it
 //! happen.
@@ -14,5 +14,5 @@ pub(crate) mod observer;
 use access_log::LogBuffer;
 use counters::Metrics;
 
-/// Who watches the drivers of a server: nobody, as a rule.
+/// The observers of a server's drivers: none, as a rule.
 pub(crate) type Watchers = Option<(Option<Metrics>, Option<LogBuffer>)>;

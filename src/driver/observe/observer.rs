@@ -1,7 +1,7 @@
 //! What happens in a driver, told as it happens: the one stream that everything watches.
 //!
-//! *Floor 4.* Knows what can be told; does not know who listens. A driver is generic over its
-//! [`Observer`], so that one which is not watched, `()`, has not a single instruction of it.
+//! *Floor 4.* Knows what can be told; does not know what becomes of it. A driver is generic over
+//! its [`Observer`], so that one which is not watched, `()`, has not a single instruction of it.
 //!
 //! ```text
 //! TurnStarted { timeout, events, woke }
@@ -50,7 +50,7 @@ pub trait Observer {
     /// Something has happened.
     fn observe(&mut self, fact: &Fact<'_>);
 
-    /// Whether anybody listens: what costs more than an instruction is not made for nobody.
+    /// Whether the facts are used: one that costs more than an instruction is not made otherwise.
     fn is_watching(&self) -> bool {
         true
     }
@@ -60,7 +60,8 @@ pub trait Observer {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Fact<'a> {
-    /// A wait has ended, and a turn begins. To a driver that waits, each wait of a connection is one.
+    /// A wait has ended, and a turn begins. To a driver that waits, each wait of a connection is
+    /// one.
     TurnStarted {
         /// How long the wait might have taken; `None` is for ever.
         timeout: Option<Duration>,
@@ -75,12 +76,12 @@ pub enum Fact<'a> {
     Accepted {
         /// Its connection from now on. Writing will not wait, for all that is known.
         token: Token,
-        /// Who it is.
+        /// Its address.
         peer: Peer,
     },
     /// A client came in and was not kept.
     Refused {
-        /// Who it was.
+        /// Its address.
         peer: Peer,
         /// Why not.
         reason: CloseReason,
@@ -104,7 +105,7 @@ pub enum Fact<'a> {
     Answered {
         /// On which connection.
         token: Token,
-        /// To whom, unless `finished` knows better.
+        /// The other end, unless `finished` names another client.
         peer: Peer,
         /// Which answer.
         finished: &'a Finished,
@@ -138,8 +139,8 @@ pub enum Fact<'a> {
     },
     /// All that could be done is done.
     TurnEnded {
-        /// How long that took, which is what the next event had to wait. `None` where nobody waits
-        /// for it: a driver with a thread for each connection.
+        /// How long that took, which is what the next event had to wait. `None` where no event
+        /// waits for it: a driver with a thread for each connection.
         lag: Option<Duration>,
     },
 }
@@ -265,8 +266,8 @@ mod tests {
 
     #[test]
     fn observers_compose() {
-        let nobody = None::<Closed>;
-        let (one, (other, none)) = told((Closed::default(), (Some(Closed::default()), nobody)));
+        let absent = None::<Closed>;
+        let (one, (other, none)) = told((Closed::default(), (Some(Closed::default()), absent)));
         assert_eq!((one.total(), one.get("evicted")), (1, 1));
         assert_eq!(other, Some(one));
         assert_eq!(none, None);

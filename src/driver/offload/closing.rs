@@ -1,8 +1,8 @@
 //! Descriptors whose close(2) may wait, closed on a thread of their own.
 //!
-//! *Floor 4.* FUSE asks its server to flush a file each time a descriptor of it is closed, though it
-//! was only read, and close(2) waits for the answer. One thread is enough for all loops: nobody
-//! waits for what it does.
+//! *Floor 4.* FUSE asks its server to flush a file each time a descriptor of it is closed, though
+//! it was only read, and close(2) waits for the answer. One thread is enough for all loops: no
+//! connection waits for what it does.
 //!
 //! *References:* close(2).
 

@@ -1,6 +1,6 @@
-//! A queue of work: bounded, in order, without what nobody waits for, and no two alike at once.
+//! A queue of work: bounded, in order, without jobs whose client is gone, no two alike at once.
 //!
-//! *Floor 4.* Plain values behind somebody else's lock; does not know threads.
+//! *Floor 4.* Plain values behind the caller's lock; does not know threads.
 //!
 //! ```text
 //! push ──▶ waiting ──pop──▶ at work
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 pub(crate) trait Queueable {
     /// Alike work has the same key.
     fn key(&self) -> Option<u64>;
-    /// Whether nobody waits for it any more.
+    /// Whether its client is gone.
     fn is_void(&self) -> bool;
 }
 
-/// Held by whoever waits for a piece of work: dropping it makes the work void.
+/// Held by the connection that waits for a piece of work: dropping it makes the work void.
 pub(crate) struct Waiter(Arc<AtomicBool>);
 
 /// Goes with the work.
@@ -66,7 +66,7 @@ pub(crate) struct Queue<T> {
     len_max: usize,
     /// How often there was no room.
     pub(crate) refused: u64,
-    /// How many nobody waited for when their turn came.
+    /// How many were void when their turn came.
     pub(crate) voided: u64,
 }
 
@@ -90,7 +90,7 @@ impl<T: Queueable> Queue<T> {
     /// Adds work at the end.
     ///
     /// # Errors
-    /// The work, if too much waits already that somebody waits for.
+    /// The work, if too much waits already that is not void.
     pub(crate) fn push(&mut self, work: T) -> Result<(), T> {
         if self.len >= self.len_max {
             self.purge();
@@ -135,7 +135,7 @@ impl<T: Queueable> Queue<T> {
         }
     }
 
-    /// Forgets what nobody waits for.
+    /// Forgets void work.
     fn purge(&mut self) {
         self.waiting.retain(|work| !work.is_void());
         for alike in self.held.values_mut() {

@@ -85,7 +85,8 @@ pub(crate) fn run_job(job: Job, gone: &Gone<'_>) -> JobResult {
 /// Where a loop sends what may block.
 pub struct Offload {
     lanes: Option<Arc<Lanes>>,
-    /// Who waits for work that is not back yet: none of it belongs to an idle connection.
+    /// The connections that wait for work that is not back yet: none of it belongs to an idle
+    /// connection.
     waiters: HashMap<Token, Waiter, RandomState>,
     /// When it is asked whether they are still there.
     look_at: Option<Instant>,
@@ -173,7 +174,7 @@ impl Offload {
         }
     }
 
-    /// When somebody has to look whether those who wait are still there, if anybody waits.
+    /// When to look whether the clients that wait for a job are still there; `None` if none waits.
     pub(crate) fn next_look(&mut self, now: Instant) -> Option<Instant> {
         if self.waiters.is_empty() {
             self.look_at = None;
@@ -182,12 +183,12 @@ impl Offload {
         Some(*self.look_at.get_or_insert(now + LOOK_EVERY))
     }
 
-    /// Whether it is time to look at those who wait.
+    /// Whether it is time for that.
     pub(crate) fn is_look_due(&self, now: Instant) -> bool {
         self.look_at.is_some_and(|at| at <= now)
     }
 
-    /// Those who wait, now that they are looked at.
+    /// The connections that wait, now that they are looked at.
     pub(crate) fn look(&mut self) -> Vec<Token> {
         self.look_at = None;
         self.waiters.keys().copied().collect()

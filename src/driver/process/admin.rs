@@ -1,12 +1,12 @@
 //! What an operator asks: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
 //!
 //! *Floor 4.* One more loop in a thread of its own, with the service that is defined here. Its
-//! address is never one of the public ones: numbers about everybody are nobody's business, and a
-//! health check must be answered while the public listeners are closed. A page in the browser of
-//! somebody who can reach it may not read it either: 421 to names that DNS can rebind.
+//! address is never one of the public ones: the numbers are not for clients, and a health check
+//! must be answered while the public listeners are closed. A page in the browser of a user who can
+//! reach it may not read it either: 421 to names that DNS can rebind.
 //!
-//! * `/healthz`: 200 as long as anybody answers at all.
-//! * `/readyz`: 200; 503 from the signal to stop on, so that whoever sends clients sends no more.
+//! * `/healthz`: 200 as long as the process answers at all.
+//! * `/readyz`: 200; 503 from the signal to stop on, so that a load balancer sends no more clients.
 //! * `/metrics`: the counters, as OpenMetrics text.
 //!
 //! *References:* RFC 9110 §15.6.4 (503).
@@ -91,7 +91,7 @@ impl Admin {
         self.draining.store(true, Relaxed);
     }
 
-    /// Ends the thread, when there is nobody left to tell of.
+    /// Ends the thread, after the last connection of the server.
     pub(crate) fn end(self) {
         self.handle.abort();
         // Whatever became of it, the server has done its work.

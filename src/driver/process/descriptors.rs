@@ -1,4 +1,4 @@
-//! Descriptors: how many this process may open, and who gets them.
+//! Descriptors: how many this process may open, and what they are divided among.
 //!
 //! *Floor 4.* Knows limits and what each backend needs; opens nothing itself.
 //!
@@ -57,8 +57,8 @@ fn descriptors() -> u64 {
 /// What "unlimited" means here.
 const DESCRIPTORS_MAX: u64 = 1 << 20;
 
-/// Descriptors that all loops need before the first client comes: each its listeners, a selector and
-/// a way to be woken.
+/// Descriptors that all loops need before the first client comes: each its listeners, a selector
+/// and a way to be woken.
 fn loop_descriptors(config: &Config) -> usize {
     let listeners = match config.listen.len() {
         0 => 2, // 127.0.0.1 and [::1]
@@ -82,8 +82,8 @@ pub(super) fn check_loops(config: &Config) -> Result<(), StartError> {
     ))
 }
 
-/// How many connections select(2) can announce at once, where the loops themselves take most of what
-/// it watches; those beyond are looked at by the clock.
+/// How many connections select(2) can announce at once, where the loops themselves take most of
+/// what it watches; those beyond are looked at by the clock.
 pub(super) fn watched(config: &Config) -> Option<usize> {
     let left = usize::try_from(SELECT_DESCRIPTORS - RESERVED_DESCRIPTORS).ok()?;
     let left = left.saturating_sub(loop_descriptors(config));

@@ -37,7 +37,7 @@ pub(super) struct WorkerPlan {
     other_loops: OtherLoops,
     pub(super) proxies: Option<Arc<TrustedProxies>>,
     pub(super) backend: Backend,
-    /// Where each loop shows its numbers, if anybody asks for them.
+    /// Where each loop shows its numbers; `None` without an operators' address.
     pub(super) shown: Option<Vec<Arc<Published>>>,
 }
 
@@ -131,7 +131,7 @@ fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
     }
 }
 
-/// Nobody to trust is nothing to look for.
+/// `None` where no proxy is trusted, so that no field is looked for.
 fn trusted(proxies: &TrustedProxies) -> Option<Arc<TrustedProxies>> {
     (*proxies != TrustedProxies::default()).then(|| Arc::new(proxies.clone()))
 }

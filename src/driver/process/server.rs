@@ -1,6 +1,6 @@
 //! A server in two steps: bound, then running.
 //!
-//! *Floor 4.* Between the two its addresses are known and nobody has been let in, which is the
+//! *Floor 4.* Between the two its addresses are known and no client has been let in, which is the
 //! moment to say where it is, to drop privileges, and to fail with nothing half-started.
 
 use std::io;
@@ -27,7 +27,7 @@ pub struct Server {
     config: Config,
     bound: Bound,
     admin: Option<Bound>,
-    /// Whether somebody else has bound them.
+    /// Whether another process has bound them.
     inherited: bool,
     steering: Option<Steering>,
     supervisor: Supervisor,
@@ -52,7 +52,7 @@ impl Server {
     pub fn bind(mut config: Config) -> Result<Self, StartError> {
         config.workers = match config.backend {
             Backend::Threads | Backend::Blocking => 1,
-            // A loop that may hold nobody would leave its clients in the backlog.
+            // A loop that may hold no connection would leave its clients in the backlog.
             _ => match config.connections_max {
                 0 => config.workers.max(1),
                 connections => config.workers.clamp(1, connections),
@@ -115,7 +115,7 @@ impl Server {
         descriptors::watched(&self.config)
     }
 
-    /// Whether the addresses were bound by somebody else, whose their files are too.
+    /// Whether the addresses were bound by another process, whose their files are too.
     pub const fn is_inherited(&self) -> bool {
         self.inherited
     }
@@ -127,8 +127,8 @@ impl Server {
         self
     }
 
-    /// Reports each answer to `log`. The caller decides whether: [`Config::log`] is a wish, and
-    /// whether there is a terminal is not the driver's business.
+    /// Reports each answer to `log`. The caller decides whether: [`Config::log`] is what the user
+    /// asked for, and whether there is a terminal is not the driver's business.
     #[must_use]
     pub fn log_to(mut self, log: Option<AccessLog>) -> Self {
         self.log = log;
@@ -143,8 +143,8 @@ impl Server {
         self
     }
 
-    /// Says `text` once all loops stand and signals are heard: whoever reads it may stop the server
-    /// at once, and is not to kill it by that.
+    /// Says `text` once all loops stand and signals are heard: a script that reads it may stop the
+    /// server at once, and that must not kill it.
     #[must_use]
     pub fn announced_by(mut self, log: AccessLog, text: String) -> Self {
         self.announcement = Some((log, text));
@@ -156,8 +156,8 @@ impl Server {
         Stopper(Arc::clone(&self.tell))
     }
 
-    /// Serves until SIGINT, SIGTERM or a [`Stopper`] stops it; `service` makes one service per loop. A second
-    /// signal ends the process at once, with exit code 1.
+    /// Serves until SIGINT, SIGTERM or a [`Stopper`] stops it; `service` makes one service per
+    /// loop. A second signal ends the process at once, with exit code 1.
     ///
     /// # Errors
     /// If a loop cannot be started or its kernel fails.
@@ -206,7 +206,7 @@ impl Stopper {
     }
 }
 
-/// The listeners, and whether somebody else has bound them.
+/// The listeners, and whether another process has bound them.
 fn listeners(config: &Config) -> Result<(Bound, bool), StartError> {
     let (listen, port, workers) = (&config.listen, config.port, config.workers);
     if config.activation {
@@ -284,7 +284,7 @@ mod tests {
         check(10, 3, &[4, 3, 3]);
         check(11, 3, &[4, 4, 3]);
         check(3, 3, &[1, 1, 1]);
-        // A loop that may hold nobody would leave its clients in the backlog.
+        // A loop that may hold no connection would leave its clients in the backlog.
         check(2, 3, &[1, 1]);
     }
 }

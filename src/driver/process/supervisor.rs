@@ -90,7 +90,7 @@ pub(crate) struct Watchdog {
     beats: Vec<Beat>,
 }
 
-/// Whom it watches.
+/// What it watches.
 #[derive(Default)]
 pub(crate) struct Watched {
     pub(crate) loops: Vec<Handle>,
@@ -142,8 +142,8 @@ mod tests {
     use crate::driver::mailbox::{Mailbox, Message};
     use crate::http::Notify;
 
-    struct Nobody;
-    impl Notify for Nobody {
+    struct NoNotify;
+    impl Notify for NoNotify {
         fn notify(&self, _: u64) {}
     }
 
@@ -155,7 +155,7 @@ mod tests {
             socket: Some(socket),
             watchdog: Some(Duration::from_secs(1)),
         };
-        let boxes = [(); 2].map(|()| Mailbox::new(Arc::new(Nobody)));
+        let boxes = [(); 2].map(|()| Mailbox::new(Arc::new(NoNotify)));
         let loops = boxes.clone().map(Handle::to).into();
         let pulse = Arc::new(Pulse::default());
         let pulses = vec![Arc::clone(&pulse)];

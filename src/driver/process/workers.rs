@@ -1,7 +1,7 @@
 //! The threads of a running server: each loop in its own, and one that waits for signals.
 //!
-//! *Floor 4.* The calling thread does nothing but wait: one signal wakes all loops to stop, a second
-//! one ends them. The loops share nothing but what `plan.rs` holds.
+//! *Floor 4.* The calling thread does nothing but wait: one signal wakes all loops to stop, a
+//! second one ends them. The loops share nothing but what `plan.rs` holds.
 //!
 //! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
 
@@ -53,10 +53,10 @@ pub(super) struct WorkerThreads {
 /// trip, so more than the planet is wide.
 const HANDOVER: Duration = Duration::from_millis(250);
 
-/// What would end the process if nobody heard it (signal(7)), and asks for nothing it has: a
-/// terminal that closes, a request to read its configuration or to open its log again, timers of
-/// nobody's, a log that has reached the size allowed to it (setrlimit(2), `RLIMIT_FSIZE`; write(2)
-/// then fails, which costs the lines). SIGPIPE was ignored before `main`.
+/// Signals that would end the process by default (signal(7)) and ask for nothing that it does: a
+/// terminal that closes, a request to read its configuration or to open its log again, timers that
+/// it has not set, a log that has reached the size allowed to it (setrlimit(2), `RLIMIT_FSIZE`;
+/// write(2) then fails, which costs the lines). SIGPIPE was ignored before `main`.
 const SURVIVED: [Signal; 10] = [
     Signal::HUP,
     Signal::USR1,
@@ -216,10 +216,11 @@ impl WorkerThreads {
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // PITFALL: a panic must be told too, or the process waits for its loop for ever, deaf.
+                // PITFALL: a panic must be told too, or the process waits for its loop for ever,
+                // deaf.
                 let result = catch_unwind(AssertUnwindSafe(work))
                     .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
-                // Nobody listens only when the process is ending anyway.
+                // The other end is closed only when the process is ending anyway.
                 let _ = tell.write_all(&[ENDED]);
                 result
             })?;
@@ -238,11 +239,11 @@ impl WorkerThreads {
         self.stop.stop(drain);
     }
 
-    /// Idle connections are gone by now; what is left is in flight, be it an upload, a download or a
-    /// last answer that its client has yet to acknowledge.
+    /// Idle connections are gone by now; what is left is in flight, be it an upload, a download or
+    /// a last answer that its client has yet to acknowledge.
     fn tell_why_it_waits(&self) {
         let left: usize = self.plan.in_flight.iter().map(InFlight::count).sum();
-        let whom = match left {
+        let clients = match left {
             0 => return,
             1 => "1 client".to_owned(),
             many => format!("{many} clients"),
@@ -250,7 +251,7 @@ impl WorkerThreads {
         if let Some(log) = &self.plan.told {
             let grace = self.plan.grace.as_secs_f64();
             log.say(format!(
-                "httpoll stops: {whom} to finish, {grace} s at most; again to stop now\n"
+                "httpoll stops: {clients} to finish, {grace} s at most; again to stop now\n"
             ));
         }
     }
@@ -313,8 +314,8 @@ impl WorkerThreads {
     }
 }
 
-/// A stop that takes longer than this says why. Clients that have just come in were given a moment for
-/// their first request, and are gone by then.
+/// A stop that takes longer than this says why. Clients that have just come in were given a moment
+/// for their first request, and are gone by then.
 const STOP_TAKES_TIME: Duration = Duration::from_millis(500);
 
 /// How long the last lines of the trace may take at the end.
