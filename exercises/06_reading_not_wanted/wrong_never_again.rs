@@ -1,6 +1,6 @@
 //! Takes reading out of the set, and looks there whether it may come back:
 //! a client that asks and reads slowly: level, seed 0: stall: the socket of client 0 has 2976 unread
-//! bytes and nobody will say so
+//! bytes and no event will say so
 
 use exercises::Directions;
 

@@ -1,6 +1,6 @@
 //! Sees what was taken, and forgets what was reported: the client's end came while its answer was
 //! sent, when nobody wanted to read. `ready` remembers it, and somebody has to go back to it:
-//! an answer of 60,000 bytes: edge, seed 0: stall: slot 0 has an unread end of file and nobody will
+//! an answer of 60,000 bytes: edge, seed 0: stall: slot 0 has an unread end of file and no event will
 //! say so
 
 use httpoll::driver::Bits;

@@ -1,6 +1,6 @@
 //! Stops when the budget is spent, and says that nothing is left:
 //! one client sends much and another one waits: edge, seed 0: stall: slot 0 has 55904 unread bytes and
-//! nobody will say so
+//! no event will say so
 
 use std::io::{self, Read};
 

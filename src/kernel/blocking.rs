@@ -34,8 +34,8 @@ pub struct Stop(Arc<StopSignal>);
 #[derive(Debug)]
 struct StopSignal {
     fd: OwnedFd,
-    /// Whether it was written to: for whom ppoll(2) has nothing to say.
-    rung: AtomicBool,
+    /// Whether the stop was requested: looked at where ppoll(2) failed.
+    requested: AtomicBool,
     /// How long clients are still let in after a stop, in milliseconds.
     drain_ms: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Stop {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self(Arc::new(StopSignal {
             fd: rustix::event::eventfd(0, flags)?,
-            rung: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             drain_ms: AtomicU64::new(0),
         })))
     }
@@ -59,7 +59,7 @@ impl Stop {
     pub fn stop(&self, drain: Duration) {
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         self.0.drain_ms.store(drain_ms, Ordering::Release);
-        self.0.rung.store(true, Ordering::Release);
+        self.0.requested.store(true, Ordering::Release);
         // Only a full counter fails, and that is readable too.
         let _ = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes());
     }
@@ -124,7 +124,8 @@ impl Stream for BlockingStream {
         );
         let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
         let mut both = [stop, PollFd::new(&*self.socket, flags)];
-        // A hang-up is reported even where nothing is asked for, so that the socket is left out then.
+        // A hang-up is reported even where nothing is asked for, so that the socket is left out
+        // then.
         let watched = usize::from(self.told)..1 + usize::from(interest.any());
         let stops = match ppoll(&mut both[watched], deadline) {
             Ok(false) => return Ok(Waited::TimedOut),
@@ -134,7 +135,7 @@ impl Stream for BlockingStream {
                 let left =
                     deadline.map_or(LOOK, |at| at.saturating_duration_since(clock::instant()));
                 clock::rest(left.min(LOOK));
-                !self.told && self.stop.0.rung.load(Ordering::Acquire)
+                !self.told && self.stop.0.requested.load(Ordering::Acquire)
             }
         };
         self.told |= stops;
@@ -194,7 +195,7 @@ impl Socket for BlockingStream {
 
 /// What came of waiting for a client.
 pub enum Arrival {
-    /// A connection, and who is at its other end.
+    /// A connection and its peer.
     Client(BlockingStream, Peer),
     /// The deadline passed first.
     TimedOut,
@@ -209,16 +210,17 @@ pub struct Acceptor {
     /// The listener that is asked first, so that a busy one does not starve the others.
     first: usize,
     clock: Clock,
-    /// The server stops: from this moment on, only those are let in who wait already.
+    /// The server stops: from this moment on, only clients that wait already are let in.
     closing_at: Option<Instant>,
-    /// How long a stop waits for those who can be let in later only.
+    /// How long a stop waits for clients for which there is no room yet.
     patience: Duration,
     /// When that is over.
     ends_at: Option<Instant>,
 }
 
 impl Acceptor {
-    /// Accepts from all of `listeners` until `stop`, and whoever waits then, for `patience` at most.
+    /// Accepts from all of `listeners` until `stop`, and then the clients that wait, for `patience`
+    /// at most.
     pub fn new(listeners: Vec<Listener>, stop: Stop, patience: Duration) -> Self {
         Self {
             listeners,
@@ -236,7 +238,7 @@ impl Acceptor {
         self.clock.now()
     }
 
-    /// Waits for a client, for the deadline, or for the server to stop; that is said when nobody
+    /// Waits for a client, for the deadline, or for the server to stop; that is said when no client
     /// is waiting any more, because a connection in the backlog is lost when its listener closes.
     ///
     /// # Errors
@@ -257,7 +259,7 @@ impl Acceptor {
                 Ok(None) if self.closing_at.is_some() => return Ok(Arrival::Stopping),
                 Ok(None) => return Ok(Arrival::TimedOut),
                 Ok(Some((_, ready))) => Some(ready),
-                // Anybody may be there, whom nobody announces.
+                // Any listener may have a client: the wait failed.
                 Err(_) => None,
             };
             let count = self.listeners.len();
@@ -276,7 +278,7 @@ impl Acceptor {
                     }
                 }
             }
-            // PITFALL: a wait that fails is not a client without room: nobody has to go for it
+            // PITFALL: a wait that fails is not a client without room: none is dropped for it
             // (`a_call_that_fails_costs_its_connection_at_most`). The next look is by the clock.
             if looked.is_err() {
                 let is_past = |at: &Instant| *at <= clock::instant();
@@ -290,7 +292,7 @@ impl Acceptor {
     }
 
     /// Waits for the stop, if it is not known yet, and for clients. Whether it has come, and on
-    /// which listeners somebody waits; `None` when the deadline has passed.
+    /// which listeners a client waits; `None` when the deadline has passed.
     fn look(&self, deadline: Option<Instant>) -> io::Result<Option<(bool, Vec<bool>)>> {
         let stop = PollFd::new(&self.stop.0.fd, PollFlags::IN);
         let listeners = self.listeners.iter();
@@ -306,7 +308,7 @@ impl Acceptor {
         match looked {
             Ok(Some((stops, _))) => *stops,
             Ok(None) => false,
-            Err(_) => self.stop.0.rung.load(Ordering::Acquire),
+            Err(_) => self.stop.0.requested.load(Ordering::Acquire),
         }
     }
 
@@ -317,7 +319,7 @@ impl Acceptor {
         self.ends_at.get_or_insert(now + self.patience);
     }
 
-    /// Whether the server stops, and has waited long enough for whoever waits.
+    /// Whether the server stops, and has waited long enough for the clients that wait.
     fn is_over(&self) -> bool {
         self.ends_at.is_some_and(|at| at <= clock::instant())
     }
@@ -329,7 +331,7 @@ impl Acceptor {
         })
     }
 
-    /// Waits for `time`, or until a stop begins, whoever may want to come in. [`Waited::Stopping`]
+    /// Waits for `time`, or until a stop begins, but for no client. [`Waited::Stopping`]
     /// when the server stops and will wait no longer.
     pub fn rest(&mut self, time: Duration) -> Waited {
         if self.is_over() {

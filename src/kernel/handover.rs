@@ -2,12 +2,12 @@
 //!
 //! *Floor 2.* Knows groups of listening sockets; does not know when the server stops.
 //!
-//! With `SO_REUSEPORT`, old and new process listen on the same port, and the kernel gives each
-//! new connection to one of all their sockets by a hash. A connection that waits in the queue of a
-//! socket when that is closed is reset. Accepting until EAGAIN and then closing is not enough:
-//! whoever arrives between the two is lost. So first the kernel must stop choosing us. It lets a
-//! program choose, even an unprivileged one's: a classic BPF program attached to any socket of the
-//! group returns the index of the one to take, and an index that does not exist means "by the
+//! With `SO_REUSEPORT`, old and new process listen on the same port, and the kernel gives each new
+//! connection to one of all their sockets by a hash. A connection that waits in the queue of a
+//! socket when that is closed is reset. Accepting until EAGAIN and then closing is not enough: a
+//! client that arrives between the two is lost. So first the kernel must stop choosing us. It lets
+//! a program choose, even an unprivileged one's: a classic BPF program attached to any socket of
+//! the group returns the index of the one to take, and an index that does not exist means "by the
 //! hash".
 //!
 //! ```text
@@ -66,7 +66,7 @@ impl Steering {
                 .map(|listener| listener.as_fd().try_clone_to_owned())
                 .collect::<io::Result<_>>()?,
             ours: bound.workers.len(),
-            // Without /proc nobody is steered.
+            // Without /proc no connection is steered.
             tables: ["/proc/net/tcp", "/proc/net/tcp6"]
                 .into_iter()
                 .filter_map(open)
@@ -146,8 +146,8 @@ const FIRST: RawFd = 3;
 
 fn take(number: RawFd) -> Result<OwnedFd, StartError> {
     #[expect(unsafe_code, reason = "a descriptor that comes as a number")]
-    // SAFETY: LISTEN_PID names this process, so whoever started it has put this descriptor there
-    // for it; each number is taken once, before any other code of the program opened one.
+    // SAFETY: LISTEN_PID names this process, so the process that started it has put this descriptor
+    // there for it; each number is taken once, before any other code of the program opened one.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     let listens = sockopt::socket_acceptconn(&fd).unwrap_or(false);
     let prepared = rustix::io::ioctl_fionbio(&fd, true)
@@ -164,8 +164,8 @@ fn take(number: RawFd) -> Result<OwnedFd, StartError> {
 }
 
 impl Bound {
-    /// Inherited listeners, shared by `workers` loops: a socket that somebody else has bound cannot
-    /// be multiplied.
+    /// Inherited listeners, shared by `workers` loops: a socket that another process has bound
+    /// cannot be multiplied.
     ///
     /// # Errors
     /// If a descriptor cannot be had.
@@ -235,17 +235,20 @@ mod tests {
             let any = ListenAddr::Tcp("127.0.0.1:0".parse().unwrap());
             let mut first = bind(&[any], 0, old, true, 512).unwrap();
             let address = first.addresses[0].clone();
-            assert!(!Steering::new(&first).unwrap().steer(), "nobody is there");
+            assert!(
+                !Steering::new(&first).unwrap().steer(),
+                "there is no successor"
+            );
             let second = bind(std::slice::from_ref(&address), 0, new, true, 512).unwrap();
             let ListenAddr::Tcp(port) = address else {
                 panic!("it is TCP")
             };
-            let knock = || -> Vec<TcpStream> {
+            let connect = || -> Vec<TcpStream> {
                 (0..40).map(|_| TcpStream::connect(port).unwrap()).collect()
             };
             assert!(Steering::new(&first).unwrap().steer());
             while !first.workers.is_empty() {
-                let _clients = knock();
+                let _clients = connect();
                 assert_eq!(
                     (accepted(&first), accepted(&second)),
                     (0, 40),
@@ -253,7 +256,7 @@ mod tests {
                 );
                 first.workers.pop();
             }
-            let _clients = knock();
+            let _clients = connect();
             for own in second.workers {
                 let alone = Bound {
                     workers: vec![own],

@@ -21,7 +21,7 @@ use crate::readiness::{Directions, Event, Selector, Token, Trigger};
 pub struct Linux<S: Selector> {
     selector: S,
     clock: Clock,
-    knock: Option<Arc<Knock>>,
+    notifier: Option<Arc<EventFd>>,
 }
 
 impl<S: Selector> Linux<S> {
@@ -33,7 +33,7 @@ impl<S: Selector> Linux<S> {
         Ok(Self {
             selector: S::new()?,
             clock: Clock::new(),
-            knock: None,
+            notifier: None,
         })
     }
 }
@@ -91,21 +91,21 @@ impl<S: Selector> Kernel for Linux<S> {
     }
 
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
-        if self.knock.is_some() {
+        if self.notifier.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let knock = Arc::new(Knock(rustix::event::eventfd(0, flags)?));
+        let notifier = Arc::new(EventFd(rustix::event::eventfd(0, flags)?));
         self.selector
-            .register(knock.0.as_fd(), token, Directions::READ)?;
-        self.knock = Some(Arc::clone(&knock));
-        Ok(knock)
+            .register(notifier.0.as_fd(), token, Directions::READ)?;
+        self.notifier = Some(Arc::clone(&notifier));
+        Ok(notifier)
     }
 
     fn quiet(&mut self) {
-        if let Some(knock) = &self.knock {
-            // Nothing to read means that nobody knocked since: quiet already.
-            let _ = rustix::io::read(&knock.0, &mut [0; 8]);
+        if let Some(notifier) = &self.notifier {
+            // Nothing to read means that it was not notified since: quiet already.
+            let _ = rustix::io::read(&notifier.0, &mut [0; 8]);
         }
     }
 
@@ -115,10 +115,10 @@ impl<S: Selector> Kernel for Linux<S> {
 }
 
 /// An eventfd(2): a counter that is readable while it is not zero.
-struct Knock(OwnedFd);
+struct EventFd(OwnedFd);
 
-impl Notify for Knock {
-    /// Wakes the loop; who is meant travels elsewhere, so the token is not looked at.
+impl Notify for EventFd {
+    /// Wakes the loop; the mailbox says for which connection, so the token is not looked at.
     fn notify(&self, _: u64) {
         // Only a full counter fails, and then the loop is about to wake anyway.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());

@@ -2,10 +2,10 @@
 //!
 //! *Floor 2.* Knows addresses and socket options; does not accept by itself.
 //!
-//! How a taken port is noticed although several workers share it: `SO_REUSEPORT` lets any socket
-//! of the same user join, a second httpoll too. So the first socket of an address binds *without*
-//! it, which fails if anybody listens there; then the option is set, and the workers' sockets may
-//! follow. Linux compares the options as they are when the next socket binds, not as they were
+//! How a taken port is noticed although several workers share it: `SO_REUSEPORT` lets any socket of
+//! the same user join, a second httpoll too. So the first socket of an address binds *without* it,
+//! which fails if another socket listens there; then the option is set, and the workers' sockets
+//! may follow. Linux compares the options as they are when the next socket binds, not as they were
 //! (inet_csk_bind_conflict), so that order is allowed; the option must only be there before
 //! listen(2), which founds the group among which connections are spread.
 //! `a_taken_port_is_an_error_with_two_workers` and `workers_share_a_port` show both halves.
@@ -291,7 +291,7 @@ fn tcp_socket(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Removes the file of a server that is gone: nobody listens, so connecting is refused. Two
+/// Removes the file of a server that is gone: no socket listens, so connecting is refused. Two
 /// servers that start at the same moment may both find it stale; the later one then has the name.
 fn remove_stale(path: &Path, name: &SocketAddrUnix) -> Result<(), StartError> {
     let failed = |error: io::Error| explain_unix(path, &error);
@@ -365,7 +365,7 @@ mod tests {
         assert!(!text.contains('\n'), "{text:?} is more than a line");
     }
 
-    /// Accepts `n` clients, who may still be on their way, and says by which listener.
+    /// Accepts `n` clients, which may still be on their way, and says by which listener.
     fn accept(listeners: &[&Listener], n: usize) -> Vec<(usize, crate::kernel::SocketFd, Peer)> {
         let five_seconds = std::time::Duration::from_secs(5).try_into().unwrap();
         let mut accepted = Vec::new();
@@ -375,7 +375,7 @@ mod tests {
             assert_ne!(
                 rustix::event::poll(&mut fds, Some(&five_seconds)),
                 Ok(0),
-                "nobody came"
+                "no client came"
             );
             for (at, listener) in listeners.iter().enumerate() {
                 accepted.extend(
@@ -396,8 +396,8 @@ mod tests {
             let port = port_of(&bound.addresses[0]);
             let taken = format!("port {port} is taken by another process");
             for (workers, reuse_port) in [(1, false), (2, false), (1, true), (2, true)] {
-                // Who came first may share; here it did only because it has two workers, and
-                // only with somebody who asks for it.
+                // The first server shares its port; here only because it has two workers, and
+                // only with a server that asks for it.
                 let may_share = bound.workers.len() > 1 && reuse_port;
                 let again = bind_localhost(port, workers, reuse_port);
                 if may_share {
@@ -481,7 +481,7 @@ mod tests {
         check(true, "127.0.0.1:80", Errno::ACCESS, privileged);
         let named = "port 80 needs root or CAP_NET_BIND_SERVICE; try --listen 0.0.0.0:8080";
         check(false, "0.0.0.0:80", Errno::ACCESS, named);
-        // TEST-NET-1, RFC 5737: nobody's address.
+        // TEST-NET-1, RFC 5737: no machine has this address.
         let elsewhere = bind(
             &["192.0.2.1:0".parse().map(ListenAddr::Tcp).unwrap()],
             0,

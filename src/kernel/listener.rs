@@ -44,7 +44,7 @@ impl Listener {
         }
     }
 
-    /// Made by somebody else, whose file stays.
+    /// Made by another process, whose file stays.
     pub(super) fn inherited(fd: OwnedFd, unix: bool, shared: bool) -> Self {
         Self {
             file: None,
@@ -65,12 +65,12 @@ impl Listener {
         }
     }
 
-    /// From now on each client is a proxy that begins by saying for whom it speaks.
+    /// From now on each peer is a proxy that begins by naming its client.
     pub const fn expect_proxies(&mut self) {
         self.proxied = true;
     }
 
-    /// accept4(2): a non-blocking socket and whom it leads to. `TCP_NODELAY` was set on the
+    /// accept4(2): a non-blocking socket and its peer. `TCP_NODELAY` was set on the
     /// listener and is inherited, which saves a call per connection.
     ///
     /// # Errors
@@ -83,11 +83,12 @@ impl Listener {
         }
     }
 
-    /// Whether nobody waits.
+    /// Whether no client waits.
     ///
-    /// PITFALL: accept4(2) takes a number before it looks for a client, so that without numbers it
-    /// says EMFILE when nobody waits, and an edge-triggered loop, which accepts until nobody does,
-    /// would drop a client for nobody (`without_descriptors_a_silent_connection_makes_room`).
+    /// PITFALL: accept4(2) takes a descriptor number before it looks for a client. Without numbers
+    /// it says EMFILE although no client waits, and an edge-triggered loop, which accepts until
+    /// EAGAIN, would drop a connection in vain
+    /// (`without_descriptors_a_silent_connection_makes_room`).
     fn is_idle(&self) -> bool {
         let mut watched = [PollFd::new(&self.fd, PollFlags::IN)];
         poll(&mut watched, Some(&Timespec::default())) == Ok(0)

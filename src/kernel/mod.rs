@@ -37,21 +37,21 @@ pub use sim::Sim;
 pub use socket::SocketFd;
 pub use traced::{Calls, Count, TraceSink, Traced};
 
-/// Who is at the other end. Only the address: a port identifies nobody for longer than a
-/// connection, and an idle connection should cost as little memory as possible.
+/// The other end of a connection. Only the address: a port identifies a client for no longer than
+/// a connection, and an idle connection should cost as little memory as possible.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Peer {
     /// A TCP client.
     Ip(IpAddr),
-    /// A client of a Unix socket, whom the file system's permissions let in.
+    /// A client of a Unix socket, which the file system's permissions let in.
     Unix,
-    /// A proxy at this address, or at a Unix socket, that has yet to say for whom it speaks: on
+    /// A proxy at this address, or at a Unix socket, that has yet to name its client: on
     /// listeners that [expect it](Listener::expect_proxies).
     Proxy(Option<IpAddr>),
 }
 
 impl Peer {
-    /// Its address, if it has one and if that is who is asking.
+    /// Its address, if it has one and is no proxy that has yet to name its client.
     pub const fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Ip(ip) => Some(ip),
@@ -59,7 +59,7 @@ impl Peer {
         }
     }
 
-    /// Who is asking, now that a proxy has said so: the client it named, or itself.
+    /// The client, now that a proxy has named it; or the proxy itself.
     #[must_use]
     pub fn speaking_for(self, client: Option<IpAddr>) -> Self {
         match (self, client) {
@@ -83,8 +83,8 @@ pub enum Sent {
 
 /// One connected socket, the same for loops and for threads.
 ///
-/// It is non-blocking: a call that would wait fails with `WouldBlock`, and whoever uses it decides
-/// how to wait. What lies beneath may be more than the kernel: see [`Layer`].
+/// It is non-blocking: a call that would wait fails with `WouldBlock`, and its driver decides how
+/// to wait. What lies beneath may be more than the kernel: see [`Layer`].
 pub trait Socket {
     /// recv(2). 0 means that the peer will send no more. Fewer bytes than there is room for mean
     /// that the kernel has no more of them, unless a layer held some before, or does now.
@@ -190,8 +190,8 @@ pub trait Kernel {
     /// accept4(2).
     ///
     /// # Errors
-    /// `WouldBlock` when nobody waits; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the process or
-    /// the system is out of room; others concern that one connection only (accept(2), "Error
+    /// `WouldBlock` when no client waits; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` when the process
+    /// or the system is out of room; others concern that one connection only (accept(2), "Error
     /// handling").
     fn accept(&mut self, listener: &Self::Listener) -> io::Result<(Self::Socket, Peer)>;
 
@@ -245,8 +245,8 @@ pub trait Kernel {
     /// If the descriptor cannot be made.
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>>;
 
-    /// Takes back the knock, so that the next one is heard. First this, then look for what is to
-    /// be done: the other way round, a knock in between is lost.
+    /// Clears the notifier, so that its next call makes an event. First this, then look for what is
+    /// to be done: the other way round, a call in between is lost.
     fn quiet(&mut self);
 
     /// Waits for readiness, see [`Selector::wait`](crate::readiness::Selector::wait).

@@ -62,7 +62,7 @@ impl SocketFd {
     /// Until the buffer is full or the socket is empty, which a short read shows elsewhere.
     ///
     /// PITFALL: a message with descriptors ends a read (unix(7)), whatever stands behind it. They
-    /// are closed, because nobody asked for them, and that is told: `MSG_CTRUNC`
+    /// are closed, because they were not asked for, and that is told: `MSG_CTRUNC`
     /// (`what_stands_behind_urgent_data_or_a_descriptor_is_read`).
     fn read_messages(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut taken = 0;
@@ -166,7 +166,7 @@ impl SocketFd {
         Ok(rustix::net::shutdown(&self.fd, Shutdown::Write)?)
     }
 
-    /// shutdown(2) of both halves: whoever waits on this socket wakes to its end.
+    /// shutdown(2) of both halves: a thread that waits on this socket wakes to its end.
     pub(super) fn hang_up(&self) {
         // Fails if the peer was quicker, and then that wakes them.
         let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);

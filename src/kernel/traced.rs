@@ -1,7 +1,8 @@
 //! A kernel that tells what it is asked: `--trace`, and the transcripts of the tour.
 //!
-//! *Floor 2.* Wraps a [`Kernel`] with its sockets, or a [`Stream`], counts its calls and prints them; changes
-//! nothing. It is another type, so a server without `--trace` has not a single instruction of it.
+//! *Floor 2.* Wraps a [`Kernel`] with its sockets, or a [`Stream`], counts its calls and prints
+//! them; changes nothing. It is another type, so a server without `--trace` has not a single
+//! instruction of it.
 //!
 //! ```text
 //! #412 wait 3.1 ms -> 1 ready [slot 3 gen 1 IN]
@@ -468,7 +469,7 @@ impl Display for Flags {
     }
 }
 
-/// Who a token stands for.
+/// What a token stands for.
 struct Name(Token, Option<&'static str>);
 
 impl Display for Name {
@@ -529,7 +530,7 @@ mod tests {
         let (id, token) = (socket.id(), Token::new(3, 1));
         let mut socket = kernel.beside(socket);
         let (mut events, now) = (Vec::new(), Some(Duration::ZERO));
-        let knock = kernel.notifier(Token::new(9, 9)).unwrap();
+        let notifier = kernel.notifier(Token::new(9, 9)).unwrap();
         kernel.register(&socket, token, Directions::READ).unwrap();
         kernel.wait(&mut events, now).unwrap();
         peer.write_all(b"GET").unwrap();
@@ -540,7 +541,7 @@ mod tests {
         let slices = [IoSlice::new(b"ad"), IoSlice::new(b"body")];
         socket.write(&slices, false).unwrap();
         kernel.reregister(&socket, token, Directions::BOTH).unwrap();
-        knock.notify(0);
+        notifier.notify(0);
         kernel.deregister(&socket).unwrap();
         kernel.wait(&mut events, now).unwrap();
         kernel.quiet();

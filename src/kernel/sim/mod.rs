@@ -79,7 +79,7 @@ pub struct Remote {
 #[derive(Clone)]
 pub struct Elsewhere(SharedWorld);
 
-struct Knock(SharedWorld);
+struct SimNotifier(SharedWorld);
 
 impl<const EDGE: bool> Sim<EDGE> {
     /// A world without clients that goes by `schedule`, with the disturbances of
@@ -164,8 +164,8 @@ impl<const EDGE: bool> Sim<EDGE> {
             .map_or_else(String::new, |log| log.join("\n"))
     }
 
-    /// Leaves no room for another socket, accept failing with this one of [`NO_ROOM`]; or makes room
-    /// again, of which nobody is told.
+    /// Leaves no room for another socket, accept failing with this one of [`NO_ROOM`]; or makes
+    /// room again, of which no event tells.
     pub fn exhaust(&self, errno: Option<i32>) {
         lock(&self.world).no_room = errno;
     }
@@ -186,7 +186,7 @@ impl<const EDGE: bool> Sim<EDGE> {
         lock(&self.world).no_waiting = errno;
     }
 
-    /// Lets accept fail with this error, whoever waits, and leave them waiting; or no longer.
+    /// Lets accept fail with this error and leave the clients waiting; or no longer.
     pub fn refuse_accepting(&self, errno: Option<i32>) {
         lock(&self.world).no_accepting = errno;
     }
@@ -212,7 +212,7 @@ impl<const EDGE: bool> Sim<EDGE> {
             let chosen = moves[world.schedule.pick(moves.len())];
             world.make(chosen)
         };
-        // The world is not locked here: the task will knock.
+        // The world is not locked here: the task will notify.
         if let Some(task) = task {
             task();
         }
@@ -335,13 +335,13 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
 
     fn notifier(&mut self, token: Token) -> io::Result<Arc<dyn Notify>> {
         lock(&self.world).watch(Key::Notifier, token, Directions::READ);
-        Ok(Arc::new(Knock(Arc::clone(&self.world))))
+        Ok(Arc::new(SimNotifier(Arc::clone(&self.world))))
     }
 
     fn quiet(&mut self) {
         let mut world = lock(&self.world);
         world.touch(Key::Notifier);
-        world.knocked = false;
+        world.notified = false;
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
@@ -534,10 +534,10 @@ impl Elsewhere {
     }
 }
 
-impl Notify for Knock {
+impl Notify for SimNotifier {
     fn notify(&self, _: u64) {
         let mut world = lock(&self.0);
-        world.knocked = true;
+        world.notified = true;
         world.change(Key::Notifier);
     }
 }

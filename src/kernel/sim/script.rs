@@ -1,6 +1,6 @@
 //! What a simulated client does, as data.
 //!
-//! *Floor 2.* A client knows bytes, not HTTP: it awaits a *number* of bytes, which whoever wrote
+//! *Floor 2.* A client knows bytes, not HTTP: it awaits a *number* of bytes, which the author of
 //! the script has computed. It must wait for its answers before it closes. A client that fires its
 //! requests and hangs up wakes the server with its FIN, and hides every answer that was forgotten.
 

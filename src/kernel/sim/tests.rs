@@ -1,4 +1,4 @@
-//! The simulator's own promises: what it reports, and whom it condemns. What it shares with the
+//! The simulator's own promises: what it reports, and what it condemns. What it shares with the
 //! real kernels is in `tests/it/conformance.rs`.
 
 use super::*;
@@ -36,7 +36,7 @@ fn edge_that_forgets_to_read_sleeps_for_ever() {
     let said = sim.verdict().unwrap().to_string();
     assert_eq!(
         said,
-        "stall: slot 3 has 41 unread bytes and nobody will say so"
+        "stall: slot 3 has 41 unread bytes and no event will say so"
     );
 }
 
@@ -109,7 +109,7 @@ fn space_is_an_edge_only_after_a_refusal_and_once_a_third_is_free() {
     assert_eq!(client.receive(50).len(), 50);
     assert!(
         wait(&mut sim, Some(0)).unwrap().is_empty(),
-        "nobody was refused"
+        "no write was refused"
     );
     let partial = socket.write(&[IoSlice::new(&[7; 60])], false);
     assert_eq!(partial.unwrap(), 50);

@@ -17,12 +17,12 @@ pub(super) struct Ready {
     pub(super) readable: bool,
     pub(super) writable: bool,
     pub(super) eof_possible: bool,
-    /// HUP or ERR: reported even if nobody asked.
+    /// HUP or ERR: reported even if not asked for.
     pub(super) hung_up: bool,
 }
 
 impl Ready {
-    /// What is reported to somebody with this interest, if anything is.
+    /// What is reported for this interest, if anything is.
     pub(super) fn seen_with(self, interest: Directions) -> Option<Self> {
         let seen = Self {
             readable: self.hung_up || self.readable && interest.readable,
@@ -121,7 +121,7 @@ impl Wire {
     }
 
     /// Moves what fits into the send buffer. A buffer that was too small is remembered; one that
-    /// was filled to the last byte is not, for nobody has been refused yet.
+    /// was filled to the last byte is not, because no write has been refused yet.
     pub(super) fn write(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.reset || self.shut {
             let error = self.error.take().unwrap_or(io::ErrorKind::BrokenPipe);

@@ -1,4 +1,4 @@
-//! The simulated world: clients and their wires, who watches what, the clock, and the judge.
+//! The simulated world: clients and their wires, what is watched, the clock, and the verdict.
 //!
 //! *Floor 2.* Knows everything there is to know, so it can tell the two ways in which a loop
 //! fails: **edge fails by sleeping for ever, level fails by never sleeping**. The first is
@@ -17,7 +17,7 @@ use crate::readiness::{Directions, Event, Token};
 /// What the loop did wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It would sleep although somebody waits for it.
+    /// It would sleep although a client waits for it.
     Stall(String),
     /// It wakes again and again without doing anything.
     Spin(String),
@@ -62,7 +62,7 @@ pub(super) struct World {
     pub(super) wires: Vec<Wire>,
     pub(super) backlog: VecDeque<usize>,
     pub(super) elsewhere: VecDeque<Deferred>,
-    pub(super) knocked: bool,
+    pub(super) notified: bool,
     /// What accept fails with, where there is no room for another socket.
     pub(super) no_room: Option<i32>,
     /// There is no memory to watch a listener again.
@@ -71,7 +71,7 @@ pub(super) struct World {
     pub(super) no_registering: Option<i32>,
     /// What waiting fails with.
     pub(super) no_waiting: Option<i32>,
-    /// What accepting fails with, before anybody is looked for.
+    /// What accepting fails with, before a client is looked for.
     pub(super) no_accepting: Option<i32>,
     /// The schedule took the room, so it gives it back.
     pub(super) room_returns: bool,
@@ -119,7 +119,7 @@ impl World {
             wires: Vec::new(),
             backlog: VecDeque::new(),
             elsewhere: VecDeque::new(),
-            knocked: false,
+            notified: false,
             no_room: None,
             no_watches: false,
             no_registering: None,
@@ -193,8 +193,8 @@ impl World {
         }
     }
 
-    /// New data wakes only those who asked to read (the key of `sk_data_ready`); a FIN or a reset
-    /// wakes everybody.
+    /// New data wakes only waiters that asked to read (the key of `sk_data_ready`); a FIN or a
+    /// reset wakes all.
     pub(super) fn change_readable(&mut self, client: usize) {
         let key = Key::Socket(client);
         if self
@@ -217,7 +217,7 @@ impl World {
         let readable = match key {
             Key::Socket(client) => return self.wires[client].ready(),
             Key::Listener => !self.backlog.is_empty(),
-            Key::Notifier => self.knocked,
+            Key::Notifier => self.notified,
         };
         Ready {
             readable,
@@ -228,7 +228,7 @@ impl World {
     }
 
     /// Fills `events` as epoll_wait(2) does: from the front of the ready list, at most `max`;
-    /// what is level-triggered goes back to its end, so that nobody starves.
+    /// what is level-triggered goes back to its end, so that no descriptor starves.
     pub(super) fn collect(&mut self, events: &mut Vec<Event>) {
         let max = match self.disturbances.small_batches {
             true => [1024, 1, 2, 5][self.schedule.pick(4)],
@@ -300,7 +300,7 @@ impl World {
                 Some((Key::Listener, _)) => "listener".to_owned(),
                 Some((Key::Notifier, _)) => "notifier".to_owned(),
                 Some((Key::Socket(client), _)) => client.to_string(),
-                None => "nobody".to_owned(),
+                None => "none".to_owned(),
             };
             let said = [
                 (event.readable, " in"),
@@ -369,8 +369,8 @@ impl World {
 
     // ---- sleeping ----------------------------------------------------------------------------
 
-    /// Nothing can happen but the passing of time. Whoever sleeps now although a client waits for
-    /// it has forgotten that client.
+    /// Nothing can happen but the passing of time. A loop that sleeps now although a client waits
+    /// for it has forgotten that client.
     pub(super) fn sleep(&mut self, timeout: Option<Duration>) {
         self.sleeps += 1;
         self.idle_waits = 0;
@@ -395,7 +395,7 @@ impl World {
         }
     }
 
-    /// Who waits for the server and will not be helped by time.
+    /// What waits for the server and will not be helped by time.
     fn forgotten(&self) -> Option<String> {
         let waits = |client: &usize| self.clients[*client].awaits().is_some();
         let client = (0..self.clients.len()).find(waits)?;
@@ -409,9 +409,9 @@ impl World {
             format!("client {client} waits to be accepted")
         } else if !wire.inbox.is_empty() {
             let unread = wire.inbox.len();
-            format!("{who} has {unread} unread bytes and nobody will say so")
+            format!("{who} has {unread} unread bytes and no event will say so")
         } else if wire.fin && !wire.fin_read {
-            format!("{who} has an unread end of file and nobody will say so")
+            format!("{who} has an unread end of file and no event will say so")
         } else {
             let got = self.clients[client].got.len();
             let due = match self.clients[client].awaits() {
@@ -453,7 +453,7 @@ pub const NO_ROOM: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::
 const IGNORED_MAX: u32 = 3;
 /// A sleep up to this may be a retry (a paused listener tries again every 100 ms).
 const PATIENCE: Duration = Duration::from_millis(250);
-/// So many sleeps in a row, however short, help nobody.
+/// So many sleeps in a row, however short, help no client.
 const SLEEPS_MAX: u32 = 200;
 /// So many waits without one byte, close or sleep between them are a spin.
 const IDLE_WAITS_MAX: u32 = 1_000;
