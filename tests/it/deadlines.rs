@@ -284,8 +284,8 @@ fn a_reader_that_acknowledges_nothing_is_gone_after_the_write_timeout() {
     );
 }
 
-/// A send buffer takes more now and then, whoever reads: it grows, and Linux calls it full when a
-/// third of it is free (`sk_stream_is_writeable`).
+/// A send buffer takes more now and then, even if no client reads: it grows, and Linux calls it
+/// full when a third of it is free (`sk_stream_is_writeable`).
 #[test]
 fn a_socket_that_takes_more_proves_nothing() {
     let mut talk = Talk::new();
@@ -333,7 +333,7 @@ fn a_reader_is_not_blamed_for_what_it_was_not_given() {
     assert_eq!(talk.ended(), None);
 }
 
-/// The process was stopped before anybody looked at what the reader takes.
+/// The process was stopped before it looked at what the reader takes.
 #[test]
 fn a_reader_is_not_gone_before_somebody_has_looked() {
     let mut talk = Talk::new();
@@ -496,7 +496,7 @@ fn patience_lasts_while_a_slow_reader_takes_its_last_answer() {
     assert!(talk.closed.is_some());
 }
 
-/// Somebody sets the clock: back by forty years, then ahead by a hundred.
+/// The clock is set: back by forty years, then ahead by a hundred.
 #[test]
 fn a_clock_that_jumps_changes_the_date_and_nothing_else() {
     let mut talk = Talk::served();

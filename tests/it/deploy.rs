@@ -199,7 +199,7 @@ fn replica(listen: &str) -> Server {
 fn wait_for_work(server: &mut Server) {
     let (begun, mut line) = (Instant::now(), String::new());
     while !line.contains("\"GET / ") {
-        assert!(begun.elapsed() < PATIENCE, "nobody but checks: {line}");
+        assert!(begun.elapsed() < PATIENCE, "only health checks: {line}");
         line.clear();
         assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "it ended");
     }

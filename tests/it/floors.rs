@@ -1,4 +1,4 @@
-//! The floors of the house: who may name whom. Arrows go down only.
+//! The floors: which module may name which. Arrows go down only.
 //!
 //! The compiler would let any module name any other; this test reads each file under `src/` and
 //! holds every `crate::…` path against the table below, and every foreign crate that is meant to
@@ -28,7 +28,7 @@ const FLOORS: [(&str, &[&str]); 9] = [
     ("cli", &[]),
 ];
 
-/// All that the kernel's floor knows of HTTP: time, who is knocking, and bytes with a length.
+/// All that the kernel's floor knows of HTTP: time, a way to wake a loop, and bytes with a length.
 const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 
 /// Crates and modules of std that stay where their subject is.

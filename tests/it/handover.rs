@@ -1,4 +1,4 @@
-//! One process leaves, the next one takes over, and nobody notices.
+//! One process leaves, the next one takes over, and no client notices.
 
 #![expect(clippy::disallowed_methods, reason = "clients connect, in threads")]
 

@@ -1,7 +1,7 @@
 //! System calls that fail: strace(1) puts an error in place of a call of the running server, one
 //! call and one errno after the other, as their man pages list them.
 //!
-//! What must hold whatever fails: no byte is wrong, nobody waits for ever, no more connections
+//! What must hold whatever fails: no byte is wrong, no client waits for ever, no more connections
 //! suffer than calls failed, nothing spins, and afterwards all is as before.
 //!
 //! Not in the table: close(2), which strace would not execute and Linux does whatever it returns;
@@ -137,8 +137,8 @@ fn sufferers_max(call: &str, errno: &str, failed: usize) -> usize {
     }
 }
 
-/// EAGAIN says that nothing is there, or that there is no room, and that the selector will tell when
-/// this ends. The kernel does not say so of a socket that is ready; who believes it, waits.
+/// EAGAIN says that nothing is there, or that there is no room, and that the selector will tell
+/// when this ends. The kernel does not say so of a socket that is ready; who believes it, waits.
 fn is_a_lie(backend: &str, call: &str, errno: &str) -> bool {
     backend == "edge" && errno == "EAGAIN" && !matches!(call, "openat2" | "preadv2")
 }
@@ -155,7 +155,7 @@ fn times(call: &str) -> [&'static str; 2] {
     }
 }
 
-/// So many calls nobody makes for the few requests of a row.
+/// The few requests of a row never need so many calls.
 const CALLS_MAX: usize = 1500;
 
 const IMPATIENCE: Duration = Duration::from_secs(5);

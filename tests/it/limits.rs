@@ -312,7 +312,7 @@ fn newcomers_get_in_and_old_clients_keep_being_served() {
         let mut old = server.connect();
         served(&mut old);
         let mut silent = [server.connect(), server.connect(), server.connect()];
-        // Full, and nobody at the door: nobody goes.
+        // Full, and no client waits: none is dropped.
         served(&mut old);
         served(&mut silent[2]);
 
@@ -350,7 +350,7 @@ fn an_answer_in_flight_is_never_dropped_for_a_newcomer() {
         waiting.send(request("GET", "/", &[]).as_bytes());
         let stream = waiting.0.get_ref();
         stream.set_read_timeout(Some(ms(300))).unwrap();
-        let error = stream.peek(&mut [0]).expect_err("nobody may go");
+        let error = stream.peek(&mut [0]).expect_err("none may be dropped");
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
 
@@ -395,7 +395,7 @@ fn an_address_may_hold_its_share_and_no_more() {
         assert_eq!(second.ask("GET", "/", &[]).status, 200);
         let mut other = connect(&server, Some(Ipv4Addr::new(127, 0, 0, 2)), None);
         assert_eq!(other.ask("GET", "/", &[]).status, 200);
-        // Full as well: one who is refused must not cost anybody their place.
+        // Full as well: a client that is refused must not cost another its place.
         server.connect().expect_closed();
         for client in [&mut first, &mut second, &mut other] {
             assert_eq!(client.ask("GET", "/", &[]).status, 200);

@@ -1,4 +1,4 @@
-//! Six backends, one server: the same bytes whoever carries them.
+//! Six backends, one server: the same bytes from each.
 //!
 //! What a request is answered with is asked of all six at once and compared ([`Six`]); what a
 //! connection lives through is a test per backend (`matrix!`). `blocking` closes behind each
@@ -152,5 +152,5 @@ fn hide_boundary(answer: &mut Answer) {
     answer.head = answer.head.replace(&boundary, &hidden);
 }
 
-/// What browsers send when somebody goes to a page.
+/// What browsers send when a user goes to a page.
 const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";

@@ -2,7 +2,7 @@
 //!
 //! The production loop on every selector and a client at the other end of a real socket: what a
 //! simulator cannot be trusted with, because it is about what Linux does to a descriptor that is
-//! closed, or to bytes that nobody read.
+//! closed, or to bytes that were not read.
 
 #![expect(clippy::disallowed_methods, reason = "a client connects to a loop")]
 
@@ -135,8 +135,8 @@ fn an_empty_line_behind_the_last_request<const EDGE: bool>() {
     assert_eq!(own.observer().get("answered"), 1);
 }
 
-/// Half a head, then nobody looks for longer than a head may take (SIGSTOP), while all the rest of
-/// it comes: more of it than one wait reports, and behind a wait that reports nothing.
+/// Half a head, then the server stands still for longer than a head may take (SIGSTOP), while all
+/// the rest of it comes: more of it than one wait reports, and behind a wait that reports nothing.
 #[test]
 fn what_came_in_time_is_served_before_anybody_is_late() {
     what_came_in_time::<true>(1, true);
@@ -344,7 +344,7 @@ fn without_room_it_tries_ten_times_a_second_whatever_is_missing() {
 }
 
 /// Where the system is out of files, or of memory, a connection of ours that is dropped may help
-/// somebody else.
+/// another process.
 #[test]
 fn room_that_cannot_be_made_costs_one_connection_per_try() {
     fn check<const EDGE: bool>(errno: i32) {

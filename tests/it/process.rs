@@ -1,7 +1,7 @@
 //! A server seen from outside: what its process holds and has used, signals for it, and clients
 //! that are not like others.
 
-#![expect(clippy::disallowed_methods, reason = "somebody must look at the clock")]
+#![expect(clippy::disallowed_methods, reason = "deadlines of the tests")]
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

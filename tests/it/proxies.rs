@@ -1,4 +1,4 @@
-//! Who is asking, when somebody else carries the question: on the running server, all backends.
+//! The client behind a proxy: on the running server, all backends.
 
 #![expect(clippy::disallowed_methods, reason = "gives up after a while")]
 

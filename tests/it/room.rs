@@ -75,7 +75,7 @@ fn turn_for<const EDGE: bool>(
 }
 
 /// epoll_ctl(2): ENOSPC (max_user_watches), ENOMEM. One idle client makes room, no second one if
-/// that did not help; and whoever is not watched is served all the same.
+/// that did not help; and a connection that is not watched is served all the same.
 #[test]
 fn a_connection_that_cannot_be_watched_is_served_by_the_clock() {
     fn check<const EDGE: bool>(errno: i32) {
@@ -115,8 +115,8 @@ fn a_connection_that_cannot_be_watched_is_served_by_the_clock() {
     }
 }
 
-/// poll(2) and select(2): ENOMEM; poll(2): EINVAL, above RLIMIT_NOFILE. One failure costs nobody
-/// anything; while it lasts everybody is looked at by the clock, newcomers and messages too.
+/// poll(2) and select(2): ENOMEM; poll(2): EINVAL, above RLIMIT_NOFILE. One failure costs no client
+/// anything; while it lasts all connections are looked at by the clock, newcomers and messages too.
 #[test]
 fn a_wait_that_fails_is_not_the_end() {
     fn check<const EDGE: bool>(errno: i32) {
@@ -136,7 +136,7 @@ fn a_wait_that_fails_is_not_the_end() {
         assert_eq!(
             own.observer().total(),
             0,
-            "one failure costs nobody anything"
+            "one failure costs no client anything"
         );
         let newcomer = sim.connect(100_000);
         newcomer.send(GET);
@@ -168,7 +168,7 @@ fn an_accept_that_always_fails_is_tried_ten_times_a_second() {
         let failed = |line: &&str| line.starts_with("accept()") && line.contains("os error");
         let tries = sim.transcript().lines().filter(failed).count();
         assert!((20..40).contains(&tries), "{EDGE}: {tries}");
-        assert_eq!(own.observer().total(), 0, "nobody goes for that");
+        assert_eq!(own.observer().total(), 0, "none is dropped for that");
         sim.refuse_accepting(None);
         turn_for(&sim, &mut own, RETRY);
         assert_eq!(own.connections(), 2);
@@ -225,7 +225,7 @@ fn fewer_descriptors_than_are_open_are_survived() {
     });
 }
 
-/// A user of nobody else's: RLIMIT_NPROC counts all processes and threads of one.
+/// A user without other processes: RLIMIT_NPROC counts all processes and threads of one.
 const USER: u32 = 54_321;
 
 /// Allows a process of that user so many threads in all: it is asked by one of its own.
@@ -280,8 +280,8 @@ fn without_threads_newcomers_wait_and_nobody_is_reset() {
 
 // ------------------------------------------------------------------ bursts
 
-/// Those who came in a moment ago and say nothing go before anybody who was served, however many
-/// come at once.
+/// Clients that came in a moment ago and say nothing are dropped before any that was served,
+/// however many come at once.
 #[test]
 fn a_burst_of_silent_clients_evicts_none_that_was_served() {
     each(&MANY, |backend| {
@@ -327,7 +327,8 @@ fn a_full_loop_leaves_newcomers_to_one_that_has_room() {
                 .write_all(request("GET", target, &[]).as_bytes())
                 .unwrap();
         };
-        // Answers under way, which nobody may drop: 30 fill a loop, and 58 leave room in the other.
+        // Answers under way, which may not be dropped: 30 fill a loop, and 58 leave room in the
+        // other.
         let mut downloads = Vec::new();
         for at in 0..58 {
             let stream = open();
@@ -387,7 +388,7 @@ fn select_with_many_loops_refuses_nobody() {
     }
 }
 
-/// What a busy server owes to those whom it has not let in yet when it is told to stop.
+/// What a busy server owes to clients that it has not let in yet when it is told to stop.
 #[test]
 fn a_stop_answers_those_who_wait_to_be_let_in() {
     const LEN: u64 = 6 << 20;

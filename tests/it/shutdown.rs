@@ -16,7 +16,7 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Whether nobody listens there any more.
+/// Whether the server has stopped listening.
 fn is_refused(server: &Server) -> bool {
     TcpStream::connect(server.address).is_err()
 }
@@ -86,7 +86,7 @@ fn patience_ends_with_the_grace() {
     });
 }
 
-/// Whoever has pressed Ctrl-C wants to know why it is still there.
+/// A user who has pressed Ctrl-C wants to know why it is still there.
 #[test]
 fn a_stop_says_what_it_waits_for() {
     let root = zeros(8 << 20);
@@ -108,9 +108,9 @@ fn a_stop_says_what_it_waits_for() {
             line.clear();
             assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "said nothing");
         }
-        let whom = ["", "1 client", "2 clients"][downloads.len()];
+        let clients = ["", "1 client", "2 clients"][downloads.len()];
         let expected =
-            format!("httpoll stops: {whom} to finish, 60 s at most; again to stop now\n");
+            format!("httpoll stops: {clients} to finish, 60 s at most; again to stop now\n");
         assert_eq!(line, expected, "{backend}");
         signal(server.pid(), Signal::INT);
         assert_eq!(exit(server.child()).0, Some(1));

@@ -236,7 +236,7 @@ fn misbehave(mut stream: &TcpStream, kind: u64) {
     };
 }
 
-/// Everybody at once for as long as `length`: how many answers were right, and how many attacks
+/// All clients at once for as long as `length`: how many answers were right, and how many attacks
 /// there were.
 fn run(server: &Server, site: &Site, length: Duration) -> (u64, u64) {
     let until = Instant::now() + length;

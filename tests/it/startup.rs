@@ -82,7 +82,7 @@ fn get(address: SocketAddr, target: &str) -> String {
     exchange(stream, target)
 }
 
-/// Connects as soon as somebody listens there.
+/// Connects as soon as a socket listens there.
 fn connect_when_bound(path: &Path) -> UnixStream {
     let begun = Instant::now();
     loop {
@@ -320,7 +320,7 @@ fn a_log_that_may_not_grow_stops_nothing() {
     }
 }
 
-/// Before anybody asks for more: a student watches them come.
+/// At once, not with the next request: a student watches them come.
 #[test]
 fn the_calls_of_a_request_are_traced_in_order_and_at_once() {
     each(&BACKENDS, |backend| {
@@ -342,8 +342,8 @@ fn the_calls_of_a_request_are_traced_in_order_and_at_once() {
     });
 }
 
-/// On a terminal both go to the same place, and a line that tells of an answer stands after the call
-/// that sent it.
+/// On a terminal both go to the same place, and a line that tells of an answer stands after the
+/// call that sent it.
 #[test]
 fn trace_and_access_lines_are_in_order_where_both_go() {
     each(&BACKENDS, |backend| {

@@ -1,6 +1,6 @@
-//! What may wait stops nobody else: slow file systems, dear work, clients that are gone.
+//! What may wait stops no other client: slow file systems, dear work, clients that are gone.
 
-#![expect(clippy::disallowed_methods, reason = "somebody must look at the clock")]
+#![expect(clippy::disallowed_methods, reason = "deadlines of the tests")]
 
 mod slow_fs;
 
@@ -108,8 +108,8 @@ fn a_file_system_that_cannot_say_stops_nobody() {
     });
 }
 
-/// All that is done elsewhere than on a loop needs no call that is not on the list of `strict`: what
-/// that refuses fails with EPERM, and its request with 403 or 503.
+/// All that is done elsewhere than on a loop needs no call that is not on the list of `strict`:
+/// what that refuses fails with EPERM, and its request with 403 or 503.
 #[test]
 fn strict_allows_whatever_may_wait() {
     let Some((mount, root)) = root_with(SlowFs::mount) else {
@@ -196,7 +196,7 @@ fn wait_until_busy(pid: u32, busy: bool) {
     });
 }
 
-/// Nobody waits any more for what a client asked that is gone.
+/// The work that a client asked for ends when that client is gone.
 #[test]
 fn work_for_a_client_that_is_gone_stops() {
     let root = zeros(ENDLESS);
@@ -240,7 +240,7 @@ fn work_for_a_client_that_is_half_closed_goes_on() {
 
 const LOOPS: [&str; 4] = ["edge", "level", "poll", "select"];
 
-/// Hashing gigabytes for some keeps nobody from what is read in a moment.
+/// Hashing gigabytes for some clients does not delay what is read in a moment.
 #[test]
 fn what_is_short_does_not_wait_behind_what_is_long() {
     for backend in LOOPS {

@@ -776,8 +776,8 @@ fn a_refusal_of_head_has_no_content() {
     }
 }
 
-/// Whoever reads nothing is given up in the end, also if an interim answer was the first it did
-/// not read.
+/// A client that reads nothing is given up in the end, also if an interim answer was the first it
+/// did not read.
 #[test]
 fn a_client_that_does_not_even_read_continue_has_a_deadline() {
     let mut peer = Peer::new(Limits::default());
@@ -818,7 +818,7 @@ fn a_stop_does_not_wait_behind_an_empty_line() {
     assert_eq!(peer.closed, Some(CloseReason::Shutdown));
 }
 
-/// What a stream does not make, nobody can take: its pause does not count against the reader.
+/// What a stream does not make, no client can take: its pause does not count against the reader.
 #[test]
 fn a_reader_is_not_blamed_for_the_pause_of_a_stream() {
     /// Has one byte whenever it is told so.

@@ -68,7 +68,7 @@ fn the_pages_are_sent_compressed() {
     }
 }
 
-/// A name for what is no landmark, group or control is read to nobody (ARIA 1.2 §5.2.8.6).
+/// A name for what is no landmark, group or control is not read aloud (ARIA 1.2 §5.2.8.6).
 #[test]
 fn what_has_a_label_has_a_role() {
     for name in files().iter().filter(|name| name.ends_with(".html")) {

@@ -167,7 +167,7 @@ pub(super) fn bad() -> Vec<Case> {
     BAD.iter().map(row).collect()
 }
 
-/// The same faults where nobody wants the content: the body is dropped, and its framing counts
+/// The same faults where the content is not wanted: the body is dropped, and its framing counts
 /// all the same, because the next request is behind it. The refusal takes the answer's place.
 pub(super) fn bad_and_unwanted() -> Vec<Case> {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -177,7 +177,7 @@ pub(super) fn bad_and_unwanted() -> Vec<Case> {
             let sent = [&head[..], body, b"\r\n\r\n", behind].concat();
             Case::new(
                 rule,
-                &format!("{name}, in a body nobody wants"),
+                &format!("{name}, in a body that is not wanted"),
                 sent,
                 "400 x",
             )

@@ -93,7 +93,7 @@ const CODINGS: &[(Rule, &str, &[u8], &str)] = &[
     (must("9112 §6.3"), "quotes", b"Transfer-Encoding: \"chunked\"\r\n", "400 x"),
     (must("9112 §6.3"), "a bracket", b"Transfer-Encoding: [chunked]\r\n", "400 x"),
     // RFC 9110 §5.6.1.2 would ignore empty members; here two parsers that differ are a smuggled
-    // request, and nobody sends them.
+    // request, and no client sends them.
     (ours("parsers differ"), "empty", b"Transfer-Encoding:\r\n", "400 x"),
     (ours("parsers differ"), "a comma", b"Transfer-Encoding: ,\r\n", "400 x"),
     (ours("parsers differ"), "an empty member before", b"Transfer-Encoding: , chunked\r\n", "400 x"),

@@ -15,7 +15,7 @@ use super::sentences::World;
 /// Linux, and clients on the loopback interface.
 pub(crate) struct Loopback<S: Selector> {
     kernel: Linux<S>,
-    door: Listener,
+    listener: Listener,
 }
 
 impl<S: Selector> World for Loopback<S> {
@@ -25,7 +25,7 @@ impl<S: Selector> World for Loopback<S> {
     fn new() -> Self {
         Self {
             kernel: Linux::new().expect("a selector"),
-            door: loopback_listener(),
+            listener: loopback_listener(),
         }
     }
 
@@ -34,8 +34,8 @@ impl<S: Selector> World for Loopback<S> {
     }
 
     fn pair(&mut self) -> (SocketFd, TcpStream) {
-        let client = connect_to(&self.door);
-        let (socket, _) = self.door.accept().expect("accept");
+        let client = connect_to(&self.listener);
+        let (socket, _) = self.listener.accept().expect("accept");
         (socket, client)
     }
 

@@ -645,7 +645,10 @@ pub(crate) fn accepting_nobody_would_block<W: World>() {
     let mut world = W::new();
     let listener = world.listener();
     let result = world.kernel().accept(&listener);
-    assert_eq!(result.err().expect("nobody").kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        result.err().expect("no client").kind(),
+        ErrorKind::WouldBlock
+    );
 }
 
 pub(crate) fn an_accepted_socket_does_not_wait<W: World>() {
@@ -685,7 +688,7 @@ fn accepted_one_per_event<W: World>(world: &mut W) -> (usize, ListenerOf<W>) {
     world.kernel().watch(&listener, ONE, true).unwrap();
     let mut accepted = Vec::new();
     while !wait(world, NOW).is_empty() {
-        accepted.push(world.kernel().accept(&listener).expect("somebody waits"));
+        accepted.push(world.kernel().accept(&listener).expect("a client waits"));
     }
     drop(clients);
     (accepted.len(), listener)

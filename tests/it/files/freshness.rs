@@ -124,7 +124,7 @@ fn memory_and_descriptors_are_bounded() {
         most.0 > bytes_max / 2 && most.1 == descriptors_max,
         "{most:?} is not used"
     );
-    // Descriptors that nobody asks for are closed after a minute.
+    // Unused descriptors are closed after a minute.
     site.elapsed += Duration::from_secs(70);
     site.get("/small0");
     assert_eq!(site.files.cached().1, 0);
@@ -219,7 +219,7 @@ fn work_that_may_wait_comes_home_into_the_cache() {
         root: site.path(""),
         ..Default::default()
     };
-    // Without openat2(2) nobody can say whether a name is at hand: every miss is a job's.
+    // Without openat2(2) it is not known whether a name is at hand: every miss is a job's.
     site.files = httpoll::service::Files::open_without_openat2(&config, 1).unwrap();
     site.write("a.txt", "a");
     let answer = site.get("/a.txt");

@@ -279,7 +279,7 @@ fn several_ranges_are_parts_of_one_answer() {
     }
     expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     assert_eq!(answer.body, expected);
-    // Another answer has another boundary: nobody can write a file that contains it.
+    // Another answer has another boundary: no file can be written that contains it.
     let again = site.ask("GET", "/big", &["Range: bytes=0-4, 100000-100002, -2"]);
     assert_ne!(again.field("Content-Type").unwrap(), kind);
     // Also where the framing is longer than the file.

@@ -360,7 +360,7 @@ fn a_cached_sibling_is_trusted_as_long_as_was_asked() {
     );
 }
 
-/// Siblings are not looked for until somebody asks who could be sent one.
+/// Siblings are not looked for until a client asks that could be sent one.
 #[test]
 fn a_plain_answer_in_the_cache_hides_no_sibling() {
     let mut site = Site::new(|_| {});

@@ -39,7 +39,7 @@ matrix! {
         let mut received = vec![0; LARGE];
         for (piece, chunk) in received.chunks_mut(LARGE / 8).enumerate() {
             if piece == 4 && backend != "blocking" {
-                assert_eq!(server.get("/small").text(), "small"); // nobody waits for it
+                assert_eq!(server.get("/small").text(), "small"); // does not wait for it
             }
             thread::sleep(Duration::from_millis(5)); // long enough for the buffers to fill
             client.0.read_exact(chunk).unwrap();
@@ -108,7 +108,7 @@ matrix! {
         assert_eq!(server.get("/a").status, 404);
     }
 
-    /// SIGTERM: nobody new is let in, who is being answered gets the rest, then it ends well.
+    /// SIGTERM: no new client is let in, answers in flight are finished, then it ends well.
     fn a_stop_finishes_what_it_began(backend) {
         let site = Site::new(&[]);
         site.write("large", pattern());
@@ -193,7 +193,7 @@ fn a_root_that_may_not_be_read_is_an_error_at_the_start() {
     }
 }
 
-/// httpoll as somebody whom permissions bind: root may read everything. Where the build lies,
+/// httpoll as a user whom permissions bind: root may read everything. Where the build lies,
 /// others may not be allowed to look, so it is put into `folder`.
 fn without_privileges(folder: &Path) -> impl Fn() -> Command {
     let root = rustix::process::geteuid().is_root();

@@ -88,7 +88,7 @@ matrix! {
         assert_eq!(server.get("/").text(), "Hello, World!");
     }
 
-    /// Content that nobody wants is read and forgotten while it is small.
+    /// Content that is not wanted is read and forgotten while it is small.
     fn an_upload_that_is_refused(backend) {
         let server = Server::start(backend, &["--hello"]);
         let mut client = server.connect();
@@ -152,7 +152,7 @@ matrix! {
         }
     }
 
-    /// RFC 9112 §2.2: nobody may depend on how a head is cut into segments.
+    /// RFC 9112 §2.2: nothing may depend on how a head is cut into segments.
     fn a_head_that_drips(backend) {
         let server = Server::start(backend, &["--hello"]);
         let mut client = server.connect();

@@ -44,7 +44,7 @@ matrix! {
         }
     }
 
-    /// RFC 9110 §8.8.1: whoever asks by a tag gets what has been written since, in any tick.
+    /// RFC 9110 §8.8.1: a client that asks by a tag gets what has been written since, in any tick.
     fn an_edit_within_a_tick_shows_to_who_knows_its_tag(backend) {
         let site = Site::new(&[]);
         let server = Server::of(backend, site.root(), &[]);
@@ -52,7 +52,7 @@ matrix! {
             site.write("a", format!("first {n:02}"));
             let tag = server.get("/a").field("ETag").unwrap().to_owned();
             if tag.starts_with("W/") {
-                // Nothing was written, but nobody can know that yet.
+                // Nothing was written, but that cannot be known yet.
                 let again = server.ask("GET", "/a", &[&format!("If-None-Match: {tag}")]);
                 assert_eq!((again.status, again.text()), (200, format!("first {n:02}")));
             }

@@ -1,4 +1,4 @@
-//! Encoded siblings, whoever carries them.
+//! Encoded siblings, from each backend.
 
 use std::fs;
 

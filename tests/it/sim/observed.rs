@@ -1,8 +1,8 @@
 //! The table of `settle.rs`, proven from what an observer is told, and from nothing else.
 //!
 //! What is remembered as ready follows from three things: what the kernel has announced, what the
-//! calls have come to, and whom the loop has looked at by the clock. So a record that holds these
-//! is enough to check every decision of the loop, in the simulator or anywhere else.
+//! calls have come to, and which connections the loop has looked at by the clock. So a record that
+//! holds these is enough to check every decision of the loop, in the simulator or anywhere else.
 
 use std::collections::HashMap;
 use std::io;
@@ -88,18 +88,21 @@ impl Checker {
                 settled,
                 ..
             } => {
-                let one = self.known.get_mut(&token).ok_or("settled: nobody")?;
+                let one = self.known.get_mut(&token).ok_or("settled: no connection")?;
                 self.settled += 1;
                 one.settle(bits, settled)?;
                 check_table(self.trigger, bits, settled)?;
             }
             Fact::Unwatched { token, .. } => {
-                let one = self.known.get_mut(&token).ok_or("unwatched: nobody")?;
+                let one = self
+                    .known
+                    .get_mut(&token)
+                    .ok_or("unwatched: no connection")?;
                 one.armed = Directions::NONE;
                 (one.asked, one.owed) = (None, false);
             }
             Fact::Closed { token, .. } => {
-                self.known.remove(&token).ok_or("closed: nobody")?;
+                self.known.remove(&token).ok_or("closed: no connection")?;
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ use fuser::{
 
 use crate::harness::skip;
 
-/// How long the gate holds what nobody lets through: a test that has failed must end.
+/// How long the gate holds what is not let through: a test that has failed must end.
 const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const LARGE_BYTES: usize = 512 * 1024;
 
@@ -68,17 +68,17 @@ impl Gate {
         self.state.lock().unwrap().begun
     }
 
-    /// Waits until somebody waits here.
+    /// Waits until a thread waits here.
     pub(super) fn is_reached(&self) {
         let state = self.state.lock().unwrap();
         let reached = |state: &mut GateState| !state.waiting;
         let (state, _) = (self.changed)
             .wait_timeout_while(state, PATIENCE, reached)
             .unwrap();
-        assert!(state.waiting, "nobody came to the gate");
+        assert!(state.waiting, "no thread came to the gate");
     }
 
-    /// Lets everybody through from now on. Whether nobody had to be let through before.
+    /// Lets all threads through from now on. Whether none had to be let through before.
     pub(super) fn open(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         state.open = true;
@@ -90,7 +90,7 @@ impl Gate {
 /// A mount, ended with the test.
 pub(super) struct SlowFs {
     pub(super) gate: Arc<Gate>,
-    /// Where whoever closes `shut` waits.
+    /// Where a thread waits that closes `shut`.
     pub(super) closing: Arc<Gate>,
     _session: BackgroundSession,
 }
