@@ -1,32 +1,27 @@
 //! HTTP/1.1 vocabulary and wire format.
 //!
 //! *Floor 0: pure values and functions.* Nothing here reads a clock, a file or a socket; time
-//! comes in as a [`Tick`]. Each file is one subject of RFC 9110 or RFC 9112 with its tables of
-//! cases beside it.
+//! comes in as a [`Tick`]. Each file is one subject with its tables of cases beside it: `message/`
+//! is RFC 9112, how a request is framed; `fields/` is RFC 9110, what fields mean; the rest is what
+//! answers are made of, and `target.rs`.
 
 use std::time::{Instant, SystemTime};
 
 pub mod body;
-pub mod date;
-pub mod error;
-pub mod forwarded;
-pub mod framing;
-pub(crate) mod head;
+mod fields;
 mod list;
-pub mod negotiate;
-pub mod range;
-pub mod request;
+mod message;
 pub mod response;
-pub mod scan;
 pub mod status;
 pub mod target;
-pub mod validator;
 
 pub use body::{Body, Chunk, Chunks, Notify, Part, Source, Wake};
-pub use error::ProtocolError;
-pub use forwarded::{Network, TrustedProxies};
-pub(crate) use head::Head;
-pub use head::{HeadLimits, Method, OwnedRequest, Request};
+pub use fields::forwarded::{Network, TrustedProxies};
+pub use fields::{date, forwarded, negotiate, range, validator};
+pub use message::error::ProtocolError;
+pub(crate) use message::head::{self, Head};
+pub use message::head::{HeadLimits, Method, OwnedRequest, Request};
+pub use message::{error, framing, request, scan};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;
 

@@ -1,6 +1,6 @@
 //! `file.br`, `file.zst` and `file.gz`: encoded siblings of a file, and who gets them.
 //!
-//! *Floor 3.* Knows names and times of siblings; the client's wishes are `http/negotiate.rs`, what
+//! *Floor 3.* Knows names and times of siblings; the client's wishes are `http/fields/negotiate.rs`, what
 //! the bytes say of themselves is `precompressed/evidence.rs`.
 //!
 //! The rules: a sibling is an answer to a request for the plain file only, with the plain file's

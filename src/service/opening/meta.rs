@@ -1,7 +1,7 @@
 //! What the file system says about a file, and the validators made from it.
 //!
 //! *Floor 3.* Knows statx(2) and clocks' granularity; does not know HTTP's conditions
-//! (`http/validator.rs`) or how a file was found (`open.rs`).
+//! (`http/fields/validator.rs`) or how a file was found (`open.rs`).
 //!
 //! The idea: a file's *identity* is device, inode, size, mtime and ctime, both to the nanosecond.
 //! Equal identities mean equal bytes, with one exception: the kernel stamps times from a clock

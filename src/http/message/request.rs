@@ -20,7 +20,7 @@ use memchr::memchr;
 use super::error::ProtocolError;
 use super::framing::{self, BodyLength, is_token_byte};
 use super::head::{Head, HeadLimits, Known, Method, Span};
-use super::list;
+use crate::http::list;
 
 /// Bytes that a request line needs beside its target: a method, two spaces, the version.
 pub(super) const REQUEST_LINE_EXTRA_MAX: usize = 64;

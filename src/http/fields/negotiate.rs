@@ -11,7 +11,7 @@
 //! *References:* [RFC 9110 §12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3) and
 //! §12.4.2 (weights), §12.5.1 (Accept), RFC 8878 §7.2 (zstd), RFC 7932 (br).
 
-use super::list::{members, trim_ows};
+use crate::http::list::{members, trim_ows};
 
 /// A content coding (RFC 9110 §8.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

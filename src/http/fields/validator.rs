@@ -21,8 +21,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::date;
-use super::head::{Known, Method, Request};
-use super::list::{members, trim_ows};
+use crate::http::list::{members, trim_ows};
+use crate::http::message::head::{Known, Method, Request};
 
 /// What the chosen representation says about its own version.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,7 +12,7 @@
 //! *References:* [RFC 9110 §14](https://www.rfc-editor.org/rfc/rfc9110#section-14), §15.3.7.2,
 //! §17.15 (denial of service); RFC 2046 §5.1.1 (multipart).
 
-use super::list;
+use crate::http::list;
 
 /// More ranges than this are answered with the whole representation.
 ///

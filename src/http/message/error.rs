@@ -4,7 +4,7 @@
 //! [`ProtocolError::explain`] the sentence in it. After any of them the framing is in doubt, so
 //! the answer is sent and the connection closes (RFC 9112 §6.3, §11.2).
 
-use super::status::Status;
+use crate::http::status::Status;
 
 macro_rules! protocol_errors {
     ($($variant:ident $status:ident $section:literal $explanation:literal,)*) => {

@@ -13,7 +13,7 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::list::trim_ows;
+use crate::http::list::trim_ows;
 
 const DAYS: [&[u8]; 7] = [
     b"Monday",

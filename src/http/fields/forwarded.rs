@@ -25,8 +25,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::head::Request;
-use super::list;
+use crate::http::list;
+use crate::http::message::head::Request;
 
 /// The addresses with a common prefix: `10.0.0.0/8`, `::1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
