@@ -247,14 +247,9 @@ impl Connection {
         if outbox.is_empty() {
             buffers.writes.begin(now);
         }
-        encode_head(
-            outbox.encode(),
-            &response,
-            framing,
-            last,
-            head.minor_version,
-            now,
-        );
+        let out = outbox.encode();
+        encode_head(out, &response, framing, now);
+        end_head(out, last, head.minor_version);
         let before = buffers.writes.sent + outbox.pending_bytes() as u64;
         let body = if framing.sends_body(head.method) {
             response.body
@@ -387,14 +382,7 @@ impl Framing {
 
 /// The status line and the fields, ours before the service's; in as few pieces as there can be,
 /// since each costs a look at the capacity.
-fn encode_head(
-    out: &mut Vec<u8>,
-    response: &Response,
-    framing: Framing,
-    last: bool,
-    minor_version: u8,
-    now: &Tick,
-) {
+fn encode_head(out: &mut Vec<u8>, response: &Response, framing: Framing, now: &Tick) {
     let mut date = *b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     date[6..35].copy_from_slice(&now.http_date);
     out.extend_from_slice(response.status.line());
@@ -409,6 +397,10 @@ fn encode_head(
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::Bodiless | Framing::UntilClose => {}
     }
+}
+
+/// The `Connection` field, where its default would not do (RFC 9112 §9.3), and the empty line.
+fn end_head(out: &mut Vec<u8>, last: bool, minor_version: u8) {
     match (last, minor_version) {
         (true, _) => out.extend_from_slice(b"Connection: close\r\n\r\n"),
         (false, 0) => out.extend_from_slice(b"Connection: keep-alive\r\n\r\n"),
