@@ -11,6 +11,10 @@
 //! ```text
 //! wait ─▶ collect ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ expire
 //!  events   ready bits  accept     read      answer, send, settle
+//!
+//! collect: events, messages, the run queue, and connections whose deadline has passed
+//! look_*:  connections that no event announces, because a wait or a registration has failed, or
+//!          because a job is at work for a client that may be gone
 //! ```
 //!
 //! *References:* epoll(7).
@@ -211,7 +215,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
             }
         }
         self.events = events;
-        self.call_up();
+        self.look_at_due();
     }
 
     /// Remembers what the kernel said about one connection.
@@ -287,7 +291,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// PITFALL: a client that was in time while the loop did not run is not late. A process that
     /// was stopped wakes by EINTR without any event, and one wait brings a limited number of events
     /// (`what_came_in_time_is_served_before_anybody_is_late`).
-    fn call_up(&mut self) {
+    fn look_at_due(&mut self) {
         while let Some((step, token)) = (self.context.deadlines).pop_due(self.context.now.instant) {
             let Some(slot) = self.slots.get_mut(token) else {
                 continue;

@@ -1,4 +1,4 @@
-//! ★ The page of the book: what is left behind when a connection has been served.
+//! What is left behind when a connection has been served: the page on which edge and level differ.
 //!
 //! *Floor 4.* A pure function over four facts. Per direction there are two bits. **Wanted**: the
 //! protocol would use it ([`Connection::wants_read`](crate::conn::Connection::wants_read),
