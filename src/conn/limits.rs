@@ -44,7 +44,7 @@ pub struct Limits {
     /// For the client to notice that we have closed our half.
     pub linger_timeout: Duration,
     /// Whether every answer says `Connection: close`: the blocking backend, which would otherwise
-    /// starve everybody behind one keep-alive client.
+    /// starve all others behind one keep-alive client.
     pub close_always: bool,
     /// Whether finished answers are reported, for access lines.
     pub report_finished: bool,

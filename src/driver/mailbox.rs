@@ -42,8 +42,8 @@ impl OtherLoops {
 
     /// Lets the other loops look at their listeners.
     ///
-    /// PITFALL: of those that wait with `EPOLLEXCLUSIVE` the kernel wakes one for each client, and
-    /// a loop that was woken and is full has swallowed that
+    /// PITFALL: of those that wait with `EPOLLEXCLUSIVE` the kernel wakes one for each client. If
+    /// that one is full, no other loop learns of the client
     /// (`a_full_loop_leaves_newcomers_to_one_that_has_room`).
     pub(crate) fn pass_on(&self, own: &Arc<Mailbox>) {
         for other in self.all().iter().filter(|other| !Arc::ptr_eq(other, own)) {

@@ -1,4 +1,4 @@
-//! What was asked for, compiled: fixed fields encoded, wishes refused early.
+//! What was asked for, compiled: fixed fields encoded, impossible options refused early.
 //!
 //! *Floor 3.* Knows paths, globs and fields; opens nothing. Shared by all loops and their jobs.
 //!

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::readiness::Token;
 
-/// Time in steps of this length, rounded up: deadlines are for giving up, not for music.
+/// Time in steps of this length, rounded up: a deadline may come up a little late, never early.
 const STEP: Duration = Duration::from_millis(100);
 
 /// So many entries of no use may be there, however few the others are: 16 KiB.

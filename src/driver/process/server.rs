@@ -34,7 +34,7 @@ pub struct Server {
     log: Option<AccessLog>,
     announcement: Option<(AccessLog, String)>,
     caches: CacheTallies,
-    /// Where `run` hears news, and where they are told.
+    /// Two ends of a pair: threads and signals write to `tell`, and `run` waits on `news`.
     news: UnixStream,
     tell: Arc<UnixStream>,
 }

@@ -3,9 +3,10 @@
 //! *Floor 4.* A datagram to the socket that `NOTIFY_SOCKET` names; without one, nothing. It is
 //! connected when it is made, because a confined process may not connect any more.
 //!
-//! The watchdog asks each loop, every time, whether it still turns, and the manager hears from us
-//! only when all have answered. A loop that spins, sleeps or waits in a service does not, and the
-//! manager restarts us. The drivers that wait are not asked but looked at (`blocking/pulse.rs`).
+//! The watchdog asks each loop, every time, whether it still turns, and the manager is told only
+//! when all have answered. A loop that spins, sleeps or waits in a service does not answer, and the
+//! manager restarts the process. The drivers that wait are not asked but looked at
+//! (`blocking/pulse.rs`).
 //!
 //! *References:* sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
 

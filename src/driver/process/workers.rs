@@ -216,8 +216,7 @@ impl WorkerThreads {
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // PITFALL: a panic must be told too, or the process waits for its loop for ever,
-                // deaf.
+                // PITFALL: a panic must be told too, or the process waits for its loop for ever.
                 let result = catch_unwind(AssertUnwindSafe(work))
                     .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
                 // The other end is closed only when the process is ending anyway.

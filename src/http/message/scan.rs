@@ -4,7 +4,7 @@
 //!
 //! It remembers how far it looked, so that a head that drips in byte by byte costs as much as one
 //! that arrives whole. It sees every line end anyway, so that is where a line which can only be
-//! refused is refused: a client of another protocol hears so at once, and not after the time
+//! refused is refused: a client of another protocol is answered at once, and not after the time
 //! that a head may take.
 //!
 //! *References:* RFC 9112 §2.2, §5.

@@ -85,7 +85,7 @@ impl Wire {
     }
 
     /// What poll(2) would say now. Looking at a full buffer also sets `nospace`, as `tcp_poll`
-    /// does; without that a level waiter would never hear of the space.
+    /// does; without that a level waiter would never be told of the space.
     pub(super) fn ready(&mut self) -> Ready {
         let hung_up = self.reset || self.fin && self.shut;
         let writable = self.reset || self.shut || self.has_room();

@@ -1,12 +1,12 @@
-//! `file.br`, `file.zst` and `file.gz`: encoded siblings of a file, and who gets them.
+//! `file.br`, `file.zst` and `file.gz`: encoded siblings of a file, and when one is sent.
 //!
-//! *Floor 3.* Knows names and times of siblings; the client's wishes are `http/fields/negotiate.rs`, what
-//! the bytes say of themselves is `precompressed/evidence.rs`.
+//! *Floor 3.* Knows names and times of siblings; what the client accepts is
+//! `http/fields/negotiate.rs`, what the bytes say of themselves is `precompressed/evidence.rs`.
 //!
 //! The rules: a sibling is an answer to a request for the plain file only, with the plain file's
 //! type and rules, an entity tag of its own (RFC 9110 §8.8.3.3), ranges of the encoded bytes. One
-//! that is older than its file, or says that it is of another one, is left alone: it was edited
-//! the file and forgot.
+//! that is older than its file, or says that it is of another one, is left alone: the
+//! file was edited, and the sibling not made anew.
 //!
 //! What is sent has been looked at in the same turn, be it the file or a sibling. That a sibling
 //! has appeared is noticed within [`BELIEVED`]: until then the plain file is no less right.

@@ -1,7 +1,7 @@
-//! What caches count, for those who ask from another thread.
+//! What caches count, for readers in another thread.
 //!
 //! *Floor 3.* One cell for each cache, written by its owner alone: one addition without a locked
-//! instruction, and no cache line that travels unless somebody asks.
+//! instruction, and no cache line that travels unless it is read.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,7 +77,7 @@ impl CacheCells {
     }
 }
 
-/// One more, in a cell that nobody else writes.
+/// One more, in a cell that no other thread writes.
 fn add_alone(cell: &AtomicU64) {
     cell.store(cell.load(Relaxed) + 1, Relaxed);
 }

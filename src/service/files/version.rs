@@ -3,13 +3,13 @@
 //! *Floor 3.* Knows when a look is needed and when none helps; does not know what is made of the
 //! bytes, nor which file of several is asked for.
 //!
-//! The idea: a file that is sent was looked at in the same turn, by one statx(2) of its name,
-//! and not of a descriptor, so that a file put in its place by rename(2) is noticed too. Where the
-//! name was that of a link, the look follows links wherever they lead, which is harmless: an equal
+//! The idea: a file that is sent was looked at in the same turn, by one statx(2) of its name, and
+//! not of a descriptor, so that a file put in its place by rename(2) is noticed too. Where the name
+//! was that of a link, the look follows links wherever they lead, which is harmless: an equal
 //! identity means the very bytes that were opened beneath the root and published from there;
-//! anything else is opened anew, by the rules. (So a directory moved out of the root, with a link to it left behind, keeps what was
-//! cached of it alive until that changes. One openat2 per look would end this sooner, at three
-//! times the cost.)
+//! anything else is opened anew, by the rules. (So a directory moved out of the root, with a link
+//! to it left behind, keeps what was cached of it alive until that changes. One openat2 per look
+//! would end this sooner, at three times the cost.)
 //!
 //! *References:* statx(2); RFC 9110 §8.8.
 
