@@ -511,11 +511,12 @@ pub(crate) fn send_file_says_what_it_cannot_do<W: World>() {
         "shrunk"
     );
     kernel.register(&socket, ONE, Directions::WRITE).unwrap();
-    fill(&mut world, &mut socket);
-    assert_eq!(
-        socket.send_file(&whole, 0, 4, false).unwrap(),
-        Sent::SocketFull
-    );
+    // On a busy machine TCP may move bytes to the peer's buffer after it was full, and has room.
+    let is_full = (0..100).any(|_| {
+        fill(&mut world, &mut socket);
+        socket.send_file(&whole, 0, 4, false).unwrap() == Sent::SocketFull
+    });
+    assert!(is_full, "a full socket");
     world.reset(peer);
     assert!(
         socket.send_file(&whole, 0, 4, false).is_err(),
