@@ -146,12 +146,22 @@ impl UploadOptions {
 /// A typing error, rather than a directory that should be made.
 fn check_upload_directory(root: &Path, uploads: &UploadConfig) -> Result<(), String> {
     let directory = root.join(&uploads.directory);
-    match directory.is_dir() {
-        true => Ok(()),
-        false => Err(format!(
-            "no directory {} for --upload: create it, or name another",
-            startup::printable(&directory)
+    let shown = startup::printable(&directory);
+    if !directory.is_dir() {
+        return Err(format!(
+            "no directory {shown} for --upload: create it, or name another"
+        ));
+    }
+    // By its other name what was sent would be served as if it were the owner's.
+    let (Ok(root), Ok(actual)) = (root.canonicalize(), directory.canonicalize()) else {
+        return Ok(());
+    };
+    match actual.strip_prefix(&root) {
+        Ok(inside) if inside != uploads.directory => Err(format!(
+            "{shown} is a link within DIR: --upload={} is what it leads to",
+            startup::printable(inside)
         )),
+        _ => Ok(()),
     }
 }
 
