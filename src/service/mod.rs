@@ -16,7 +16,7 @@ mod work;
 
 pub use files::Files;
 pub use files::tally::{CacheTallies, CacheTally};
-pub use opening::load::close_with;
+pub use opening::load::{Slow, close_with};
 pub use options::{
     EtagMode, FieldLine, FilesConfig, HeaderRule, OnConflict, PathGlob, Symlinks, UploadConfig,
 };

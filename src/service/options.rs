@@ -136,6 +136,9 @@ impl FromStr for PathGlob {
     }
 }
 
+/// What the names of unfinished uploads begin with: nobody's to see, hidden names shown or not.
+pub(super) const PART_PREFIX: &[u8] = b".httpoll-part-";
+
 /// What becomes of an upload whose name is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnConflict {

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::mime;
-use super::options::{EtagMode, FilesConfig, HeaderRule, PathGlob};
+use super::options::{EtagMode, FilesConfig, HeaderRule, PART_PREFIX, PathGlob};
 use super::pages;
 use crate::http::target::{encode_segment, redirect_location};
 use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
@@ -127,7 +127,10 @@ impl Policy {
     /// is 404 like what does not exist, so that nothing can be learned.
     pub(super) fn hides(&self, key: &[u8]) -> bool {
         let dotted = |name: &[u8]| name.starts_with(b".") && name != b".well-known";
-        !self.hidden && key.split(|&b| b == b'/').any(dotted)
+        key.split(|&b| b == b'/').any(|name| match self.hidden {
+            true => name.starts_with(PART_PREFIX),
+            false => dotted(name),
+        })
     }
 
     /// Whether a missing path is one that a single-page application shows itself.

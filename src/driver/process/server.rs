@@ -16,7 +16,7 @@ use super::workers::{ASKED, WorkerThreads};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::driver::blocking::Blocking;
 use crate::driver::observe::access_log::AccessLog;
-use crate::driver::offload::closing::close_elsewhere;
+use crate::driver::offload::closing::drop_elsewhere;
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};
 use crate::service::{self, CacheTallies, Service};
@@ -162,7 +162,7 @@ impl Server {
     /// # Errors
     /// If a loop cannot be started or its kernel fails.
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
-        service::close_with(close_elsewhere);
+        service::close_with(drop_elsewhere);
         let told = self.announcement.as_ref().map(|(log, _)| log.clone());
         let plan = WorkerPlan::new(&self.config, self.log, told)?;
         let mut workers = WorkerThreads::new(plan, (self.news, self.tell))?;

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::ListingOptions;
 use super::names::{Entry, Meta, Names};
+use crate::service::options::PART_PREFIX;
 
 /// What one getdents64(2) may fill: at most 341 names of 24 bytes, usually some 250.
 pub(super) const BATCH_BYTES: usize = 8 * 1024;
@@ -51,7 +52,10 @@ impl Directory {
 
     fn may_list(&self, name: &CStr, kind: FileType) -> bool {
         let name = name.to_bytes();
-        let hidden = name.starts_with(b".") && !self.options.hidden;
+        let hidden = match self.options.hidden {
+            true => name.starts_with(PART_PREFIX),
+            false => name.starts_with(b"."),
+        };
         let special = !matches!(
             kind,
             FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Unknown

@@ -72,20 +72,24 @@ pub(crate) struct FileSource {
     medium: Medium,
 }
 
-/// Who closes descriptors of files where that may wait: close(2) asks FUSE's server to flush.
-static CLOSER: OnceLock<fn(OwnedFd)> = OnceLock::new();
+/// What may wait when it is dropped: a descriptor, because close(2) asks FUSE's server to flush; a
+/// name on a disk that is removed then.
+pub type Slow = Box<dyn Send>;
 
-/// From now on such descriptors are given to `closer`, once for the process; until then they are
-/// closed where their last answer ends, which may be a loop.
-pub fn close_with(closer: fn(OwnedFd)) {
+/// Who drops such things.
+static CLOSER: OnceLock<fn(Slow)> = OnceLock::new();
+
+/// From now on they are given to `closer`, once for the process; until then they are dropped where
+/// their last answer ends, which may be a loop.
+pub fn close_with(closer: fn(Slow)) {
     // Said again by another server of the same process.
     let _ = CLOSER.set(closer);
 }
 
-/// Closes what may take long to close.
-pub(crate) fn close_elsewhere(fd: OwnedFd) {
+/// Drops what may wait for a disk.
+pub(crate) fn drop_elsewhere(slow: impl Send + 'static) {
     if let Some(close) = CLOSER.get() {
-        close(fd);
+        close(Box::new(slow));
     }
 }
 
@@ -101,7 +105,7 @@ impl Drop for FileSource {
     fn drop(&mut self) {
         let may_wait = matches!(self.medium, Medium::Mute | Medium::Remote);
         if let Some(fd) = self.fd.take_if(|_| may_wait) {
-            close_elsewhere(fd);
+            drop_elsewhere(fd);
         }
     }
 }

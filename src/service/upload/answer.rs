@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 use super::UploadContext;
 use super::digest;
-use super::store::Failure;
+use super::failure::Failure;
 use crate::http::negotiate::accepts_html;
 use crate::http::target::encode_segment;
 use crate::http::{Body, Request, Response, Status};
@@ -51,6 +51,10 @@ impl Refused {
             Failure::NotAFile => (
                 Status::CONFLICT,
                 "A name on the way is a file or a link, or the last one is a folder.",
+            ),
+            Failure::BadName => (
+                Status::BAD_REQUEST,
+                "The disk of the server cannot hold this name.",
             ),
             Failure::TooLong => (
                 Status::CONTENT_TOO_LARGE,

@@ -46,6 +46,9 @@ fn parse(value: &[u8]) -> Result<Vec<[u8; 32]>, &'static str> {
         let Some(encoded) = member.strip_prefix(b"sha-256=") else {
             continue;
         };
+        // Parameters may follow (RFC 8941 §3.1.2).
+        let item = encoded.split(|byte| *byte == b';').next();
+        let encoded = item.unwrap_or_default().trim_ascii_end();
         let encoded = encoded
             .strip_prefix(b":")
             .and_then(|rest| rest.strip_suffix(b":"));
@@ -68,7 +71,7 @@ mod tests {
         let digest = [7; 32];
         let value = field_value(&digest);
         assert_eq!(parse(value.as_bytes()), Ok(vec![digest]));
-        let several = format!("md5=:AAAA:, {value} ,unixsum=1");
+        let several = format!("md5=:AAAA:, {value};a=b ,unixsum=1");
         assert_eq!(parse(several.as_bytes()), Ok(vec![digest]));
         for bad in ["sha-256=AAAA", "sha-256=:AAAA:", "sha-256=:!:", "sha-256=:"] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");

@@ -19,8 +19,10 @@
 mod answer;
 mod digest;
 mod drop_box;
+mod failure;
 mod multipart;
 mod name;
+mod naming;
 mod receive;
 mod store;
 
@@ -52,10 +54,13 @@ struct UploadContext {
 }
 
 impl UploadContext {
-    /// What a PUT does with a name that is taken: one that says what it replaces may.
+    /// What a PUT does with a name that is taken: one that says what it replaces may, and means no
+    /// other name (RFC 9110 §13.1.1).
     fn policy_for_put(&self, request: &Request<'_>) -> OnConflict {
         match self.on_conflict {
-            None if request.field("if-match").is_some() => OnConflict::Replace,
+            None | Some(OnConflict::Rename) if request.field("if-match").is_some() => {
+                OnConflict::Replace
+            }
             policy => policy.unwrap_or(OnConflict::Refuse),
         }
     }
@@ -184,6 +189,10 @@ impl<S: Service> Service for Uploads<S> {
         let target = match self.target(request) {
             Ok(Some(target)) => target,
             Ok(None) => return self.service.call(request, now),
+            // `OPTIONS *` among them.
+            Err(_) if !matches!(request.method(), Method::Put | Method::Post) => {
+                return self.service.call(request, now);
+            }
             Err(status) => {
                 let page = pages::error_page(status, request);
                 return self.context.decoration.apply(page).into();

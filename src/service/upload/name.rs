@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::service::options::PART_PREFIX;
+
 /// What a name of a directory may hold: NAME_MAX of most file systems.
 const NAME_BYTES_MAX: usize = 255;
 /// How deep below the upload directory a file may lie.
@@ -114,9 +116,6 @@ pub(super) fn numbered(name: &[u8], number: u32) -> Vec<u8> {
     }
     [&stem[..keep], suffix.as_bytes(), extension].concat()
 }
-
-/// What the names of unfinished uploads begin with.
-pub(super) const PART_PREFIX: &[u8] = b".httpoll-part-";
 
 fn is_device(name: &[u8]) -> bool {
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();

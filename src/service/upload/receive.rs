@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 use super::UploadContext;
 use super::answer::{Kept, Refused, UploadAnswers};
 use super::digest::Expected;
+use super::failure::Failure;
 use super::multipart::{BadForm, Multipart, Piece};
 use super::name;
-use super::store::{Failure, MadeDirectory, Unnamed};
+use super::store::Unnamed;
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{OwnedRequest, Response, Status, Tick, Wake};
 use crate::service::opening::meta::{Identity, Links, format_etag};
@@ -124,15 +125,8 @@ impl Conditions {
     /// Whether a file of this name may be created or replaced (RFC 9110 §13.1, then the policy).
     fn check(&self, directory: BorrowedFd<'_>, name: &CStr) -> Result<(), Refused> {
         let (request, now) = (self.request.borrow(), self.now.wall);
-        let failed = || {
-            let why = "The file is not what the request expects.";
-            Refused::because(Status::PRECONDITION_FAILED, why)
-        };
         let Ok(there) = Identity::at(directory, name, Links::Seen) else {
-            return match request.field("if-match") {
-                Some(_) => Err(failed()),
-                None => Ok(()),
-            };
+            return self.check_new();
         };
         // By its stamps: what GET says with --etag content is not known without reading the file.
         let is_said = self.context.etag == EtagMode::Stat && there.is_settled(now);
@@ -142,19 +136,31 @@ impl Conditions {
             modified: there.modified(now),
         };
         if validator::evaluate(&request, &validators, now) != Evaluation::Proceed {
-            return Err(failed());
+            return Err(failed_precondition());
         }
         match self.on_conflict {
             OnConflict::Refuse => Err(Refused::by(Failure::Exists)),
             OnConflict::Rename | OnConflict::Replace => Ok(()),
         }
     }
+
+    /// The same where nothing is yet.
+    fn check_new(&self) -> Result<(), Refused> {
+        match self.request.borrow().field("if-match") {
+            Some(_) => Err(failed_precondition()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn failed_precondition() -> Refused {
+    let why = "The file is not what the request expects.";
+    Refused::because(Status::PRECONDITION_FAILED, why)
 }
 
 /// The content of a PUT: one file, whose name is in the target.
 pub(super) struct Whole {
     conditions: Conditions,
-    made: MadeDirectory,
     incoming: Incoming,
     /// Its path below the upload directory, and in it its name.
     path: Vec<u8>,
@@ -177,42 +183,38 @@ impl Whole {
             on_conflict,
         };
         let begun = Self::begin_file(&conditions, &path);
-        let (made, incoming, expected) =
+        let (incoming, expected) =
             begun.map_err(|refused| conditions.answers().refused(&refused))?;
         Ok(Self {
             conditions,
-            made,
             incoming,
             path,
             expected,
         })
     }
 
-    fn begin_file(
-        conditions: &Conditions,
-        path: &[u8],
-    ) -> Result<(MadeDirectory, Incoming, Expected), Refused> {
+    fn begin_file(conditions: &Conditions, path: &[u8]) -> Result<(Incoming, Expected), Refused> {
         let (request, store) = (conditions.request.borrow(), &conditions.context.store);
         let bad = |why| Refused::because(Status::BAD_REQUEST, why);
         let expected = Expected::of(&request).map_err(bad)?;
         let (folder, name) = split_path(path);
         let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
-        let made = store.directory(folder)?;
-        conditions.check(made.fd().as_fd(), &name)?;
-        let announced = request.field("content-length").and_then(number);
-        if !store.has_room(made.fd().as_fd(), announced.unwrap_or(0)) {
-            return Err(Failure::NoSpace.into());
+        let place = store.find(folder)?;
+        match place.directory() {
+            Some(directory) => conditions.check(directory, &name)?,
+            None => conditions.check_new()?,
         }
-        let directory = made.fd().try_clone().map_err(|_| Failure::Busy)?;
-        let file = store.begin(directory)?;
+        // What is announced is refused before it is sent, for clients that wait to be told.
+        let announced = request.field("content-length").and_then(number);
+        store.expect_room(&place, announced.unwrap_or(0))?;
+        let file = store.begin(place)?;
         let hash = Sha256::new();
-        Ok((made, Incoming { file, hash }, expected))
+        Ok((Incoming { file, hash }, expected))
     }
 
     fn keep(self) -> Result<Kept, Refused> {
         let Self {
             conditions,
-            mut made,
             incoming: Incoming { file, hash },
             path,
             expected,
@@ -226,7 +228,6 @@ impl Whole {
         let (folder, name) = split_path(&path);
         let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
         let published = file.publish::<Refused>(name, conditions.on_conflict, check)?;
-        made.keep();
         let etag = match conditions.context.etag {
             EtagMode::Content => Some(format_etag(&digest, false)),
             EtagMode::Stat => settled_tag(published.file.as_fd()),
@@ -283,7 +284,6 @@ pub(super) struct Form {
     /// Where its files go, below the upload directory.
     folder: Vec<u8>,
     multipart: Multipart,
-    made: MadeDirectory,
     part: FormPart,
     results: Vec<Result<Kept, Refused>>,
 }
@@ -315,14 +315,15 @@ impl Form {
             Multipart::new(&content_type.unwrap_or_default()).map_err(|BadForm(why)| {
                 answers.refused(&Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why))
             })?;
-        let made = context.store.directory(&folder);
-        let made = made.map_err(|failure| answers.refused(&Refused::by(failure)))?;
+        // For each file again: what is there may change while they come.
+        if let Err(failure) = context.store.find(&folder) {
+            return Err(answers.refused(&Refused::by(failure)));
+        }
         Ok(Self {
             context,
             request,
             folder,
             multipart,
-            made,
             part: FormPart::Ignored,
             results: Vec::new(),
         })
@@ -340,8 +341,8 @@ impl Form {
         let begun = name::check(&name, self.context.hidden)
             .map_err(|bad| Refused::because(Status::BAD_REQUEST, &bad.to_string()))
             .and_then(|()| {
-                let directory = self.made.fd().try_clone().map_err(|_| Failure::Busy)?;
-                Ok(self.context.store.begin(directory)?)
+                let place = self.context.store.find(&self.folder)?;
+                Ok(self.context.store.begin(place)?)
             });
         match begun {
             Ok(file) => {
@@ -369,7 +370,6 @@ impl Form {
         let named = file
             .publish::<Failure>(name, on_conflict, |_, _| Ok(()))
             .map_err(|failure| Refused::by(failure).named(name))?;
-        self.made.keep();
         Ok(Kept {
             path: join_path(&self.folder, &named.name),
             bytes,

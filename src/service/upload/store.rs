@@ -11,66 +11,31 @@
 //! Every directory on the way is opened by one name that is no link, from the directory above it.
 //! So there is no path that could be swapped meanwhile.
 //!
-//! *References:* open(2) `O_TMPFILE`, linkat(2), rename(2), flock(2).
+//! *References:* open(2) `O_TMPFILE`, flock(2).
 
 use std::ffi::{CStr, CString};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, flock, linkat, mkdirat,
-    openat, renameat_with, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::name::{PART_PREFIX, numbered};
-use crate::service::opening::load::close_elsewhere;
-use crate::service::options::{OnConflict, UploadConfig};
+use super::failure::Failure;
+use super::naming::{
+    DIRECTORY, MadeDirectory, NameGiving, hidden_name, lock, sync, sync_directory, wanted_of,
+};
+use crate::service::opening::load::drop_elsewhere;
+use crate::service::options::{OnConflict, PART_PREFIX, UploadConfig};
 
-/// So many names are tried before a conflict is given up.
-const RENAMES_MAX: u32 = 1_000;
 /// How often the free space of the file system is looked at, in bytes written.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
 /// How deep the look for what a crash has left goes.
 const SWEEP_DEPTH_MAX: usize = 32;
-
-/// Why something could not be kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Failure {
-    /// Something of this name is there already.
-    Exists,
-    /// What is there is no file, or a name on the way is no directory.
-    NotAFile,
-    /// One file may not be so long.
-    TooLong,
-    /// All uploads together may not take more.
-    QuotaSpent,
-    /// The disk is full, or as full as it may get.
-    NoSpace,
-    /// The server may not write there.
-    Forbidden,
-    /// Out of descriptors or memory; it passes.
-    Busy,
-    /// The disk failed.
-    Broken,
-}
-
-impl From<Errno> for Failure {
-    fn from(errno: Errno) -> Self {
-        match errno {
-            Errno::EXIST | Errno::NOTEMPTY => Self::Exists,
-            Errno::NOTDIR | Errno::ISDIR | Errno::LOOP => Self::NotAFile,
-            Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::MLINK => Self::NoSpace,
-            Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV => Self::Forbidden,
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => Self::Busy,
-            _ => Self::Broken,
-        }
-    }
-}
 
 /// A directory that takes uploads, and what they have taken so far. One for all loops.
 pub(super) struct Store {
@@ -100,7 +65,8 @@ impl Store {
         // A probe: a directory that cannot be written is a slip of the keyboard.
         drop(
             store
-                .begin(store.root.try_clone()?)
+                .find(b"")
+                .and_then(|place| store.begin(place))
                 .map_err(|failure| match failure {
                     Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
                     Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
@@ -115,54 +81,49 @@ impl Store {
         self.file_bytes_max
     }
 
-    /// The directory at a relative path whose names were checked, made where it is missing.
-    pub(super) fn directory(&self, path: &[u8]) -> Result<MadeDirectory, Failure> {
-        let mut made = MadeDirectory {
+    /// The place at a relative path whose names were checked. Nothing is made yet.
+    pub(super) fn find(&self, path: &[u8]) -> Result<Destination, Failure> {
+        let mut place = Destination {
             directory: self.root.try_clone().map_err(|_| Failure::Busy)?,
-            fresh: Vec::new(),
+            missing: Vec::new(),
         };
-        for name in path
-            .split(|byte| *byte == b'/')
-            .filter(|name| !name.is_empty())
-        {
+        let names = path.split(|byte| *byte == b'/');
+        for name in names.filter(|name| !name.is_empty()) {
             let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
-            let below = match openat(&made.directory, &name, DIRECTORY, Mode::empty()) {
-                Err(Errno::NOENT) => {
-                    match mkdirat(&made.directory, &name, DIRECTORY_MODE) {
-                        Ok(()) => {
-                            let above = made.directory.try_clone().map_err(|_| Failure::Busy)?;
-                            made.fresh.push((above, name.clone()));
-                        }
-                        // Another upload was first.
-                        Err(Errno::EXIST) => {}
-                        Err(errno) => return Err(errno.into()),
-                    }
-                    openat(&made.directory, &name, DIRECTORY, Mode::empty())?
+            if place.missing.is_empty() {
+                match openat(&place.directory, &name, DIRECTORY, Mode::empty()) {
+                    Err(Errno::NOENT) => place.missing.push(name),
+                    other => place.directory = other?,
                 }
-                other => other?,
-            };
-            made.directory = below;
+            } else {
+                place.missing.push(name);
+            }
         }
-        Ok(made)
+        Ok(place)
     }
 
-    /// A new file in `directory` that cannot be seen yet.
-    pub(super) fn begin(self: &Arc<Self>, directory: OwnedFd) -> Result<Unnamed, Failure> {
+    /// A new file in this place that cannot be seen yet.
+    pub(super) fn begin(self: &Arc<Self>, place: Destination) -> Result<Unnamed, Failure> {
+        // Read again by nobody; but flock(2) over NFS asks for a file that is open for writing.
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let (fd, name) = match openat(&directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
+        let directory = &place.directory;
+        let (fd, name) = match openat(directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
             Ok(fd) => (fd, None),
             // EISDIR: a kernel or a file system that has never heard of it (open(2)).
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-                let (fd, name) = Self::hidden(&directory, flags)?;
+                let (fd, name) = Self::hidden(directory, flags)?;
                 (fd, Some(name))
             }
             Err(errno) => return Err(errno.into()),
         };
         Ok(Unnamed {
             store: Arc::clone(self),
-            directory,
-            fd: Some(fd),
-            name,
+            content: Unpublished {
+                directory: Arc::new(place.directory),
+                fd: Some(fd),
+                name,
+            },
+            missing: place.missing,
             bytes: 0,
         })
     }
@@ -170,24 +131,15 @@ impl Store {
     /// A new file with a hidden name, locked so that no other server takes it for left over.
     fn hidden(directory: &OwnedFd, flags: OFlags) -> Result<(OwnedFd, CString), Failure> {
         loop {
-            let name = Self::hidden_name();
+            let name = hidden_name();
             let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             match openat(directory, &name, flags, FILE_MODE) {
-                Ok(fd) => {
-                    let _ = flock(&fd, FlockOperation::NonBlockingLockExclusive);
-                    return Ok((fd, name));
-                }
-                Err(Errno::EXIST) => {}
+                Ok(fd) if lock(&fd) => return Ok((fd, name)),
+                // Another server, which has just started, took it for left over.
+                Ok(_) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
-    }
-
-    fn hidden_name() -> CString {
-        // Another server may use the same directory: no name is likely to be there already.
-        let text = format!("{:016x}", RandomState::new().hash_one(0_u8));
-        let name = [PART_PREFIX, text.as_bytes()].concat();
-        CString::new(name).unwrap_or_default()
     }
 
     /// Takes room for `bytes` more of a file that holds `so_far`.
@@ -214,9 +166,23 @@ impl Store {
         self.used.fetch_sub(bytes, Relaxed);
     }
 
+    /// Whether a file of that length has room at this place, as far as can be told before it comes.
+    pub(super) fn expect_room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
+        let used = self.used.load(Relaxed).saturating_add(bytes);
+        if bytes > self.file_bytes_max {
+            Err(Failure::TooLong)
+        } else if self.quota_bytes.is_some_and(|quota| used > quota) {
+            Err(Failure::QuotaSpent)
+        } else if !self.has_room(place.directory.as_fd(), bytes) {
+            Err(Failure::NoSpace)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Whether the file system holds that much and the reserve. One that does not say is believed
     /// to.
-    pub(super) fn has_room(&self, directory: BorrowedFd<'_>, bytes: u64) -> bool {
+    fn has_room(&self, directory: BorrowedFd<'_>, bytes: u64) -> bool {
         let Ok(stat) = rustix::fs::fstatvfs(directory) else {
             return true;
         };
@@ -229,41 +195,45 @@ impl Store {
     }
 }
 
-/// A directory, and those on the way that were made for it.
-pub(super) struct MadeDirectory {
+/// Where a file is to be.
+pub(super) struct Destination {
+    /// The deepest directory on the way that is there.
     directory: OwnedFd,
-    fresh: Vec<(OwnedFd, CString)>,
+    /// The names below it that are not.
+    missing: Vec<CString>,
 }
 
-impl MadeDirectory {
-    pub(super) fn fd(&self) -> &OwnedFd {
-        &self.directory
-    }
-
-    /// They have something to hold now.
-    pub(super) fn keep(&mut self) {
-        self.fresh.clear();
-    }
-}
-
-/// Directories that were made for an upload that failed are taken away again, if they are empty.
-impl Drop for MadeDirectory {
-    fn drop(&mut self) {
-        while let Some((above, name)) = self.fresh.pop() {
-            let _ = unlinkat(above, name, AtFlags::REMOVEDIR);
-        }
+impl Destination {
+    /// The place itself, if it is there.
+    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.missing.is_empty().then(|| self.directory.as_fd())
     }
 }
 
 /// A file without a name, or with a hidden one.
 pub(super) struct Unnamed {
     store: Arc<Store>,
-    directory: OwnedFd,
+    content: Unpublished,
+    /// The directories that are to be made for it.
+    missing: Vec<CString>,
+    /// So much room it takes; given back if it gets no name.
+    bytes: u64,
+}
+
+/// What of it is on the disk, and goes when it is dropped.
+struct Unpublished {
+    directory: Arc<OwnedFd>,
     /// Gone once it has its name.
     fd: Option<OwnedFd>,
     name: Option<CString>,
-    /// So much room it takes; given back if it gets no name.
-    bytes: u64,
+}
+
+impl Drop for Unpublished {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            let _ = unlinkat(&self.directory, name, AtFlags::empty());
+        }
+    }
 }
 
 /// What a file is called now.
@@ -279,12 +249,21 @@ impl Unnamed {
         self.bytes
     }
 
-    /// Appends.
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
-        let len = bytes.len() as u64;
-        self.store.take(self.directory.as_fd(), self.bytes, len)?;
+    /// Appends. What fails here is over: its room is free again before another file needs it.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.append(bytes);
+        if written.is_err() {
+            self.store.give_back(std::mem::take(&mut self.bytes));
+            self.content.fd = None;
+        }
+        written
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let fd = self.content.fd.as_ref().ok_or(Failure::Broken)?;
+        let (directory, len) = (self.content.directory.as_fd(), bytes.len() as u64);
+        self.store.take(directory, self.bytes, len)?;
         self.bytes += len;
-        let fd = self.fd.as_ref().ok_or(Failure::Broken)?;
         while !bytes.is_empty() {
             match rustix::io::write(fd, bytes) {
                 Ok(0) => return Err(Failure::NoSpace),
@@ -304,22 +283,34 @@ impl Unnamed {
         check: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<(), E>,
     ) -> Result<NamedFile, E> {
         let store = Arc::clone(&self.store);
-        let file = self.fd.take().ok_or(Failure::Broken)?;
+        let file = self.content.fd.take().ok_or(Failure::Broken)?;
         if store.durable {
-            rustix::fs::fsync(&file).map_err(Failure::from)?;
+            sync(&file)?;
         }
-        let wanted = CString::new(name).map_err(|_| Failure::NotAFile)?;
+        let wanted = wanted_of(name)?;
         let lock = store.lock_names();
-        check(self.directory.as_fd(), &wanted)?;
+        let made = MadeDirectory::below(&self.content.directory, &self.missing)?;
+        check(made.directory.as_fd(), &wanted)?;
+        let Unpublished {
+            directory,
+            name: hidden,
+            ..
+        } = &self.content;
+        let to = NameGiving {
+            hidden: hidden.as_deref().map(|hidden| (&**directory, hidden)),
+            file: &file,
+            to: &made.directory,
+        };
         let (name, replaced) = match on_conflict {
-            OnConflict::Refuse => self.link(&file, &wanted).map(|()| (wanted, false)),
-            OnConflict::Replace => self.replace(&file, &wanted).map(|there| (wanted, there)),
-            OnConflict::Rename => self.link_numbered(&file, name).map(|name| (name, false)),
+            OnConflict::Refuse => to.link(&wanted).map(|()| (wanted, false)),
+            OnConflict::Replace => to.replace(&wanted).map(|there| (wanted, there)),
+            OnConflict::Rename => to.link_numbered(name).map(|name| (name, false)),
         }?;
+        (self.content.name, self.bytes) = (None, 0);
+        let changed = made.keep();
         drop(lock);
-        (self.name, self.bytes) = (None, 0);
         if store.durable {
-            self.sync_directory()?;
+            changed.iter().try_for_each(sync_directory)?;
         }
         Ok(NamedFile {
             name: name.into_bytes(),
@@ -327,102 +318,21 @@ impl Unnamed {
             replaced,
         })
     }
-
-    fn link(&self, file: &OwnedFd, name: &CStr) -> Result<(), Failure> {
-        match &self.name {
-            Some(hidden) => no_replace(&self.directory, hidden, name),
-            None => link_unnamed(file, &self.directory, name),
-        }
-    }
-
-    fn link_numbered(&self, file: &OwnedFd, name: &[u8]) -> Result<CString, Failure> {
-        for number in 0..RENAMES_MAX {
-            let name = wanted_of(&numbered(name, number))?;
-            match self.link(file, &name) {
-                Err(Failure::Exists) => {}
-                Err(failure) => return Err(failure),
-                Ok(()) => return Ok(name),
-            }
-        }
-        Err(Failure::Exists)
-    }
-
-    /// Takes the name, whatever stands there; whether something did. A file without a name must
-    /// have a hidden one first: linkat(2) replaces nothing.
-    fn replace(&self, file: &OwnedFd, name: &CStr) -> Result<bool, Failure> {
-        let there = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        match there.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-            Err(Errno::NOENT) => match self.link(file, name) {
-                Err(Failure::Exists) => {}
-                other => return other.map(|()| false),
-            },
-            Ok(FileType::RegularFile | FileType::Symlink) => {}
-            Ok(_) => return Err(Failure::NotAFile),
-            Err(errno) => return Err(errno.into()),
-        }
-        let hidden = match &self.name {
-            Some(hidden) => hidden.clone(),
-            None => {
-                let hidden = Store::hidden_name();
-                link_unnamed(file, &self.directory, &hidden)?;
-                hidden
-            }
-        };
-        let flags = RenameFlags::empty();
-        match renameat_with(&self.directory, &hidden, &self.directory, name, flags) {
-            Ok(()) => Ok(true),
-            Err(errno) => {
-                let _ = unlinkat(&self.directory, &hidden, AtFlags::empty());
-                Err(errno.into())
-            }
-        }
-    }
-
-    /// The name is safe only when the directory is (fsync(2)).
-    fn sync_directory(&self) -> Result<(), Failure> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = openat(&self.directory, c".", flags, Mode::empty())?;
-        Ok(rustix::fs::fsync(directory)?)
-    }
 }
 
-/// PITFALL: the last descriptor of a file without a name frees all that it holds, which takes
-/// long for gigabytes; and it may be dropped on a loop.
+/// PITFALL: on a loop, perhaps. The last descriptor of a file without a name frees all that it
+/// holds, which takes long for gigabytes, and unlinking a hidden name waits for its disk
+/// (`a_disk_that_hangs_stops_nobody`).
 impl Drop for Unnamed {
     fn drop(&mut self) {
         self.store.give_back(self.bytes);
-        if let Some(name) = &self.name {
-            let _ = unlinkat(&self.directory, name, AtFlags::empty());
+        if self.content.fd.is_some() {
+            drop_elsewhere(Unpublished {
+                directory: Arc::clone(&self.content.directory),
+                fd: self.content.fd.take(),
+                name: self.content.name.take(),
+            });
         }
-        if let Some(fd) = self.fd.take() {
-            close_elsewhere(fd);
-        }
-    }
-}
-
-fn wanted_of(name: &[u8]) -> Result<CString, Failure> {
-    CString::new(name).map_err(|_| Failure::NotAFile)
-}
-
-/// By its descriptor (linkat(2) asks for a capability), else by the name that proc(5) has for it.
-fn link_unnamed(file: &OwnedFd, directory: &OwnedFd, name: &CStr) -> Result<(), Failure> {
-    match linkat(file, c"", directory, name, AtFlags::EMPTY_PATH) {
-        Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            Ok(linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW)?)
-        }
-        other => Ok(other?),
-    }
-}
-
-/// A file system without `RENAME_NOREPLACE` has links, mostly.
-fn no_replace(directory: &OwnedFd, hidden: &CStr, name: &CStr) -> Result<(), Failure> {
-    match renameat_with(directory, hidden, directory, name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            linkat(directory, hidden, directory, name, AtFlags::empty())?;
-            Ok(unlinkat(directory, hidden, AtFlags::empty())?)
-        }
-        other => Ok(other?),
     }
 }
 
@@ -436,7 +346,8 @@ fn sweep(directory: BorrowedFd<'_>, depth: usize) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         if name.to_bytes().starts_with(PART_PREFIX) {
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            // For writing, or flock(2) locks nothing over NFS.
+            let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let file = openat(directory, name, flags, Mode::empty());
             if file.is_ok_and(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
             {
@@ -452,10 +363,5 @@ fn sweep(directory: BorrowedFd<'_>, depth: usize) {
     }
 }
 
-const DIRECTORY: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 /// What the umask leaves of them.
 const FILE_MODE: Mode = Mode::from_bits_retain(0o666);
-const DIRECTORY_MODE: Mode = Mode::from_bits_retain(0o777);
