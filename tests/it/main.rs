@@ -34,6 +34,7 @@ mod sim;
 mod soak;
 mod startup;
 mod transcripts;
+mod uploads;
 mod waits;
 mod wire;
 mod www;

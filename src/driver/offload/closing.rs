@@ -2,8 +2,8 @@
 //!
 //! *Floor 4.* FUSE asks its server to flush a file each time a descriptor of it is closed, though it
 //! was only read, and close(2) waits for the answer; the hidden name of an upload that was broken off
-//! is removed from a disk that may hang. One thread is enough for all loops: nobody waits for what
-//! it does.
+//! is removed from a disk that may hang. One thread is enough for all loops: no connection waits for
+//! what it does.
 //!
 //! *References:* close(2), unlink(2).
 

@@ -1,0 +1,242 @@
+//! Two files for one name.
+
+use std::thread;
+
+use super::*;
+use crate::harness::BACKENDS;
+use crate::process::{MANY, each};
+
+/// What becomes of an upload: its status, and the names that are there then.
+type Fate<'a> = (u16, &'a [&'a str]);
+/// Options, then what becomes of a PUT and of a form.
+type PolicyRow<'a> = (&'a [&'a str], Fate<'a>, Fate<'a>);
+
+#[test]
+fn a_name_that_is_taken_is_refused_renamed_or_replaced() {
+    each(&BACKENDS, |backend| {
+        let rows: [PolicyRow<'_>; 4] = [
+            (&[], (409, &["a.txt"]), (201, &["a (1).txt", "a.txt"])),
+            (
+                &["--on-conflict=refuse"],
+                (409, &["a.txt"]),
+                (409, &["a.txt"]),
+            ),
+            (
+                &["--on-conflict=rename"],
+                (201, &["a (1).txt", "a.txt"]),
+                (201, &["a (1).txt", "a.txt"]),
+            ),
+            (
+                &["--on-conflict=replace"],
+                (200, &["a.txt"]),
+                (201, &["a.txt"]),
+            ),
+        ];
+        for (words, put, post) in rows {
+            let json = ["Accept: application/json"];
+            for (sends_form, (status, names)) in [(false, put), (true, post)] {
+                let inbox = Inbox::start(backend, words);
+                assert_eq!(inbox.put("/inbox/a.txt", &[], b"old").status, 201);
+                let answer = match sends_form {
+                    true => inbox.post("/inbox/", &json, &form(&[("a.txt", b"new")])),
+                    false => inbox.put("/inbox/a.txt", &json, b"new"),
+                };
+                assert_eq!(
+                    answer.status,
+                    status,
+                    "{backend} {words:?}: {}",
+                    answer.text()
+                );
+                assert_eq!(inbox.names(), names, "{backend} {words:?}");
+                let tree = inbox.tree();
+                let newest = tree.get("a (1).txt").unwrap_or(&tree["a.txt"]);
+                assert_eq!(newest == b"new", status < 300, "{backend} {words:?}");
+            }
+        }
+    });
+}
+
+/// RFC 9110 §13.1.1: whoever says which version is replaced means that one, and no new name.
+#[test]
+fn if_match_replaces_what_it_names() {
+    each(&BACKENDS, |backend| {
+        for (words, expected) in [
+            (&[][..], 204),
+            (&["--on-conflict=rename"], 204),
+            (&["--on-conflict=replace"], 204),
+            (&["--on-conflict=refuse"], 409),
+        ] {
+            let inbox = Inbox::start(backend, words);
+            let tag = inbox.put("/inbox/a", &[], b"old");
+            let tag = format!("If-Match: {}", tag.field("ETag").unwrap());
+            assert_eq!(
+                inbox.put("/inbox/a", &[&tag], b"new").status,
+                expected,
+                "{words:?}"
+            );
+            assert_eq!(inbox.names(), ["a"], "{backend} {words:?}");
+            assert_eq!(
+                inbox.put("/inbox/a", &["If-Match: \"x\""], b"no").status,
+                412
+            );
+            assert_eq!(inbox.put("/inbox/b", &["If-Match: *"], b"no").status, 412);
+            assert_eq!(
+                inbox.put("/inbox/a", &["If-None-Match: *"], b"no").status,
+                412
+            );
+            assert_eq!(
+                inbox.put("/inbox/b", &["If-None-Match: *"], b"b").status,
+                201
+            );
+        }
+    });
+}
+
+/// What stands in the way is no file: it stays.
+#[test]
+fn directories_links_and_pipes_are_not_replaced_by_accident() {
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &["--on-conflict=replace"]);
+        fs::create_dir(inbox.path("dir")).unwrap();
+        fs::write(inbox.path("dir/x"), "x").unwrap();
+        let fifo = rustix::fs::mknodat(
+            rustix::fs::CWD,
+            inbox.path("fifo"),
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        );
+        fifo.unwrap();
+        for name in ["dir", "fifo"] {
+            let answer = inbox.put(&format!("/inbox/{name}"), &[], b"new");
+            assert_eq!(answer.status, 409, "{backend} {name}: {}", answer.text());
+        }
+        assert_eq!(inbox.put("/inbox/fifo/x", &[], b"new").status, 409);
+        fs::remove_file(inbox.path("fifo")).unwrap();
+        assert_eq!(inbox.names(), ["dir/", "dir/x"], "{backend}");
+    });
+}
+
+/// The answers to 32 clients that send different content to the same name at once.
+fn at_once(inbox: &Inbox) -> Vec<(u16, Option<String>)> {
+    thread::scope(|scope| {
+        let send = |n: usize| {
+            let content = bytes(100_000 + n);
+            let answer = inbox.put("/inbox/a", &[], &content);
+            (
+                answer.status,
+                answer.field("Location").map(ToOwned::to_owned),
+            )
+        };
+        let clients: Vec<_> = (0..32).map(|n| scope.spawn(move || send(n))).collect();
+        clients.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// That the file is one of those which [`at_once`] sends.
+fn is_whole(content: &[u8]) -> bool {
+    (100_000..100_032).contains(&content.len()) && *content == bytes(content.len())
+}
+
+#[test]
+fn of_many_writers_of_one_name_one_wins() {
+    each(&MANY, |backend| {
+        let inbox = Inbox::start(backend, &[]);
+        let answers = at_once(&inbox);
+        let count = |status| answers.iter().filter(|(found, _)| *found == status).count();
+        assert_eq!((count(201), count(409)), (1, 31), "{backend}");
+        assert_eq!(inbox.names(), ["a"], "{backend}");
+        assert!(is_whole(&inbox.tree()["a"]), "{backend}");
+    });
+}
+
+#[test]
+fn of_many_writers_of_one_name_each_gets_its_own() {
+    each(&MANY, |backend| {
+        let inbox = Inbox::start(backend, &["--on-conflict=rename"]);
+        let answers = at_once(&inbox);
+        let mut urls: Vec<_> = answers
+            .into_iter()
+            .map(|(status, url)| {
+                assert_eq!(status, 201);
+                url.unwrap()
+            })
+            .collect();
+        urls.sort();
+        urls.dedup();
+        assert_eq!(urls.len(), 32, "{backend}");
+        let tree = inbox.tree();
+        assert!(
+            tree.len() == 32 && tree.values().all(|content| is_whole(content)),
+            "{backend}"
+        );
+    });
+}
+
+#[test]
+fn while_a_file_is_replaced_readers_see_one_version() {
+    each(&MANY, |backend| {
+        let inbox = Inbox::start(backend, &["--on-conflict=replace"]);
+        assert_eq!(inbox.put("/inbox/a", &[], &bytes(100_000)).status, 201);
+        thread::scope(|scope| {
+            let writers = scope.spawn(|| at_once(&inbox));
+            let mut looks = 0;
+            while !writers.is_finished() || looks == 0 {
+                let got = inbox.server.get("/inbox/a");
+                assert!(
+                    got.status == 200 && is_whole(&got.body),
+                    "{backend}: {}",
+                    got.head
+                );
+                assert!(is_whole(&fs::read(inbox.path("a")).unwrap()), "{backend}");
+                looks += 1;
+            }
+            assert!(
+                writers
+                    .join()
+                    .unwrap()
+                    .iter()
+                    .all(|(status, _)| *status == 204)
+            );
+        });
+        assert_eq!(inbox.names(), ["a"], "{backend}");
+    });
+}
+
+/// A directory that one upload has made and given up is another's way at the same time.
+#[test]
+fn an_upload_that_fails_takes_no_directory_from_another() {
+    each(&MANY, |backend| {
+        let inbox = Inbox::start(backend, &[]);
+        let wrong = format!("Repr-Digest: {}", digest(b"other"));
+        let mut keeps = inbox.server.connect();
+        let mut fails = inbox.server.connect();
+        let head = |name: &str, fields: &[&str]| {
+            let length = ["Content-Length: 3", "Expect: 100-continue"];
+            request(
+                "PUT",
+                &format!("/inbox/new/dir/{name}"),
+                &[&length, fields].concat(),
+            )
+        };
+        fails.send(head("fails", &[&wrong]).as_bytes());
+        assert_eq!(fails.head().status, 100);
+        keeps.send(head("keeps", &[]).as_bytes());
+        assert_eq!(keeps.head().status, 100);
+        assert_eq!(
+            inbox.names(),
+            [""; 0],
+            "{backend}: nothing is to be seen yet"
+        );
+        fails.send(b"abc");
+        assert_eq!(fails.answer("PUT").status, 400, "{backend}");
+        assert_eq!(inbox.names(), [""; 0], "{backend}");
+        keeps.send(b"abc");
+        assert_eq!(keeps.answer("PUT").status, 201, "{backend}");
+        assert_eq!(
+            inbox.names(),
+            ["new/", "new/dir/", "new/dir/keeps"],
+            "{backend}"
+        );
+    });
+}
