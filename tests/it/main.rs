@@ -28,6 +28,7 @@ mod matrix;
 mod pitfalls;
 mod process;
 mod proxies;
+mod resume;
 mod room;
 mod shutdown;
 mod sim;

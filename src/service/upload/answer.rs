@@ -24,7 +24,8 @@ pub(super) struct Kept {
     /// Below the upload directory.
     pub(super) path: Vec<u8>,
     pub(super) bytes: u64,
-    pub(super) digest: [u8; 32],
+    /// Not known of a file that came in parts.
+    pub(super) digest: Option<[u8; 32]>,
     pub(super) replaced: bool,
     pub(super) etag: Option<Box<str>>,
 }
@@ -34,12 +35,19 @@ pub(super) struct Refused {
     status: Status,
     why: String,
     name: Vec<u8>,
+    /// Where the next part must begin.
+    offset: Option<u64>,
 }
 
 impl Refused {
     pub(super) fn because(status: Status, why: &str) -> Self {
         let (why, name) = (why.to_owned(), Vec::new());
-        Self { status, why, name }
+        Self {
+            status,
+            why,
+            name,
+            offset: None,
+        }
     }
 
     pub(super) fn by(failure: Failure) -> Self {
@@ -55,6 +63,20 @@ impl Refused {
             Failure::BadName => (
                 Status::BAD_REQUEST,
                 "The disk of the server cannot hold this name.",
+            ),
+            Failure::OtherOffset(offset) => {
+                let why = "The part does not begin where the last one ended.";
+                let mut refused = Self::because(Status::CONFLICT, why);
+                refused.offset = Some(offset);
+                return refused;
+            }
+            Failure::Unknown => (
+                Status::NOT_FOUND,
+                "This upload is complete, was given up, or has never begun.",
+            ),
+            Failure::InUse => (
+                Status::CONFLICT,
+                "Another connection still sends this file: try again in a moment.",
             ),
             Failure::TooLong => (
                 Status::CONTENT_TOO_LARGE,
@@ -131,17 +153,38 @@ impl<'a> UploadAnswers<'a> {
             (_, Format::Json) => self.text(status, format!("{}\n", self.json(&Ok(kept)))),
             (_, Format::Html | Format::Plain) => self.text(status, format!("Created {location}\n")),
         };
-        let response = response
-            .field("Location", &location)
-            .field("Repr-Digest", &digest::field_value(&kept.digest));
+        let response = response.field("Location", &location);
+        let response = match &kept.digest {
+            Some(digest) => response.field("Repr-Digest", &digest::field_value(digest)),
+            None => response,
+        };
         match &kept.etag {
             Some(etag) => response.field("ETag", etag),
             None => response,
         }
     }
 
+    /// An answer that is all fields.
+    pub(super) fn plain(&self, response: Response) -> Response {
+        let response = response.field("Cache-Control", "no-store");
+        self.context.decoration.apply(response)
+    }
+
+    /// The path of a file in a URL.
+    pub(super) fn url(&self, path: &[u8]) -> String {
+        self.context.url(path)
+    }
+
     /// The answer to an upload that was not taken.
     pub(super) fn refused(&self, refused: &Refused) -> Response {
+        let response = self.refusal(refused);
+        match refused.offset {
+            Some(offset) => response.field("Upload-Offset", &offset.to_string()),
+            None => response,
+        }
+    }
+
+    fn refusal(&self, refused: &Refused) -> Response {
         let status = refused.status;
         let body = match self.format {
             Format::Html => {
@@ -213,12 +256,15 @@ impl<'a> UploadAnswers<'a> {
                     .rsplit(|byte| *byte == b'/')
                     .next()
                     .unwrap_or_default();
+                let digest = kept.digest.map(|digest| {
+                    format!(",\"digest\":{}", json_string(&digest::field_value(&digest)))
+                });
                 format!(
-                    "{{\"name\":{},\"url\":{},\"size\":{},\"digest\":{}}}",
+                    "{{\"name\":{},\"url\":{},\"size\":{}{}}}",
                     json_string(&String::from_utf8_lossy(name)),
                     json_string(&self.context.url(&kept.path)),
                     kept.bytes,
-                    json_string(&digest::field_value(&kept.digest)),
+                    digest.unwrap_or_default(),
                 )
             }
             Err(refused) => format!(

@@ -28,6 +28,10 @@ impl Expected {
         Ok(Self(digests))
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn is(&self, digest: &[u8; 32]) -> bool {
         self.0.iter().all(|expected| expected == digest)
     }

@@ -13,6 +13,12 @@ pub(super) enum Failure {
     NotAFile,
     /// The file system cannot hold this name: FAT has no colons, others shorter names.
     BadName,
+    /// The part of an upload does not begin where the last one ended: there.
+    OtherOffset(u64),
+    /// There is no such unfinished upload.
+    Unknown,
+    /// Another connection sends it.
+    InUse,
     /// One file may not be so long.
     TooLong,
     /// All uploads together may not take more.

@@ -24,7 +24,9 @@ mod multipart;
 mod name;
 mod naming;
 mod receive;
+mod resume;
 mod store;
+mod unfinished;
 
 use std::io;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Reply, Service};
 use answer::{Refused, UploadAnswers};
 use receive::{Buffered, Form, Whole};
+use resume::Resume;
 use store::Store;
 
 /// What all loops and all uploads share.
@@ -134,7 +137,8 @@ impl<S: Service> Uploads<S> {
         }))
     }
 
-    fn upload(&self, target: Target, request: &Request<'_>, now: &Tick) -> Result<Reply, Refused> {
+    /// Checks what can be told from the request alone.
+    fn check(&self, target: &Target, request: &Request<'_>) -> Result<(), Refused> {
         check_sender(request)?;
         let hidden = self.context.hidden;
         let bad_name = |bad: name::BadName| Refused::because(Status::BAD_REQUEST, &bad.to_string());
@@ -155,6 +159,28 @@ impl<S: Service> Uploads<S> {
                 return Err(Refused::because(Status::BAD_REQUEST, why));
             }
         }
+        Ok(())
+    }
+
+    fn resume(
+        &self,
+        target: Target,
+        token: Option<unfinished::UploadToken>,
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Result<Reply, Refused> {
+        self.check(&target, request)?;
+        Ok(Reply::Later(Box::new(Resume {
+            context: Arc::clone(&self.context),
+            request: request.detached(),
+            path: target.path,
+            token,
+            now: *now,
+        })))
+    }
+
+    fn upload(&self, target: Target, request: &Request<'_>, now: &Tick) -> Result<Reply, Refused> {
+        self.check(&target, request)?;
         Ok(Reply::Later(Box::new(Begin {
             context: Arc::clone(&self.context),
             request: request.detached(),
@@ -182,7 +208,12 @@ impl<S: Service> Uploads<S> {
 
 impl<S: Service> Service for Uploads<S> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
-        let reads = matches!(request.method(), Method::Get | Method::Head);
+        let token = resume::token(request);
+        let reads = match request.method() {
+            Method::Get => true,
+            Method::Head => token.is_none(),
+            _ => false,
+        };
         if reads && !self.context.only {
             return self.service.call(request, now);
         }
@@ -200,6 +231,18 @@ impl<S: Service> Service for Uploads<S> {
         };
         let answers = UploadAnswers::of(&self.context, request);
         match request.method() {
+            Method::Head | Method::Patch | Method::Delete if token.is_some() => {
+                match self.resume(target, token, request, now) {
+                    Ok(reply) => reply,
+                    Err(refused) => answers.refused(&refused).into(),
+                }
+            }
+            Method::Put if resume::begins(request) => {
+                match self.resume(target, None, request, now) {
+                    Ok(reply) => reply,
+                    Err(refused) => answers.refused(&refused).into(),
+                }
+            }
             Method::Put | Method::Post => match self.upload(target, request, now) {
                 Ok(reply) => reply,
                 Err(refused) => answers.refused(&refused).into(),

@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, CString};
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -19,9 +19,9 @@ use super::digest::Expected;
 use super::failure::Failure;
 use super::multipart::{BadForm, Multipart, Piece};
 use super::name;
-use super::store::Unnamed;
+use super::store::{Destination, Store, Unnamed};
 use crate::http::validator::{self, Evaluation, Validators};
-use crate::http::{OwnedRequest, Response, Status, Tick, Wake};
+use crate::http::{OwnedRequest, Request, Response, Status, Tick, Wake};
 use crate::service::opening::meta::{Identity, Links, format_etag};
 use crate::service::options::{EtagMode, OnConflict};
 use crate::service::work::{Gone, Outcome, Work};
@@ -110,7 +110,8 @@ impl Incoming {
 }
 
 /// What a PUT is held to: the conditions of the request, and the policy.
-struct Conditions {
+#[derive(Clone)]
+pub(super) struct Conditions {
     context: Arc<UploadContext>,
     request: OwnedRequest,
     now: Tick,
@@ -118,12 +119,58 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn answers(&self) -> UploadAnswers<'_> {
+    pub(super) fn new(context: Arc<UploadContext>, request: OwnedRequest, now: Tick) -> Self {
+        let on_conflict = context.policy_for_put(&request.borrow());
+        Self {
+            context,
+            request,
+            now,
+            on_conflict,
+        }
+    }
+
+    pub(super) fn request(&self) -> Request<'_> {
+        self.request.borrow()
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.context.store
+    }
+
+    pub(super) const fn on_conflict(&self) -> OnConflict {
+        self.on_conflict
+    }
+
+    /// The entity tag that GET will give a file of this digest, where that is known already.
+    pub(super) fn etag(&self, file: &OwnedFd, digest: Option<&[u8; 32]>) -> Option<Box<str>> {
+        match self.context.etag {
+            EtagMode::Content => digest.map(|digest| format_etag(digest, false)),
+            EtagMode::Stat => settled_tag(file.as_fd()),
+        }
+    }
+
+    /// Whether the file may be created or replaced, before any of it is here; where, and how long
+    /// it is said to be.
+    pub(super) fn check_first(&self, path: &[u8], length: &str) -> Result<Destination, Refused> {
+        let (folder, name) = split_path(path);
+        let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
+        let place = self.store().find(folder)?;
+        match place.directory() {
+            Some(directory) => self.check(directory, &name)?,
+            None => self.check_new()?,
+        }
+        // What is announced is refused before it is sent, for clients that wait to be told.
+        let announced = self.request().field(length).and_then(number);
+        self.store().expect_room(&place, announced.unwrap_or(0))?;
+        Ok(place)
+    }
+
+    pub(super) fn answers(&self) -> UploadAnswers<'_> {
         UploadAnswers::of(&self.context, &self.request.borrow())
     }
 
     /// Whether a file of this name may be created or replaced (RFC 9110 §13.1, then the policy).
-    fn check(&self, directory: BorrowedFd<'_>, name: &CStr) -> Result<(), Refused> {
+    pub(super) fn check(&self, directory: BorrowedFd<'_>, name: &CStr) -> Result<(), Refused> {
         let (request, now) = (self.request.borrow(), self.now.wall);
         let Ok(there) = Identity::at(directory, name, Links::Seen) else {
             return self.check_new();
@@ -175,13 +222,7 @@ impl Whole {
         path: Vec<u8>,
         now: Tick,
     ) -> Result<Self, Response> {
-        let on_conflict = context.policy_for_put(&request.borrow());
-        let conditions = Conditions {
-            context,
-            request,
-            now,
-            on_conflict,
-        };
+        let conditions = Conditions::new(context, request, now);
         let begun = Self::begin_file(&conditions, &path);
         let (incoming, expected) =
             begun.map_err(|refused| conditions.answers().refused(&refused))?;
@@ -194,20 +235,10 @@ impl Whole {
     }
 
     fn begin_file(conditions: &Conditions, path: &[u8]) -> Result<(Incoming, Expected), Refused> {
-        let (request, store) = (conditions.request.borrow(), &conditions.context.store);
         let bad = |why| Refused::because(Status::BAD_REQUEST, why);
-        let expected = Expected::of(&request).map_err(bad)?;
-        let (folder, name) = split_path(path);
-        let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
-        let place = store.find(folder)?;
-        match place.directory() {
-            Some(directory) => conditions.check(directory, &name)?,
-            None => conditions.check_new()?,
-        }
-        // What is announced is refused before it is sent, for clients that wait to be told.
-        let announced = request.field("content-length").and_then(number);
-        store.expect_room(&place, announced.unwrap_or(0))?;
-        let file = store.begin(place)?;
+        let expected = Expected::of(&conditions.request()).map_err(bad)?;
+        let place = conditions.check_first(path, "content-length")?;
+        let file = conditions.store().begin(place)?;
         let hash = Sha256::new();
         Ok((Incoming { file, hash }, expected))
     }
@@ -228,14 +259,11 @@ impl Whole {
         let (folder, name) = split_path(&path);
         let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
         let published = file.publish::<Refused>(name, conditions.on_conflict, check)?;
-        let etag = match conditions.context.etag {
-            EtagMode::Content => Some(format_etag(&digest, false)),
-            EtagMode::Stat => settled_tag(published.file.as_fd()),
-        };
+        let etag = conditions.etag(&published.file, Some(&digest));
         Ok(Kept {
             path: join_path(folder, &published.name),
             bytes,
-            digest,
+            digest: Some(digest),
             replaced: published.replaced,
             etag,
         })
@@ -373,7 +401,7 @@ impl Form {
         Ok(Kept {
             path: join_path(&self.folder, &named.name),
             bytes,
-            digest: hash.finalize().into(),
+            digest: Some(hash.finalize().into()),
             replaced: named.replaced,
             etag: None,
         })
@@ -429,11 +457,11 @@ impl Receiver for Form {
     }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.trim().parse().ok()
 }
 
-fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     match folder {
         [] => name.to_vec(),
         folder => [folder, name].join(&b"/"[..]),
@@ -441,7 +469,7 @@ fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// The folder and the name in it.
-fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (&[], path),

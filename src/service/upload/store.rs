@@ -20,17 +20,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::failure::Failure;
 use super::naming::{
     DIRECTORY, MadeDirectory, NameGiving, hidden_name, lock, sync, sync_directory, wanted_of,
 };
+use super::unfinished::{UploadToken, modified, sweep};
 use crate::service::opening::load::drop_elsewhere;
-use crate::service::options::{OnConflict, PART_PREFIX, UploadConfig};
+use crate::service::options::{OnConflict, UploadConfig};
 
 /// How often the free space of the file system is looked at, in bytes written.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
@@ -63,17 +62,17 @@ impl Store {
             names: Mutex::default(),
         });
         // A probe: a directory that cannot be written is a slip of the keyboard.
-        drop(
-            store
-                .find(b"")
-                .and_then(|place| store.begin(place))
-                .map_err(|failure| match failure {
-                    Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
-                    Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
-                    _ => io::Error::other("files cannot be created in it"),
-                })?,
-        );
-        sweep(store.root.as_fd(), SWEEP_DEPTH_MAX);
+        let probe = store.find(b"").and_then(|place| store.begin(place));
+        let probe = probe.map_err(|failure| match failure {
+            Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
+            Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+            _ => io::Error::other("files cannot be created in it"),
+        })?;
+        // The time as this file system has it.
+        let now = probe.content.fd.as_ref().map_or(0, modified);
+        drop(probe);
+        let kept = sweep(store.root.as_fd(), SWEEP_DEPTH_MAX, now);
+        store.used.fetch_add(kept, Relaxed);
         Ok(store)
     }
 
@@ -125,7 +124,61 @@ impl Store {
             },
             missing: place.missing,
             bytes: 0,
+            stays: false,
         })
+    }
+
+    /// A place for a file that comes in parts; see [`Store::resume`].
+    pub(super) fn begin_resumable(&self) -> Result<UploadToken, Failure> {
+        let token = UploadToken::random();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(&self.root, token.name(), flags, FILE_MODE)?;
+        Ok(token)
+    }
+
+    /// What was begun under this token, to go on behind what it holds. All such files lie in the
+    /// upload directory itself, so that the token is enough to find them; the file gets its place
+    /// below `folder` with its name.
+    pub(super) fn resume(
+        self: &Arc<Self>,
+        folder: &[u8],
+        token: UploadToken,
+    ) -> Result<Unnamed, Failure> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let name = token.name();
+        let fd = match openat(&self.root, &name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Err(Failure::Unknown),
+            other => other?,
+        };
+        // PITFALL: the lock, and then the length. The connection before this one may not know yet
+        // that its client has left, and may still write (`an_upload_goes_on_where_it_stopped`).
+        flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(|_| Failure::InUse)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        if stat.st_nlink == 0 {
+            return Err(Failure::Unknown);
+        }
+        let names = folder.split(|byte| *byte == b'/');
+        let names = names.filter(|name| !name.is_empty()).map(wanted_of);
+        Ok(Unnamed {
+            store: Arc::clone(self),
+            content: Unpublished {
+                directory: Arc::new(self.root.try_clone().map_err(|_| Failure::Busy)?),
+                fd: Some(fd),
+                name: Some(name),
+            },
+            missing: names.collect::<Result<_, _>>()?,
+            bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            stays: true,
+        })
+    }
+
+    /// How much of it is here.
+    pub(super) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
+        match rustix::fs::statat(&self.root, token.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Err(Failure::Unknown),
+            Err(errno) => Err(errno.into()),
+            Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        }
     }
 
     /// A new file with a hidden name, locked so that no other server takes it for left over.
@@ -218,6 +271,8 @@ pub(super) struct Unnamed {
     missing: Vec<CString>,
     /// So much room it takes; given back if it gets no name.
     bytes: u64,
+    /// Whether it is to be gone on with, if it gets no name now.
+    stays: bool,
 }
 
 /// What of it is on the disk, and goes when it is dropped.
@@ -249,10 +304,30 @@ impl Unnamed {
         self.bytes
     }
 
+    /// What it holds, to be read: of one that is gone on with.
+    pub(super) fn fd(&self) -> Result<&OwnedFd, Failure> {
+        self.content.fd.as_ref().ok_or(Failure::Broken)
+    }
+
+    /// Ends it, however much it holds.
+    pub(super) fn discard(mut self) {
+        self.stays = false;
+    }
+
     /// Appends. What fails here is over: its room is free again before another file needs it.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.append(bytes);
-        if written.is_err() {
+        if written.is_err() && self.stays {
+            // Part of it may be there.
+            let here = self
+                .content
+                .fd
+                .as_ref()
+                .and_then(|fd| rustix::fs::fstat(fd).ok());
+            let here = here.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+            self.store.give_back(self.bytes.saturating_sub(here));
+            self.bytes = self.bytes.min(here);
+        } else if written.is_err() {
             self.store.give_back(std::mem::take(&mut self.bytes));
             self.content.fd = None;
         }
@@ -325,6 +400,10 @@ impl Unnamed {
 /// (`a_disk_that_hangs_stops_nobody`).
 impl Drop for Unnamed {
     fn drop(&mut self) {
+        if self.stays && self.content.fd.is_some() {
+            self.content.name = None;
+            return;
+        }
         self.store.give_back(self.bytes);
         if self.content.fd.is_some() {
             drop_elsewhere(Unpublished {
@@ -332,33 +411,6 @@ impl Drop for Unnamed {
                 fd: self.content.fd.take(),
                 name: self.content.name.take(),
             });
-        }
-    }
-}
-
-/// Takes away what uploads have left that a crash has cut off: what nobody has locked.
-fn sweep(directory: BorrowedFd<'_>, depth: usize) {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let opened = openat(directory, c".", flags, Mode::empty());
-    let Some(entries) = opened.ok().and_then(|fd| Dir::new(fd).ok()) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name.to_bytes().starts_with(PART_PREFIX) {
-            // For writing, or flock(2) locks nothing over NFS.
-            let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-            let file = openat(directory, name, flags, Mode::empty());
-            if file.is_ok_and(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
-            {
-                let _ = unlinkat(directory, name, AtFlags::empty());
-            }
-        } else if depth > 0
-            && entry.file_type() == FileType::Directory
-            && !matches!(name.to_bytes(), b"." | b"..")
-            && let Ok(below) = openat(directory, name, flags, Mode::empty())
-        {
-            sweep(below.as_fd(), depth - 1);
         }
     }
 }

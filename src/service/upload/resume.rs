@@ -1,0 +1,220 @@
+//! Uploads that go on where they stopped.
+//!
+//! *Floor 3.* Knows the requests of a resumable upload; what is kept between them is one hidden
+//! file beside the name that it will get, and how long it is: so an upload survives both ends.
+//!
+//! The protocol is the IETF's (draft-ietf-httpbis-resumable-upload), because browsers and curl need
+//! nothing but fields for it and a proxy sees ordinary requests. tus says the same in other words;
+//! `X-Update-Range` of others shows the unfinished file under its name.
+//!
+//! ```text
+//!  PUT   /in/a.iso            Upload-Complete: ?0    201  Location: /in/a.iso?upload=T
+//!  PATCH /in/a.iso?upload=T   Upload-Offset: 0       (the connection breaks)
+//!  HEAD  /in/a.iso?upload=T                          204  Upload-Offset: 7340032
+//!  PATCH /in/a.iso?upload=T   Upload-Offset: 7340032, Upload-Complete: ?1    201  Location: /in/a.iso
+//! ```
+//!
+//! The token in the URL is the only key: 64 random bits, as hard to guess as the name is to know.
+//! A hash of the whole is not kept between requests, so the answer carries no digest; one that the
+//! client sends with the last part is checked by reading the file once.
+
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::UploadContext;
+use super::answer::{Kept, Refused};
+use super::digest::Expected;
+use super::failure::Failure;
+use super::receive::{Buffered, Conditions, Receiver, join_path, number, split_path};
+use super::store::Unnamed;
+use super::unfinished::UploadToken;
+use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick};
+use crate::service::work::{Gone, Outcome, Work};
+
+/// The token of a request for an upload that was begun.
+pub(super) fn token(request: &Request<'_>) -> Option<UploadToken> {
+    let parameters = request.query()?.split('&');
+    let mut values = parameters.filter_map(|parameter| parameter.strip_prefix("upload="));
+    values.next().and_then(UploadToken::parse)
+}
+
+/// Whether a PUT begins an upload whose content comes later (`Upload-Complete: ?0`).
+pub(super) fn begins(request: &Request<'_>) -> bool {
+    request.method() == Method::Put && request.field("upload-complete") == Some(b"?0")
+}
+
+/// One request of a resumable upload.
+pub(super) struct Resume {
+    pub(super) context: Arc<UploadContext>,
+    pub(super) request: OwnedRequest,
+    /// Of the file, below the upload directory.
+    pub(super) path: Vec<u8>,
+    /// `None` where the upload begins.
+    pub(super) token: Option<UploadToken>,
+    pub(super) now: Tick,
+}
+
+impl Work for Resume {
+    fn run(self: Box<Self>, _: &Gone<'_>) -> Outcome {
+        let Self {
+            context,
+            request,
+            path,
+            token,
+            now,
+        } = *self;
+        let conditions = Conditions::new(context, request, now);
+        let method = conditions.request().method();
+        let done = match (token, method) {
+            (None, _) => begin(&conditions, &path).map(Outcome::Answer),
+            (Some(token), Method::Head) => look(&conditions, token).map(Outcome::Answer),
+            (Some(token), Method::Delete) => cancel(&conditions, &path, token).map(Outcome::Answer),
+            (Some(token), _) => {
+                let opened = open(&conditions, &path, token);
+                let begun = opened.and_then(|file| check_offset(&conditions, file));
+                begun.map(|file| {
+                    Outcome::Receive(Buffered::sink(Rest {
+                        conditions: conditions.clone(),
+                        path,
+                        token,
+                        file,
+                    }))
+                })
+            }
+        };
+        done.unwrap_or_else(|refused| Outcome::Answer(conditions.answers().refused(&refused)))
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
+/// Looks whether the file would be taken, and keeps a place for its content.
+fn begin(conditions: &Conditions, path: &[u8]) -> Result<Response, Refused> {
+    conditions.check_first(path, "upload-length")?;
+    let token = conditions.store().begin_resumable()?;
+    let response = offset(Response::new(Status::CREATED), 0);
+    let location = format!("{}?upload={token}", conditions.answers().url(path));
+    Ok((conditions.answers()).plain(response.field("Location", &location)))
+}
+
+/// How far it has come.
+fn look(conditions: &Conditions, token: UploadToken) -> Result<Response, Refused> {
+    let bytes = conditions.store().resumable_len(token)?;
+    let response = offset(Response::new(Status::NO_CONTENT), bytes);
+    Ok(conditions.answers().plain(response))
+}
+
+fn cancel(conditions: &Conditions, path: &[u8], token: UploadToken) -> Result<Response, Refused> {
+    open(conditions, path, token)?.discard();
+    Ok((conditions.answers()).plain(Response::new(Status::NO_CONTENT)))
+}
+
+fn open(conditions: &Conditions, path: &[u8], token: UploadToken) -> Result<Unnamed, Refused> {
+    let (folder, _) = split_path(path);
+    Ok(conditions.store().resume(folder, token)?)
+}
+
+/// A part that does not begin where the last one ended would leave a hole, or write over it.
+fn check_offset(conditions: &Conditions, file: Unnamed) -> Result<Unnamed, Refused> {
+    let Some(said) = conditions.request().field("upload-offset").and_then(number) else {
+        let why = "Say by Upload-Offset where the part begins.";
+        return Err(Refused::because(Status::BAD_REQUEST, why));
+    };
+    match said == file.bytes() {
+        true => Ok(file),
+        false => Err(Failure::OtherOffset(file.bytes()).into()),
+    }
+}
+
+/// The rest of a file, or a part of it.
+struct Rest {
+    conditions: Conditions,
+    path: Vec<u8>,
+    token: UploadToken,
+    file: Unnamed,
+}
+
+impl Rest {
+    fn keep(self) -> Result<Response, Refused> {
+        let request = self.conditions.request();
+        if request.field("upload-complete") != Some(b"?1") {
+            let response = offset(Response::new(Status::NO_CONTENT), self.file.bytes());
+            let location = format!(
+                "{}?upload={}",
+                self.conditions.answers().url(&self.path),
+                self.token
+            );
+            let response = response.field("Location", &location);
+            return Ok(self.conditions.answers().plain(response));
+        }
+        let bad = |why| Refused::because(Status::BAD_REQUEST, why);
+        let expected = Expected::of(&request).map_err(bad)?;
+        if !expected.is_empty() && !expected.is(&whole_digest(self.file.fd()?)?) {
+            // What is there cannot be mended by more of it.
+            self.file.discard();
+            let why = "The content is not what its digest says: it was damaged on the way.";
+            return Err(Refused::because(Status::BAD_REQUEST, why));
+        }
+        let bytes = self.file.bytes();
+        let (folder, name) = split_path(&self.path);
+        let conditions = &self.conditions;
+        let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
+        let on_conflict = conditions.on_conflict();
+        let named = self.file.publish::<Refused>(name, on_conflict, check)?;
+        Ok(conditions.answers().kept(&Kept {
+            path: join_path(folder, &named.name),
+            bytes,
+            digest: None,
+            replaced: named.replaced,
+            etag: conditions.etag(&named.file, None),
+        }))
+    }
+}
+
+impl Receiver for Rest {
+    fn bytes_max(&self) -> u64 {
+        self.conditions.store().file_bytes_max() - self.file.bytes()
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        let written = self.file.write(bytes);
+        written.map_err(|failure| self.conditions.answers().refused(&failure.into()))
+    }
+
+    fn finish(self) -> Response {
+        let conditions = self.conditions.clone();
+        match self.keep() {
+            Ok(response) => response,
+            Err(refused) => conditions.answers().refused(&refused),
+        }
+    }
+}
+
+fn offset(response: Response, bytes: u64) -> Response {
+    response
+        .field("Upload-Offset", &bytes.to_string())
+        .field("Upload-Complete", "?0")
+}
+
+/// Of all that the file holds.
+fn whole_digest(file: &OwnedFd) -> Result<[u8; 32], Failure> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut at = 0;
+    loop {
+        match rustix::io::pread(file, &mut buffer[..], at) {
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                at += n as u64;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Uploads that break off and go on, on every backend.
+
+use std::fs;
+use std::path::Path;
+
+use httpoll::config::Backend;
+
+use crate::harness::{Answer, Client, Server, request};
+use crate::process::wait_until;
+
+fn serve(backend: Backend, root: &Path) -> Server {
+    Server::of(
+        backend.name(),
+        root,
+        &["--upload=in", "--hidden", "--log", "off"],
+    )
+}
+
+fn send(server: &Server, method: &str, target: &str, fields: &[&str], content: &[u8]) -> Answer {
+    let mut client = server.connect();
+    put(&mut client, method, target, fields, content, content.len());
+    client.answer(method)
+}
+
+/// Sends a request that announces `len` bytes.
+fn put(
+    client: &mut Client<std::net::TcpStream>,
+    method: &str,
+    target: &str,
+    fields: &[&str],
+    content: &[u8],
+    len: usize,
+) {
+    let length = format!("Content-Length: {len}");
+    let fields: Vec<&str> = fields.iter().copied().chain([length.as_str()]).collect();
+    client.send(request(method, target, &fields).as_bytes());
+    client.send(content);
+}
+
+/// Begins an upload: its own URL.
+fn begin(server: &Server, target: &str) -> String {
+    let begun = send(server, "PUT", target, &["Upload-Complete: ?0"], b"");
+    assert_eq!(begun.status, 201, "{}", begun.head);
+    assert_eq!(begun.field("Upload-Offset"), Some("0"));
+    begun.field("Location").unwrap().to_owned()
+}
+
+fn offset(server: &Server, upload: &str) -> Option<usize> {
+    let looked = server.ask("HEAD", upload, &[]);
+    let said = looked.field("Upload-Offset")?;
+    assert_eq!(
+        (looked.status, looked.field("Upload-Complete")),
+        (204, Some("?0"))
+    );
+    said.parse().ok()
+}
+
+fn root() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("in")).unwrap();
+    root
+}
+
+fn names(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root.join("in")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// The client's connection breaks, and then the server ends; each time it goes on where it was.
+#[test]
+fn an_upload_goes_on_where_it_stopped() {
+    let content: Vec<u8> = (0..1_500_000_u32).map(|n| (n % 251) as u8).collect();
+    for backend in Backend::ALL {
+        let root = root();
+        let server = serve(backend, root.path());
+        let upload = begin(&server, "/in/a.bin");
+        let mut client = server.connect();
+        put(
+            &mut client,
+            "PATCH",
+            &upload,
+            &["Upload-Offset: 0"],
+            &content[..900_000],
+            1_500_000,
+        );
+        wait_until("some of it is kept", || kept(root.path()) > 200_000);
+        drop(client);
+        wait_until("the upload is free", || {
+            let at = offset(&server, &upload).unwrap();
+            let field = format!("Upload-Offset: {at}");
+            let part = &content[at..at + 1];
+            send(&server, "PATCH", &upload, &[&field], part).status == 204
+        });
+        drop(server);
+        let server = serve(backend, root.path());
+        // Neither served nor listed, though hidden names are.
+        let hidden = names(root.path()).pop().unwrap();
+        assert!(!server.get("/in/").text().contains(&hidden));
+        assert_eq!(server.get(&format!("/in/{hidden}")).status, 404);
+        let at = offset(&server, &upload).unwrap();
+        assert!(at > 200_000 && at < 900_002, "{at}");
+        let field = format!("Upload-Offset: {at}");
+        let fields = [field.as_str(), "Upload-Complete: ?1"];
+        let done = send(&server, "PATCH", &upload, &fields, &content[at..]);
+        assert_eq!(
+            (done.status, done.field("Location")),
+            (201, Some("/in/a.bin")),
+            "{backend:?}"
+        );
+        assert_eq!(server.get("/in/a.bin").body, content);
+        assert_eq!(names(root.path()), ["a.bin"]);
+        assert_eq!(server.ask("HEAD", &upload, &[]).status, 404);
+    }
+}
+
+/// How much lies there. Not asked of the server: `blocking` answers nothing while it receives.
+fn kept(root: &Path) -> u64 {
+    let name = names(root).pop().unwrap();
+    fs::metadata(root.join("in").join(name)).unwrap().len()
+}
+
+#[test]
+fn a_part_begins_where_the_last_one_ended() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    let upload = begin(&server, "/in/a");
+    let part = |fields: &[&str]| send(&server, "PATCH", &upload, fields, b"0123");
+    assert_eq!(part(&["Upload-Offset: 0"]).status, 204);
+    for (fields, status) in [
+        (&["Upload-Offset: 0"][..], 409),
+        (&["Upload-Offset: 5"], 409),
+        (&["Upload-Offset: x"], 400),
+        (&[], 400),
+    ] {
+        let answer = part(fields);
+        assert_eq!(answer.status, status, "{fields:?}");
+        assert!(status != 409 || answer.field("Upload-Offset") == Some("4"));
+    }
+    let last = part(&["Upload-Offset: 4", "Upload-Complete: ?1"]);
+    assert_eq!(last.status, 201);
+    assert_eq!(server.get("/in/a").body, b"01230123");
+}
+
+#[test]
+fn a_digest_of_the_whole_is_checked_before_the_name_appears() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    // Of "01230123".
+    let right = "Repr-Digest: sha-256=:IZ0u5kvaYTdgGBivTZUFdmxbuocYqubnRkQ+M2f0kgs=:";
+    let wrong = "Repr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:";
+    for (digest, status) in [(wrong, 400), (right, 201)] {
+        let upload = begin(&server, "/in/a");
+        let part = |fields: &[&str]| send(&server, "PATCH", &upload, fields, b"0123");
+        assert_eq!(part(&["Upload-Offset: 0"]).status, 204);
+        let last = part(&["Upload-Offset: 4", "Upload-Complete: ?1", digest]);
+        assert_eq!(last.status, status, "{}", last.text());
+        assert_eq!(names(root.path()).len(), usize::from(status == 201));
+    }
+}
+
+#[test]
+fn an_upload_can_be_given_up_and_is_nobodys_guess() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    fs::write(root.path().join("in/there"), "x").unwrap();
+    // What would be refused at its end is refused at its begin.
+    for (target, status) in [
+        ("/in/there", 409),
+        ("/in/CON", 400),
+        ("/in/.httpoll-part-x", 400),
+        ("/out", 405),
+    ] {
+        let answer = send(&server, "PUT", target, &["Upload-Complete: ?0"], b"");
+        assert_eq!(answer.status, status, "{target}");
+    }
+    let upload = begin(&server, "/in/a");
+    let (path, _) = upload.split_once('?').unwrap();
+    for other in ["upload=0000000000000000", "upload=..%2f", "upload="] {
+        let answer = send(
+            &server,
+            "PATCH",
+            &format!("{path}?{other}"),
+            &["Upload-Offset: 0"],
+            b"x",
+        );
+        assert!(
+            [404, 405].contains(&answer.status),
+            "{other} {}",
+            answer.status
+        );
+    }
+    assert_eq!(server.ask("DELETE", &upload, &[]).status, 204);
+    assert_eq!(offset(&server, &upload), None);
+    assert_eq!(names(root.path()), ["there"]);
+}
