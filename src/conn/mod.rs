@@ -402,14 +402,17 @@ impl Connection {
     // ------------------------------------------------------------------ what it is interested in
 
     /// Whether bytes from the client would be used now.
+    #[inline]
     pub fn wants_read(&self) -> bool {
         if self.eof {
             return false;
         }
-        let (inbox, pending) = match &self.buffers {
-            Some(b) => (b.inbox.len(), b.outbox.pending_bytes()),
-            None => (0, 0),
+        let Some(buffers) = &self.buffers else {
+            // Between two requests, mostly: nothing is here, so there is room.
+            return !matches!(self.phase, Phase::Replying | Phase::Ending | Phase::Closed);
         };
+        let inbox = buffers.inbox.len();
+        let pending = buffers.outbox.pending_bytes();
         let room = inbox < self.limits.inbox_bytes_max;
         match self.phase {
             Phase::AwaitProxyHeader | Phase::AwaitHead => {
@@ -417,9 +420,7 @@ impl Connection {
             }
             Phase::AwaitBody | Phase::Draining => room,
             // Only to learn that the client is gone while nothing is being written to it.
-            Phase::Replying | Phase::Ending => {
-                room && self.buffers.as_ref().is_some_and(|b| b.outbox.is_waiting())
-            }
+            Phase::Replying | Phase::Ending => room && buffers.outbox.is_waiting(),
             Phase::Lingering => true,
             // Only to learn that the client is gone while its answer is made.
             Phase::AwaitReply => room,

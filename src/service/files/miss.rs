@@ -242,6 +242,11 @@ impl CacheFills {
         }
     }
 
+    /// Whether anything is still to come.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.out == 0
+    }
+
     /// What has been loaded since.
     pub(super) fn collect(&mut self) -> Vec<FoundElsewhere> {
         let mut found = Vec::new();

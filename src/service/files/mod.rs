@@ -166,15 +166,22 @@ impl Files {
             // Who asked before may still be answered from the other root.
             self.groups = Groups::default();
         }
+        if !self.fills.is_idle() {
+            self.take_fills();
+        }
+        if self.tidy_at.is_none_or(|at| at <= now.instant) {
+            self.tidy_at = Some(now.instant + TIDY_EVERY);
+            self.cache.close_idle(now.instant);
+        }
+    }
+
+    /// Keeps what miss jobs have loaded.
+    fn take_fills(&mut self) {
         let keep_remote = self.policy.cache_valid.is_some();
         for found in self.fills.collect() {
             if keep_remote || !found.resource.remote() {
                 self.cache.insert(&found.key, found.resource);
             }
-        }
-        if self.tidy_at.is_none_or(|at| at <= now.instant) {
-            self.tidy_at = Some(now.instant + TIDY_EVERY);
-            self.cache.close_idle(now.instant);
         }
     }
 
