@@ -230,7 +230,8 @@ fn menu_frames_by_lines() {
         );
         let mut client = server.connect();
         byte_by_byte(&mut client, bytes.as_bytes());
-        client.shutdown(Shutdown::Write).unwrap();
+        // The last word may have ended the call already (ENOTCONN).
+        let _ = client.shutdown(Shutdown::Write);
         assert_eq!(
             String::from_utf8(rest(client)).unwrap(),
             wanted,
