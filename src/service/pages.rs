@@ -56,7 +56,23 @@ pub(super) fn error_response(
 
 /// A page with this status, whose text was written by the server.
 pub(super) fn message_page(status: Status, inside: &str) -> Response {
-    let page = format!(
+    let mut response = Response::new(status);
+    response.fields = HeaderBlock::Static(HTML_FIELDS);
+    response.body(Body::Owned(message_html(status, inside).into_bytes()))
+}
+
+fn error_html(status: Status, start: Option<&str>) -> String {
+    let start = start.map_or(String::new(), |start| {
+        format!(
+            "\n<p><a href=\"{}\">Back to the start</a></p>",
+            escape_html(start)
+        )
+    });
+    message_html(status, &format!("<p>{}</p>{start}", advice(status)))
+}
+
+fn message_html(status: Status, inside: &str) -> String {
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
@@ -66,30 +82,6 @@ pub(super) fn message_page(status: Status, inside: &str) -> Response {
          </main>\n</body>\n</html>\n",
         code = status.code(),
         reason = status.reason(),
-    );
-    let mut response = Response::new(status);
-    response.fields = HeaderBlock::Static(HTML_FIELDS);
-    response.body(Body::Owned(page.into_bytes()))
-}
-
-fn error_html(status: Status, start: Option<&str>) -> String {
-    let start = start.map_or(String::new(), |start| {
-        format!(
-            "<p><a href=\"{}\">Back to the start</a></p>\n",
-            escape_html(start)
-        )
-    });
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{status}</title>\n{ICON}\n<style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <p class=\"code\" aria-hidden=\"true\">{code}</p>\n\
-         <h1><span class=\"hidden\">{code} </span>{reason}</h1>\n<p>{advice}</p>\n{start}\
-         </main>\n</body>\n</html>\n",
-        code = status.code(),
-        reason = status.reason(),
-        advice = advice(status),
     )
 }
 
