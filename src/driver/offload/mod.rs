@@ -14,7 +14,7 @@
 //! | short | names resolved, files opened, small ones read | 8 |
 //! | long | directories listed, content hashed | 2 |
 //! | fetch | the next piece of an answer that is being sent | 8 |
-//! | write | content of requests written to a disk | 4 |
+//! | write | content of requests written to a disk | 8 |
 //!
 //! What is only to be closed goes to a thread of its own, `closing.rs`.
 
@@ -122,7 +122,7 @@ impl Offload {
             // One for each connection at most: an answer that has begun is not refused.
             fetch: Lane::new("fetch", 8, usize::MAX),
             // The same for content that is being received.
-            write: Lane::new("write", 4, usize::MAX),
+            write: Lane::new("write", 8, usize::MAX),
         })))
     }
 
