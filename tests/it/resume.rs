@@ -160,6 +160,58 @@ fn a_digest_of_the_whole_is_checked_before_the_name_appears() {
     }
 }
 
+/// What the last part is refused for may be mended: what has come before stays.
+#[test]
+fn an_upload_that_is_refused_at_its_end_is_not_lost() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    let upload = begin(&server, "/in/a");
+    let end = |fields: &[&str]| {
+        let fields = [&["Upload-Offset: 0", "Upload-Complete: ?1"], fields].concat();
+        send(&server, "PATCH", &upload, &fields, b"0123")
+    };
+    // Another was faster.
+    let other = send(&server, "PUT", "/in/a", &[], b"other");
+    assert_eq!(other.status, 201);
+    assert_eq!(end(&[]).status, 409);
+    let at = offset(&server, &upload);
+    assert_eq!(at, Some(4), "the part is here, only its name was refused");
+    let tag = format!("If-Match: {}", other.field("ETag").unwrap());
+    let rest = |fields: &[&str]| {
+        let fields = [&["Upload-Offset: 4", "Upload-Complete: ?1"], fields].concat();
+        send(&server, "PATCH", &upload, &fields, b"45")
+    };
+    // A client that knows how long the file is has it checked.
+    let short = rest(&[&tag, "Upload-Length: 7"]);
+    assert_eq!(
+        (short.status, short.field("Upload-Offset")),
+        (409, Some("6"))
+    );
+    let fields = [
+        "Upload-Offset: 6",
+        "Upload-Complete: ?1",
+        "Upload-Length: 7",
+        &tag,
+    ];
+    assert_eq!(send(&server, "PATCH", &upload, &fields, b"6").status, 204);
+    assert_eq!(server.get("/in/a").body, b"0123456");
+}
+
+/// Started again with a limit that is less than what has come already.
+#[test]
+fn a_limit_that_is_lower_now_ends_no_server() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    let upload = begin(&server, "/in/a");
+    let part = |server: &Server, at: &str| send(server, "PATCH", &upload, &[at], b"0123456789");
+    assert_eq!(part(&server, "Upload-Offset: 0").status, 204);
+    drop(server);
+    let words = ["--upload=in", "--max-upload", "4", "--log", "off"];
+    let server = Server::of(Backend::Edge.name(), root.path(), &words);
+    assert_eq!(part(&server, "Upload-Offset: 10").status, 413);
+    assert_eq!(offset(&server, &upload), Some(10));
+}
+
 #[test]
 fn an_upload_can_be_given_up_and_is_nobodys_guess() {
     let root = root();

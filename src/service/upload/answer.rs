@@ -1,4 +1,4 @@
-//! What the sender of an upload is answers.
+//! What the sender of an upload is told.
 //!
 //! *Floor 3.* Words, JSON or a redirect, by what the client asked for; does not know how anything
 //! is stored.
@@ -12,7 +12,9 @@ use std::fmt::Write;
 
 use super::UploadContext;
 use super::digest;
-use super::failure::Failure;
+use super::name::NAME_BYTES_MAX;
+use super::receive::split_path;
+use super::store::Failure;
 use crate::http::negotiate::accepts_html;
 use crate::http::target::encode_segment;
 use crate::http::{Body, Request, Response, Status};
@@ -21,8 +23,7 @@ use crate::service::pages::{self, escape_html};
 
 /// A file that is there now.
 pub(super) struct Kept {
-    /// Below the upload directory.
-    pub(super) path: Vec<u8>,
+    pub(super) name: Vec<u8>,
     pub(super) bytes: u64,
     /// Not known of a file that came in parts.
     pub(super) digest: Option<[u8; 32]>,
@@ -103,9 +104,13 @@ impl Refused {
         Self::because(status, why)
     }
 
-    /// The same of a file that was called so.
+    pub(super) const fn name(&self) -> &Vec<u8> {
+        &self.name
+    }
+
+    /// The same of a file that was called so: as much of that as a name can hold.
     pub(super) fn named(mut self, name: &[u8]) -> Self {
-        self.name = name.to_vec();
+        self.name = name[..name.len().min(NAME_BYTES_MAX)].to_vec();
         self
     }
 }
@@ -140,9 +145,9 @@ impl<'a> UploadAnswers<'a> {
         Self { context, format }
     }
 
-    /// The answer to a PUT that was taken.
-    pub(super) fn kept(&self, kept: &Kept) -> Response {
-        let location = self.context.url(&kept.path);
+    /// The answer to a file that was taken into this folder.
+    pub(super) fn kept(&self, folder: &[u8], kept: &Kept) -> Response {
+        let location = self.context.url(folder, &kept.name);
         let status = match (kept.replaced, self.format) {
             (false, _) => Status::CREATED,
             (true, Format::Json) => Status::OK,
@@ -150,7 +155,7 @@ impl<'a> UploadAnswers<'a> {
         };
         let response = match (status, self.format) {
             (Status::NO_CONTENT, _) => self.context.decoration.apply(Response::new(status)),
-            (_, Format::Json) => self.text(status, format!("{}\n", self.json(&Ok(kept)))),
+            (_, Format::Json) => self.text(status, format!("{}\n", self.json(folder, &Ok(kept)))),
             (_, Format::Html | Format::Plain) => self.text(status, format!("Created {location}\n")),
         };
         let response = response.field("Location", &location);
@@ -170,9 +175,10 @@ impl<'a> UploadAnswers<'a> {
         self.context.decoration.apply(response)
     }
 
-    /// The path of a file in a URL.
+    /// The URL of a file below the upload directory.
     pub(super) fn url(&self, path: &[u8]) -> String {
-        self.context.url(path)
+        let (folder, name) = split_path(path);
+        self.context.url(folder, name)
     }
 
     /// The answer to an upload that was not taken.
@@ -190,7 +196,7 @@ impl<'a> UploadAnswers<'a> {
             Format::Html => {
                 return self.page(status, &format!("<p>{}</p>", escape_html(&refused.why)));
             }
-            Format::Json => format!("{}\n", self.json(&Err(refused))),
+            Format::Json => format!("{}\n", self.json(b"", &Err(refused))),
             Format::Plain => format!("{status}: {}\n", refused.why),
         };
         self.text(status, body)
@@ -204,7 +210,7 @@ impl<'a> UploadAnswers<'a> {
             (Format::Json, status) => {
                 let files: Vec<_> = results
                     .iter()
-                    .map(|result| self.json(&result.as_ref()))
+                    .map(|result| self.json(folder, &result.as_ref()))
                     .collect();
                 let body = format!("{{\"files\":[{}]}}\n", files.join(","));
                 self.text(status.unwrap_or(Status::CREATED), body)
@@ -248,21 +254,16 @@ impl<'a> UploadAnswers<'a> {
         }
     }
 
-    fn json(&self, result: &Result<&Kept, &Refused>) -> String {
+    fn json(&self, folder: &[u8], result: &Result<&Kept, &Refused>) -> String {
         match result {
             Ok(kept) => {
-                let name = kept
-                    .path
-                    .rsplit(|byte| *byte == b'/')
-                    .next()
-                    .unwrap_or_default();
                 let digest = kept.digest.map(|digest| {
                     format!(",\"digest\":{}", json_string(&digest::field_value(&digest)))
                 });
                 format!(
                     "{{\"name\":{},\"url\":{},\"size\":{}{}}}",
-                    json_string(&String::from_utf8_lossy(name)),
-                    json_string(&self.context.url(&kept.path)),
+                    json_string(&String::from_utf8_lossy(&kept.name)),
+                    json_string(&self.context.url(folder, &kept.name)),
                     kept.bytes,
                     digest.unwrap_or_default(),
                 )
@@ -297,15 +298,8 @@ impl<'a> UploadAnswers<'a> {
 }
 
 impl UploadContext {
-    /// The path of a file in a URL.
-    fn url(&self, path: &[u8]) -> String {
-        let mut url = self.url_of_folder(b"");
-        let names: Vec<_> = path
-            .split(|byte| *byte == b'/')
-            .map(encode_segment)
-            .collect();
-        url.push_str(&names.join("/"));
-        url
+    fn url(&self, folder: &[u8], name: &[u8]) -> String {
+        self.url_of_folder(folder) + &encode_segment(name)
     }
 
     fn url_of_folder(&self, folder: &[u8]) -> String {

@@ -19,28 +19,31 @@
 mod answer;
 mod digest;
 mod drop_box;
-mod failure;
+mod form;
 mod multipart;
 mod name;
-mod naming;
+mod put;
 mod receive;
 mod resume;
 mod store;
-mod unfinished;
 
 use std::io;
 use std::sync::Arc;
 
-use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick, target};
+use crate::http::target::{self, TargetError};
+use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick};
 use crate::service::options::{EtagMode, FilesConfig, OnConflict, UploadConfig};
 use crate::service::pages;
 use crate::service::routing::Decoration;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Reply, Service};
 use answer::{Refused, UploadAnswers};
-use receive::{Buffered, Form, Whole};
+use form::Form;
+use name::BadName;
+use put::Whole;
+use receive::Buffered;
 use resume::Resume;
-use store::Store;
+use store::{Store, UploadToken};
 
 /// What all loops and all uploads share.
 struct UploadContext {
@@ -117,8 +120,8 @@ struct Target {
 
 impl<S: Service> Uploads<S> {
     /// What a path leads to, if that is within the upload directory.
-    fn target(&self, request: &Request<'_>) -> Result<Option<Target>, Status> {
-        let decoded = target::decode(request.path()).map_err(target::TargetError::status)?;
+    fn target(&self, request: &Request<'_>) -> Result<Option<Target>, TargetError> {
+        let decoded = target::decode(request.path())?;
         let below = [
             self.context.prefix.trim_matches('/').as_bytes(),
             &self.context.below,
@@ -141,7 +144,6 @@ impl<S: Service> Uploads<S> {
     fn check(&self, target: &Target, request: &Request<'_>) -> Result<(), Refused> {
         check_sender(request)?;
         let hidden = self.context.hidden;
-        let bad_name = |bad: name::BadName| Refused::because(Status::BAD_REQUEST, &bad.to_string());
         if !target.path.is_empty() {
             name::check_path(&target.path, hidden).map_err(bad_name)?;
         }
@@ -151,7 +153,7 @@ impl<S: Service> Uploads<S> {
         }
         if request.method() == Method::Put {
             if target.is_directory {
-                return Err(bad_name(name::BadName::Empty));
+                return Err(bad_name(BadName::Empty));
             }
             // RFC 9110 §14.5: a server that ignored it would take the part for the whole.
             if request.field("content-range").is_some() {
@@ -162,30 +164,31 @@ impl<S: Service> Uploads<S> {
         Ok(())
     }
 
-    fn resume(
+    /// Hands a request that writes to a thread that may wait, or says what is wrong with it.
+    fn write(
         &self,
         target: Target,
-        token: Option<unfinished::UploadToken>,
+        token: Option<UploadToken>,
         request: &Request<'_>,
         now: &Tick,
     ) -> Result<Reply, Refused> {
         self.check(&target, request)?;
-        Ok(Reply::Later(Box::new(Resume {
-            context: Arc::clone(&self.context),
-            request: request.detached(),
-            path: target.path,
-            token,
-            now: *now,
-        })))
-    }
-
-    fn upload(&self, target: Target, request: &Request<'_>, now: &Tick) -> Result<Reply, Refused> {
-        self.check(&target, request)?;
+        let (context, path, now) = (Arc::clone(&self.context), target.path, *now);
+        let detached = request.detached();
+        if token.is_some() || resume::begins(request) {
+            return Ok(Reply::Later(Box::new(Resume {
+                context,
+                request: detached,
+                path,
+                token,
+                now,
+            })));
+        }
         Ok(Reply::Later(Box::new(Begin {
-            context: Arc::clone(&self.context),
-            request: request.detached(),
-            path: target.path,
-            now: *now,
+            context,
+            request: detached,
+            path,
+            now,
         })))
     }
 
@@ -208,42 +211,29 @@ impl<S: Service> Uploads<S> {
 
 impl<S: Service> Service for Uploads<S> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
-        let token = resume::token(request);
-        let reads = match request.method() {
-            Method::Get => true,
-            Method::Head => token.is_none(),
-            _ => false,
-        };
-        if reads && !self.context.only {
+        let method = request.method();
+        if method == Method::Get && !self.context.only {
             return self.service.call(request, now);
         }
+        // Only of an upload that was begun: such a query means nothing to anything else.
+        let token = match method {
+            Method::Head | Method::Patch | Method::Delete => resume::token(request),
+            _ => None,
+        };
+        let writes = matches!(method, Method::Put | Method::Post) || token.is_some();
+        if method == Method::Head && !writes && !self.context.only {
+            return self.service.call(request, now);
+        }
+        let answers = UploadAnswers::of(&self.context, request);
         let target = match self.target(request) {
             Ok(Some(target)) => target,
             Ok(None) => return self.service.call(request, now),
+            Err(error) if writes => return answers.refused(&bad_target(error)).into(),
             // `OPTIONS *` among them.
-            Err(_) if !matches!(request.method(), Method::Put | Method::Post) => {
-                return self.service.call(request, now);
-            }
-            Err(status) => {
-                let page = pages::error_page(status, request);
-                return self.context.decoration.apply(page).into();
-            }
+            Err(_) => return self.service.call(request, now),
         };
-        let answers = UploadAnswers::of(&self.context, request);
-        match request.method() {
-            Method::Head | Method::Patch | Method::Delete if token.is_some() => {
-                match self.resume(target, token, request, now) {
-                    Ok(reply) => reply,
-                    Err(refused) => answers.refused(&refused).into(),
-                }
-            }
-            Method::Put if resume::begins(request) => {
-                match self.resume(target, None, request, now) {
-                    Ok(reply) => reply,
-                    Err(refused) => answers.refused(&refused).into(),
-                }
-            }
-            Method::Put | Method::Post => match self.upload(target, request, now) {
+        match method {
+            _ if writes => match self.write(target, token, request, now) {
                 Ok(reply) => reply,
                 Err(refused) => answers.refused(&refused).into(),
             },
@@ -253,9 +243,8 @@ impl<S: Service> Service for Uploads<S> {
             }
             Method::Get | Method::Head => {
                 let why = "Files can be sent here, and not read.";
-                answers
-                    .refused(&Refused::because(Status::FORBIDDEN, why))
-                    .into()
+                let refused = Refused::because(Status::FORBIDDEN, why);
+                answers.refused(&refused).into()
             }
             _ => match self.other_method(request) {
                 Some(response) => response.into(),
@@ -266,6 +255,19 @@ impl<S: Service> Service for Uploads<S> {
 
     fn release_descriptors(&mut self) -> bool {
         self.service.release_descriptors()
+    }
+}
+
+fn bad_name(bad: BadName) -> Refused {
+    Refused::because(Status::BAD_REQUEST, &bad.to_string())
+}
+
+/// Why a path cannot be that of a file: for a reader it only leads nowhere.
+fn bad_target(error: TargetError) -> Refused {
+    match error {
+        TargetError::NameTooLong => bad_name(BadName::TooLong),
+        TargetError::EncodedSlash => bad_name(BadName::Slash),
+        _ => Refused::because(error.status(), "The path of the URL is not valid."),
     }
 }
 

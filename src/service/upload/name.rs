@@ -14,7 +14,7 @@ use std::fmt;
 use crate::service::options::PART_PREFIX;
 
 /// What a name of a directory may hold: NAME_MAX of most file systems.
-const NAME_BYTES_MAX: usize = 255;
+pub(super) const NAME_BYTES_MAX: usize = 255;
 /// How deep below the upload directory a file may lie.
 const DEPTH_MAX: usize = 32;
 
@@ -23,6 +23,7 @@ const DEPTH_MAX: usize = 32;
 pub(super) enum BadName {
     Empty,
     Dots,
+    Slash,
     Hidden,
     Control,
     TooLong,
@@ -36,6 +37,7 @@ impl fmt::Display for BadName {
         f.write_str(match self {
             Self::Empty => "The file has no name: put one behind the last slash of the URL.",
             Self::Dots => "A name cannot be . or ..",
+            Self::Slash => "A name cannot hold a slash.",
             Self::Hidden => "Names that begin with a dot are not taken here.",
             Self::Control => "A name cannot hold control characters.",
             Self::TooLong => "A name can have at most 255 bytes.",

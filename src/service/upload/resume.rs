@@ -1,7 +1,7 @@
 //! Uploads that go on where they stopped.
 //!
-//! *Floor 3.* Knows the requests of a resumable upload; what is kept between them is one hidden
-//! file beside the name that it will get, and how long it is: so an upload survives both ends.
+//! *Floor 3.* Knows the requests of a resumable upload. What is kept between them is one hidden file
+//! in the upload directory, and how long it is: so an upload survives both ends.
 //!
 //! The protocol is the IETF's (draft-ietf-httpbis-resumable-upload), because browsers and curl need
 //! nothing but fields for it and a proxy sees ordinary requests. tus says the same in other words;
@@ -27,10 +27,11 @@ use sha2::{Digest, Sha256};
 use super::UploadContext;
 use super::answer::{Kept, Refused};
 use super::digest::Expected;
-use super::failure::Failure;
-use super::receive::{Buffered, Conditions, Receiver, join_path, number, split_path};
+use super::put::{Conditions, DAMAGED};
+use super::receive::{Buffered, Receiver, number, split_path};
+use super::store::Failure;
 use super::store::Unnamed;
-use super::unfinished::UploadToken;
+use super::store::UploadToken;
 use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick};
 use crate::service::work::{Gone, Outcome, Work};
 
@@ -157,28 +158,34 @@ impl Rest {
         if !expected.is_empty() && !expected.is(&whole_digest(self.file.fd()?)?) {
             // What is there cannot be mended by more of it.
             self.file.discard();
-            let why = "The content is not what its digest says: it was damaged on the way.";
-            return Err(Refused::because(Status::BAD_REQUEST, why));
+            return Err(bad(DAMAGED));
         }
         let bytes = self.file.bytes();
+        let length = request.field("upload-length").and_then(number);
+        if length.is_some_and(|length| length != bytes) {
+            return Err(Failure::OtherOffset(bytes).into());
+        }
         let (folder, name) = split_path(&self.path);
         let conditions = &self.conditions;
         let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
         let on_conflict = conditions.on_conflict();
         let named = self.file.publish::<Refused>(name, on_conflict, check)?;
-        Ok(conditions.answers().kept(&Kept {
-            path: join_path(folder, &named.name),
+        let kept = Kept {
+            name: named.name,
             bytes,
             digest: None,
             replaced: named.replaced,
             etag: conditions.etag(&named.file, None),
-        }))
+        };
+        Ok(conditions.answers().kept(folder, &kept))
     }
 }
 
 impl Receiver for Rest {
     fn bytes_max(&self) -> u64 {
-        self.conditions.store().file_bytes_max() - self.file.bytes()
+        let max = self.conditions.store().file_bytes_max();
+        // Less than is here, perhaps, if the server was started again with another limit.
+        max.saturating_sub(self.file.bytes())
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {

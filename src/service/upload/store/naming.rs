@@ -16,8 +16,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::failure::Failure;
-use super::name::numbered;
 use crate::service::options::PART_PREFIX;
+use crate::service::upload::name::numbered;
 
 /// So many names are tried before a conflict is given up.
 const RENAMES_MAX: u32 = 1_000;

@@ -26,14 +26,14 @@ const RESUMABLE: &[u8] = b".httpoll-part-of-";
 
 /// What leads to an unfinished upload: in its URL, and in the name of its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct UploadToken(u64);
+pub(crate) struct UploadToken(u64);
 
 impl UploadToken {
     pub(super) fn random() -> Self {
         Self(RandomState::new().hash_one(0_u8))
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let is_token = text.len() == 16 && text.bytes().all(is_digit);
         let number = is_token.then(|| u64::from_str_radix(text, 16).ok())?;
@@ -52,44 +52,64 @@ impl fmt::Display for UploadToken {
     }
 }
 
-/// Takes away what nothing holds any more, and says how many bytes stay.
-pub(super) fn sweep(directory: BorrowedFd<'_>, depth: usize, now: i64) -> u64 {
+/// What a look at unfinished uploads found, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Swept {
+    pub(super) kept: u64,
+    pub(super) removed: u64,
+}
+
+/// Takes away what nothing holds any more.
+pub(super) fn sweep(directory: BorrowedFd<'_>, depth: usize, now: i64) -> Swept {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let opened = openat(directory, c".", flags, Mode::empty());
     let Some(entries) = opened.ok().and_then(|fd| Dir::new(fd).ok()) else {
-        return 0;
+        return Swept::default();
     };
-    let mut kept = 0;
+    let mut swept = Swept::default();
     for entry in entries.flatten() {
         let name = entry.file_name();
         if name.to_bytes().starts_with(PART_PREFIX) {
-            kept += sweep_one(directory, name, now);
+            swept.add(sweep_one(directory, name, now));
         } else if depth > 0
             && entry.file_type() == FileType::Directory
             && !matches!(name.to_bytes(), b"." | b"..")
             && let Ok(below) = openat(directory, name, flags, Mode::empty())
         {
-            kept += sweep(below.as_fd(), depth - 1, now);
+            swept.add(sweep(below.as_fd(), depth - 1, now));
         }
     }
-    kept
+    swept
 }
 
-fn sweep_one(directory: BorrowedFd<'_>, name: &CStr, now: i64) -> u64 {
+impl Swept {
+    const fn add(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.removed += other.removed;
+    }
+}
+
+fn sweep_one(directory: BorrowedFd<'_>, name: &CStr, now: i64) -> Swept {
     // For writing, or flock(2) locks nothing over NFS.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(file) = openat(directory, name, flags, Mode::empty()) else {
-        return 0;
+        return Swept::default();
     };
-    let is_locked = flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
+    let stat = rustix::fs::fstat(&file);
+    let bytes = stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
     let is_resumable = name.to_bytes().starts_with(RESUMABLE);
-    let is_young = modified(&file) > now - RESUMABLE_FOR_SECONDS;
-    if is_locked || (is_resumable && is_young) {
-        let stat = rustix::fs::fstat(&file);
-        return stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+    let is_young = is_resumable && modified(&file) > now - RESUMABLE_FOR_SECONDS;
+    // Not asked of a young one: a client that goes on just now would find it in use.
+    let is_kept = is_young || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
+    if is_kept || unlinkat(directory, name, AtFlags::empty()).is_err() {
+        let kept = bytes;
+        return Swept { kept, removed: 0 };
     }
-    let _ = unlinkat(directory, name, AtFlags::empty());
-    0
+    // Only what came in parts outlives its connection, and then counts in the quota.
+    Swept {
+        kept: 0,
+        removed: if is_resumable { bytes } else { 0 },
+    }
 }
 
 /// When it was written to, in seconds since 1970.
@@ -146,7 +166,8 @@ mod tests {
         let directory = openat(CWD, root.path(), flags, Mode::empty()).unwrap();
         let seconds = Tick::for_tests().wall.duration_since(UNIX_EPOCH).unwrap();
         let seconds = i64::try_from(seconds.as_secs()).unwrap();
-        assert_eq!(sweep(directory.as_fd(), 32, seconds), 3);
+        let swept = sweep(directory.as_fd(), 32, seconds);
+        assert_eq!((swept.kept, swept.removed), (3, 3));
         let left = |path| fs::read_dir(path).unwrap().count();
         assert_eq!((left(root.path().to_owned()), left(at("below"))), (3, 0));
     }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 /// Why something could not be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Something of this name is there already.
     Exists,
     /// What is there is no file, or a name on the way is no directory.

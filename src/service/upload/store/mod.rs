@@ -13,44 +13,54 @@
 //!
 //! *References:* open(2) `O_TMPFILE`, flock(2).
 
+mod failure;
+mod naming;
+mod unfinished;
+
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::failure::Failure;
-use super::naming::{
+use naming::{
     DIRECTORY, MadeDirectory, NameGiving, hidden_name, lock, sync, sync_directory, wanted_of,
 };
-use super::unfinished::{UploadToken, modified, sweep};
+use unfinished::{modified, sweep};
+
 use crate::service::opening::load::drop_elsewhere;
 use crate::service::options::{OnConflict, UploadConfig};
+pub(super) use failure::Failure;
+pub(super) use unfinished::UploadToken;
 
 /// How often the free space of the file system is looked at, in bytes written.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
+/// How often it is looked for uploads that are not gone on with.
+const SWEEP_EVERY_SECONDS: i64 = 60 * 60;
 /// How deep the look for what a crash has left goes.
 const SWEEP_DEPTH_MAX: usize = 32;
 
 /// A directory that takes uploads, and what they have taken so far. One for all loops.
-pub(super) struct Store {
+pub(crate) struct Store {
     root: OwnedFd,
     file_bytes_max: u64,
     quota_bytes: Option<u64>,
     reserve_bytes: u64,
     durable: bool,
     used: AtomicU64,
+    /// When unfinished uploads were last looked for, in seconds since 1970.
+    swept_at: AtomicI64,
     /// Held where a look at a name and what follows from it must not be parted.
     names: Mutex<()>,
 }
 
 impl Store {
     /// Opens the directory and takes away what a crash has left in it.
-    pub(super) fn open(directory: &Path, config: &UploadConfig) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(directory: &Path, config: &UploadConfig) -> io::Result<Arc<Self>> {
         let follow = DIRECTORY.difference(OFlags::NOFOLLOW);
         let store = Arc::new(Self {
             root: openat(CWD, directory, follow, Mode::empty())?,
@@ -59,6 +69,7 @@ impl Store {
             reserve_bytes: config.reserve_bytes,
             durable: config.durable,
             used: AtomicU64::new(0),
+            swept_at: AtomicI64::new(0),
             names: Mutex::default(),
         });
         // A probe: a directory that cannot be written is a slip of the keyboard.
@@ -71,17 +82,18 @@ impl Store {
         // The time as this file system has it.
         let now = probe.content.fd.as_ref().map_or(0, modified);
         drop(probe);
-        let kept = sweep(store.root.as_fd(), SWEEP_DEPTH_MAX, now);
-        store.used.fetch_add(kept, Relaxed);
+        let swept = sweep(store.root.as_fd(), SWEEP_DEPTH_MAX, now);
+        store.used.fetch_add(swept.kept, Relaxed);
+        store.swept_at.store(now, Relaxed);
         Ok(store)
     }
 
-    pub(super) const fn file_bytes_max(&self) -> u64 {
+    pub(crate) const fn file_bytes_max(&self) -> u64 {
         self.file_bytes_max
     }
 
     /// The place at a relative path whose names were checked. Nothing is made yet.
-    pub(super) fn find(&self, path: &[u8]) -> Result<Destination, Failure> {
+    pub(crate) fn find(&self, path: &[u8]) -> Result<Destination, Failure> {
         let mut place = Destination {
             directory: self.root.try_clone().map_err(|_| Failure::Busy)?,
             missing: Vec::new(),
@@ -102,7 +114,7 @@ impl Store {
     }
 
     /// A new file in this place that cannot be seen yet.
-    pub(super) fn begin(self: &Arc<Self>, place: Destination) -> Result<Unnamed, Failure> {
+    pub(crate) fn begin(self: &Arc<Self>, place: Destination) -> Result<Unnamed, Failure> {
         // Read again by nobody; but flock(2) over NFS asks for a file that is open for writing.
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         let directory = &place.directory;
@@ -129,17 +141,30 @@ impl Store {
     }
 
     /// A place for a file that comes in parts; see [`Store::resume`].
-    pub(super) fn begin_resumable(&self) -> Result<UploadToken, Failure> {
+    pub(crate) fn begin_resumable(&self) -> Result<UploadToken, Failure> {
         let token = UploadToken::random();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(&self.root, token.name(), flags, FILE_MODE)?;
+        let fresh = openat(&self.root, token.name(), flags, FILE_MODE)?;
+        self.sweep_again(modified(&fresh));
         Ok(token)
+    }
+
+    /// Takes away uploads that are too old, at most once an hour.
+    fn sweep_again(&self, now: i64) {
+        let last = self.swept_at.load(Relaxed);
+        let is_first = || {
+            let swapped = self.swept_at.compare_exchange(last, now, Relaxed, Relaxed);
+            swapped.is_ok()
+        };
+        if now - last >= SWEEP_EVERY_SECONDS && is_first() {
+            self.give_back(sweep(self.root.as_fd(), 0, now).removed);
+        }
     }
 
     /// What was begun under this token, to go on behind what it holds. All such files lie in the
     /// upload directory itself, so that the token is enough to find them; the file gets its place
     /// below `folder` with its name.
-    pub(super) fn resume(
+    pub(crate) fn resume(
         self: &Arc<Self>,
         folder: &[u8],
         token: UploadToken,
@@ -173,7 +198,7 @@ impl Store {
     }
 
     /// How much of it is here.
-    pub(super) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
+    pub(crate) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
         match rustix::fs::statat(&self.root, token.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Err(Failure::Unknown),
             Err(errno) => Err(errno.into()),
@@ -215,12 +240,14 @@ impl Store {
         Err(failure)
     }
 
+    /// Of an upload that another server of this directory has begun, none was taken here.
     fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Relaxed);
+        let less = |used: u64| Some(used.saturating_sub(bytes));
+        let _ = self.used.fetch_update(Relaxed, Relaxed, less);
     }
 
     /// Whether a file of that length has room at this place, as far as can be told before it comes.
-    pub(super) fn expect_room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn expect_room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
         let used = self.used.load(Relaxed).saturating_add(bytes);
         if bytes > self.file_bytes_max {
             Err(Failure::TooLong)
@@ -249,7 +276,7 @@ impl Store {
 }
 
 /// Where a file is to be.
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// The deepest directory on the way that is there.
     directory: OwnedFd,
     /// The names below it that are not.
@@ -258,13 +285,13 @@ pub(super) struct Destination {
 
 impl Destination {
     /// The place itself, if it is there.
-    pub(super) fn directory(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn directory(&self) -> Option<BorrowedFd<'_>> {
         self.missing.is_empty().then(|| self.directory.as_fd())
     }
 }
 
 /// A file without a name, or with a hidden one.
-pub(super) struct Unnamed {
+pub(crate) struct Unnamed {
     store: Arc<Store>,
     content: Unpublished,
     /// The directories that are to be made for it.
@@ -292,30 +319,33 @@ impl Drop for Unpublished {
 }
 
 /// What a file is called now.
-pub(super) struct NamedFile {
-    pub(super) name: Vec<u8>,
-    pub(super) file: OwnedFd,
+pub(crate) struct NamedFile {
+    pub(crate) name: Vec<u8>,
+    pub(crate) file: OwnedFd,
     /// Whether it took the place of another.
-    pub(super) replaced: bool,
+    pub(crate) replaced: bool,
 }
 
 impl Unnamed {
-    pub(super) const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// What it holds, to be read: of one that is gone on with.
-    pub(super) fn fd(&self) -> Result<&OwnedFd, Failure> {
+    pub(crate) fn fd(&self) -> Result<&OwnedFd, Failure> {
         self.content.fd.as_ref().ok_or(Failure::Broken)
     }
 
-    /// Ends it, however much it holds.
-    pub(super) fn discard(mut self) {
+    /// Ends it, however much it holds: its name is gone when the client is told so.
+    pub(crate) fn discard(mut self) {
         self.stays = false;
+        if let Some(name) = self.content.name.take() {
+            let _ = unlinkat(&self.content.directory, name, AtFlags::empty());
+        }
     }
 
     /// Appends. What fails here is over: its room is free again before another file needs it.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.append(bytes);
         if written.is_err() && self.stays {
             // Part of it may be there.
@@ -351,16 +381,16 @@ impl Unnamed {
     }
 
     /// Gives it its name, unless `check` refuses what is there; nothing comes between the two.
-    pub(super) fn publish<E: From<Failure>>(
+    pub(crate) fn publish<E: From<Failure>>(
         mut self,
         name: &[u8],
         on_conflict: OnConflict,
         check: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<(), E>,
     ) -> Result<NamedFile, E> {
         let store = Arc::clone(&self.store);
-        let file = self.content.fd.take().ok_or(Failure::Broken)?;
+        let file = self.content.fd.as_ref().ok_or(Failure::Broken)?;
         if store.durable {
-            sync(&file)?;
+            sync(file)?;
         }
         let wanted = wanted_of(name)?;
         let lock = store.lock_names();
@@ -373,7 +403,7 @@ impl Unnamed {
         } = &self.content;
         let to = NameGiving {
             hidden: hidden.as_deref().map(|hidden| (&**directory, hidden)),
-            file: &file,
+            file,
             to: &made.directory,
         };
         let (name, replaced) = match on_conflict {
@@ -382,6 +412,7 @@ impl Unnamed {
             OnConflict::Rename => to.link_numbered(name).map(|name| (name, false)),
         }?;
         (self.content.name, self.bytes) = (None, 0);
+        let file = self.content.fd.take().ok_or(Failure::Broken)?;
         let changed = made.keep();
         drop(lock);
         if store.durable {

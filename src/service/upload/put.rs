@@ -1,0 +1,215 @@
+//! A PUT: one file, whose name is in the target, and what it is held to.
+//!
+//! *Floor 3.* Runs where waiting is allowed.
+//!
+//! *References:* RFC 9110 §9.3.4, §13.1; RFC 9530.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::UploadContext;
+use super::answer::{Kept, Refused, UploadAnswers};
+use super::digest::Expected;
+use super::receive::{Incoming, Receiver, number, split_path};
+use super::store::{Destination, Failure, Store};
+use crate::http::validator::{self, Evaluation, Validators};
+use crate::http::{OwnedRequest, Request, Response, Status, Tick};
+use crate::service::opening::meta::{Identity, Links, format_etag};
+use crate::service::options::{EtagMode, OnConflict};
+
+/// What a PUT is held to: the conditions of the request, and the policy.
+#[derive(Clone)]
+pub(super) struct Conditions {
+    context: Arc<UploadContext>,
+    request: OwnedRequest,
+    now: Tick,
+    on_conflict: OnConflict,
+}
+
+impl Conditions {
+    pub(super) fn new(context: Arc<UploadContext>, request: OwnedRequest, now: Tick) -> Self {
+        let on_conflict = context.policy_for_put(&request.borrow());
+        Self {
+            context,
+            request,
+            now,
+            on_conflict,
+        }
+    }
+
+    pub(super) fn request(&self) -> Request<'_> {
+        self.request.borrow()
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.context.store
+    }
+
+    pub(super) const fn on_conflict(&self) -> OnConflict {
+        self.on_conflict
+    }
+
+    /// The entity tag that GET will give a file of this digest, where that is known already.
+    pub(super) fn etag(&self, file: &OwnedFd, digest: Option<&[u8; 32]>) -> Option<Box<str>> {
+        match self.context.etag {
+            EtagMode::Content => digest.map(|digest| format_etag(digest, false)),
+            EtagMode::Stat => settled_tag(file.as_fd()),
+        }
+    }
+
+    /// Whether the file may be created or replaced, before any of it is here; where, and how long
+    /// it is said to be.
+    pub(super) fn check_first(&self, path: &[u8], length: &str) -> Result<Destination, Refused> {
+        let (folder, name) = split_path(path);
+        let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
+        let place = self.store().find(folder)?;
+        match place.directory() {
+            Some(directory) => self.check(directory, &name)?,
+            None => self.check_new()?,
+        }
+        // What is announced is refused before it is sent, for clients that wait to be told.
+        let announced = self.request().field(length).and_then(number);
+        self.store().expect_room(&place, announced.unwrap_or(0))?;
+        Ok(place)
+    }
+
+    pub(super) fn answers(&self) -> UploadAnswers<'_> {
+        UploadAnswers::of(&self.context, &self.request.borrow())
+    }
+
+    /// Whether a file of this name may be created or replaced (RFC 9110 §13.1, then the policy).
+    pub(super) fn check(&self, directory: BorrowedFd<'_>, name: &CStr) -> Result<(), Refused> {
+        let (request, now) = (self.request.borrow(), self.now.wall);
+        let Ok(there) = Identity::at(directory, name, Links::Seen) else {
+            return self.check_new();
+        };
+        // By its stamps: what GET says with --etag content is not known without reading the file.
+        let is_said = self.context.etag == EtagMode::Stat && there.is_settled(now);
+        let etag = is_said.then(|| there.etag("identity"));
+        let validators = Validators {
+            etag: etag.as_deref(),
+            modified: there.modified(now),
+        };
+        if validator::evaluate(&request, &validators, now) != Evaluation::Proceed {
+            return Err(failed_precondition());
+        }
+        match self.on_conflict {
+            OnConflict::Refuse => Err(Refused::by(Failure::Exists)),
+            OnConflict::Rename | OnConflict::Replace => Ok(()),
+        }
+    }
+
+    /// The same where nothing is yet.
+    fn check_new(&self) -> Result<(), Refused> {
+        match self.request.borrow().field("if-match") {
+            Some(_) => Err(failed_precondition()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is said of content that has another digest than it was said to have.
+pub(super) const DAMAGED: &str =
+    "The content is not what its digest says: it was damaged on the way.";
+
+fn failed_precondition() -> Refused {
+    let why = "The file is not what the request expects.";
+    Refused::because(Status::PRECONDITION_FAILED, why)
+}
+
+/// The content of a PUT: one file, whose name is in the target.
+pub(super) struct Whole {
+    conditions: Conditions,
+    incoming: Incoming,
+    /// Its path below the upload directory, and in it its name.
+    path: Vec<u8>,
+    expected: Expected,
+}
+
+impl Whole {
+    /// Looks whether the file would be taken, and begins it.
+    pub(super) fn begin(
+        context: Arc<UploadContext>,
+        request: OwnedRequest,
+        path: Vec<u8>,
+        now: Tick,
+    ) -> Result<Self, Response> {
+        let conditions = Conditions::new(context, request, now);
+        let begun = Self::begin_file(&conditions, &path);
+        let (incoming, expected) =
+            begun.map_err(|refused| conditions.answers().refused(&refused))?;
+        Ok(Self {
+            conditions,
+            incoming,
+            path,
+            expected,
+        })
+    }
+
+    fn begin_file(conditions: &Conditions, path: &[u8]) -> Result<(Incoming, Expected), Refused> {
+        let bad = |why| Refused::because(Status::BAD_REQUEST, why);
+        let expected = Expected::of(&conditions.request()).map_err(bad)?;
+        let place = conditions.check_first(path, "content-length")?;
+        Ok((Incoming::begin(conditions.store(), place)?, expected))
+    }
+
+    fn keep(self) -> Result<Kept, Refused> {
+        let Self {
+            conditions,
+            incoming,
+            path,
+            expected,
+        } = self;
+        let (file, digest) = incoming.end();
+        if !expected.is(&digest) {
+            return Err(Refused::because(Status::BAD_REQUEST, DAMAGED));
+        }
+        let bytes = file.bytes();
+        let (_, name) = split_path(&path);
+        let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
+        let published = file.publish::<Refused>(name, conditions.on_conflict, check)?;
+        let etag = conditions.etag(&published.file, Some(&digest));
+        Ok(Kept {
+            name: published.name,
+            bytes,
+            digest: Some(digest),
+            replaced: published.replaced,
+            etag,
+        })
+    }
+}
+
+impl Receiver for Whole {
+    fn bytes_max(&self) -> u64 {
+        self.conditions.context.store.file_bytes_max()
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        let written = self.incoming.write(bytes);
+        written.map_err(|failure| self.conditions.answers().refused(&failure.into()))
+    }
+
+    fn finish(self) -> Response {
+        let (conditions, path) = (self.conditions.clone(), self.path.clone());
+        match self.keep() {
+            Ok(kept) => conditions.answers().kept(split_path(&path).0, &kept),
+            Err(refused) => conditions.answers().refused(&refused),
+        }
+    }
+}
+
+/// The entity tag that GET will give this file, once no other write can have the same stamps.
+fn settled_tag(file: BorrowedFd<'_>) -> Option<Box<str>> {
+    let before = Identity::of(file).ok()?;
+    if before.ctime.nanos == 0 {
+        return None;
+    }
+    let a_tick = rustix::thread::Timespec {
+        tv_sec: 0,
+        tv_nsec: 21_000_000,
+    };
+    let _ = rustix::thread::nanosleep(&a_tick);
+    let after = Identity::of(file).ok()?;
+    (before == after).then(|| after.etag("identity"))
+}
