@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 /// one starts is given up by all of them, and the log is a thread.
 fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let user = plan.user.as_deref().map(User::find).transpose()?;
-    let (service, caches) = cli::service(plan)?;
+    let (service, tallies) = cli::service(plan)?;
     let supervisor = Supervisor::from_env();
     let server = Server::bind(Config {
         activation: true,
@@ -54,7 +54,7 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     text.extend(give_up_rights(plan, &server, user)?);
 
     let (log, log_end) = AccessLog::stdout()?;
-    let server = server.with_caches(caches).announced_by(log.clone(), text);
+    let server = server.with_tallies(tallies).announced_by(log.clone(), text);
     let server = server.log_to(wanted.then_some(log));
     server.supervised_by(supervisor).run(service)?;
     log_end.wait(LOG_PATIENCE);

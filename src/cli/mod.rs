@@ -28,7 +28,7 @@ use clap::FromArgMatches;
 use httpoll::config::{Backend, Config};
 use httpoll::confine::Sandbox;
 use httpoll::service::{
-    CacheTallies, Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service,
+    Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, Tallies,
     UploadDirectory, hello,
 };
 
@@ -78,11 +78,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
 /// A quarter of what select(2) can watch: the others are for clients.
 const FILES_OF_SELECT: usize = 256;
 
-/// What makes the service of each loop, and what the caches of these count. Opens the directory,
+/// What makes the service of each loop, and what these count. Opens the directory,
 /// once.
 pub(crate) fn service(
     plan: &Plan,
-) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, CacheTallies), String> {
+) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, Tallies), String> {
     let open = |config: &FilesConfig| {
         let root = startup::printable(&config.root);
         let mut config = config.clone();
@@ -109,7 +109,13 @@ pub(crate) fn service(
     let uploads = plan.files.as_ref().and_then(open_uploads).transpose()?;
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
-    let caches = files.as_ref().map(Files::cache_tallies).unwrap_or_default();
+    let tallies = Tallies {
+        caches: files.as_ref().map(Files::cache_tallies).unwrap_or_default(),
+        uploads: uploads
+            .as_ref()
+            .map(UploadDirectory::tallies)
+            .unwrap_or_default(),
+    };
     let decoration = plan.decoration.clone();
     let make = move || -> Box<dyn Service> {
         let service: Box<dyn Service> = match files.clone() {
@@ -131,7 +137,7 @@ pub(crate) fn service(
             }
         }
     };
-    Ok((make, caches))
+    Ok((make, tallies))
 }
 
 /// The smallest answer stays the smallest, unless fields were asked for.

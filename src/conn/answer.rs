@@ -22,6 +22,8 @@ pub struct Finished {
     pub status: Status,
     /// Bytes of content sent.
     pub body_bytes: u64,
+    /// Bytes of content that came with the request.
+    pub received_bytes: u64,
     /// When the request's head was complete.
     pub started: Instant,
     /// Whether all of the answer was given to the kernel.
@@ -46,6 +48,7 @@ impl Finished {
             request_line: Vec::new(),
             status: Status::BAD_REQUEST,
             body_bytes: 0,
+            received_bytes: 0,
             started: now.instant,
             complete: false,
             client: None,
@@ -64,11 +67,13 @@ impl Answers {
         }
     }
 
-    /// The current answer's content, `len` bytes of it, begins at this position.
-    fn queue(&mut self, status: Status, before: u64, len: Option<u64>) {
+    /// The current answer's content, `len` bytes of it, begins at this position; that of its
+    /// request was `received` bytes long.
+    fn queue(&mut self, status: Status, before: u64, len: Option<u64>, received: u64) {
         if let Some(mut finished) = self.current.take() {
             finished.status = status;
             finished.body_bytes = len.unwrap_or(0);
+            finished.received_bytes = received;
             self.queue.push_back((len.map(|n| before + n), finished));
         }
     }
@@ -256,7 +261,8 @@ impl Connection {
         } else {
             Body::Empty
         };
-        buffers.answers.queue(response.status, before, body.len());
+        let received = buffers.body.total;
+        (buffers.answers).queue(response.status, before, body.len(), received);
         outbox.push_body(
             body,
             self.limits.inline_bytes_max,
@@ -329,9 +335,16 @@ impl Connection {
     /// The end, for the first reason given.
     pub(super) fn over(&mut self, reason: CloseReason) {
         if self.phase != Phase::Closed {
+            let receives = self.is_receiving();
             self.phase.change(Cause::Over, Phase::Closed);
             self.closed = Some(reason);
             if let Some(buffers) = &mut self.buffers {
+                if receives {
+                    // It is told like any answer that never left: an incomplete request is a 400
+                    // (RFC 9112 §8).
+                    let received = buffers.body.total;
+                    (buffers.answers).queue(Status::BAD_REQUEST, 0, None, received);
+                }
                 buffers.outbox.discard();
                 buffers.inbox.clear();
                 buffers.held = None;

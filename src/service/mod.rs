@@ -21,7 +21,7 @@ pub use options::{
     EtagMode, FieldLine, FilesConfig, HeaderRule, OnConflict, PathGlob, Symlinks, UploadConfig,
 };
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
-pub use upload::{UploadDirectory, Uploads};
+pub use upload::{UploadDirectory, UploadTallies, UploadTally, Uploads};
 pub use work::{Flush, Gone, Job, Outcome, Work, finish, run_to_end};
 
 use crate::http::{Request, Response, Tick, Wake};
@@ -75,6 +75,15 @@ impl From<Response> for Reply {
     fn from(response: Response) -> Self {
         Self::Now(response)
     }
+}
+
+/// What services count, for metrics.
+#[derive(Clone, Default, Debug)]
+pub struct Tallies {
+    /// Those of [`Files::cache_tallies`].
+    pub caches: CacheTallies,
+    /// Those of [`UploadDirectory::tallies`].
+    pub uploads: UploadTallies,
 }
 
 /// How much of a chunk a sink took.

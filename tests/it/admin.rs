@@ -4,13 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Pid, Signal};
 
-use super::harness::{Answer, BACKENDS, Client, PATIENCE, Server};
+use super::harness::{Answer, BACKENDS, Client, PATIENCE, Server, request};
 
 /// The operators' side of a server.
 struct Desk(SocketAddr);
@@ -241,6 +242,64 @@ fn connections_are_seen_in_their_phase() {
         desk.metrics_when(|m| in_phase(m, "idle") == 1.0 && in_phase(m, "head") == 1.0);
         drop((idle, begun));
         desk.metrics_when(|m| in_phase(m, "idle") + in_phase(m, "head") == 0.0);
+    }
+}
+
+/// The next access line, without its time, address and duration.
+fn logged(server: &mut Server) -> String {
+    let mut line = String::new();
+    server.out.read_line(&mut line).unwrap();
+    let (_, line) = line.split_once('"').unwrap_or(("", &line));
+    let words = line.trim_end().split(' ');
+    words
+        .filter(|word| !word.ends_with("ms"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[test]
+fn uploads_are_counted_and_logged() {
+    let other = format!("Repr-Digest: sha-256=:{}=:", "A".repeat(43));
+    for backend in BACKENDS {
+        let root = tempfile::tempdir().unwrap();
+        let words = ["--upload", "--log=plain", "--admin", "127.0.0.1:0"];
+        let mut server = Server::of(backend, root.path(), &words);
+        let desk = Desk::of(&mut server);
+        let mut put = |name: &str, fields: &[&str], content: &[u8], expected: &str| {
+            let mut client = server.connect();
+            client.send(request("PUT", name, fields).as_bytes());
+            client.send(content);
+            client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+            let (sent, expected) = (client.answer("PUT"), expected.split_once(' ').unwrap());
+            assert_eq!(sent.status.to_string(), expected.0, "{backend} {name}");
+            let (status, length, more) = (sent.status, sent.body.len(), expected.1);
+            let expected = format!("PUT {name} HTTP/1.1\" {status} {length} {more}");
+            assert_eq!(logged(&mut server), expected, "{backend}");
+        };
+        let all = ["Content-Length: 300000"];
+        put("/a", &all, &[b'a'; 300_000], "201 in 300000");
+        // Of chunks, the content counts.
+        let coded = ["Transfer-Encoding: chunked"];
+        put("/b", &coded, b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", "201 in 3");
+        let damaged = ["Content-Length: 3", &other];
+        put("/c", &damaged, b"abc", "400 in 3");
+        put("/d", &all, b"abcd", "400 in 4");
+        // A reset leaves nobody to be told.
+        let mut client = server.connect();
+        let fields = ["Content-Length: 300000", "Expect: 100-continue"];
+        client.send(request("PUT", "/e", &fields).as_bytes());
+        assert_eq!(client.head().status, 100, "{backend}");
+        set_socket_linger(client.0.get_ref(), Some(Duration::ZERO)).unwrap();
+        drop(client);
+        let line = logged(&mut server);
+        assert_eq!(line, "PUT /e HTTP/1.1\" 400 0 cut", "{backend}");
+        let uploads = |metrics: &Metrics, outcome: &str| {
+            metrics.get(&format!("httpoll_uploads_total{{outcome=\"{outcome}\"}}"))
+        };
+        let metrics = desk.metrics_when(|metrics| uploads(metrics, "dropped") == 3.0);
+        assert_eq!(uploads(&metrics, "kept"), 2.0, "{backend}");
+        let received = metrics.get("httpoll_request_body_bytes_total");
+        assert_eq!(received, 300_010.0, "{backend}");
     }
 }
 

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A line: `2026-11-23T22:10:05Z 127.0.0.1 "GET /a HTTP/1.1" 200 1234 0.4ms`; the time is that of
-//! the answer's last byte, the number after the status counts bytes of content. An answer that the
-//! client did not take whole ends in ` cut`.
+//! the answer's last byte, the number after the status counts bytes of content. Behind it stands what
+//! came with the request, if any content did: ` in 1048576`. An answer that the client did not take
+//! whole ends in ` cut`, and so does a request that broke off, as 400.
 //!
 //! *References:* CWE-117 (why control bytes are escaped).
 
@@ -165,15 +166,19 @@ fn format_line(
         b"" => into.push(b'-'), // an answer to no request: 408, or a head of empty lines
         line => push_escaped(into, line),
     }
-    let cut = if finished.complete { "" } else { " cut" };
-    let _ = writeln!(
+    let _ = write!(
         into,
-        "\" {} {} {}.{}ms{cut}",
+        "\" {} {} {}.{}ms",
         finished.status.code(),
         finished.body_bytes,
         took.as_millis(),
         took.subsec_micros() / 100 % 10,
     );
+    // What is appended breaks no reader of the fields before it.
+    if finished.received_bytes > 0 {
+        let _ = write!(into, " in {}", finished.received_bytes);
+    }
+    into.extend_from_slice(if finished.complete { b"\n" } else { b" cut\n" });
 }
 
 /// `2026-11-23T22:10:05Z` out of the Date field's `Mon, 23 Nov 2026 22:10:05 GMT`, which the loop
@@ -237,6 +242,7 @@ mod tests {
             request_line: line.to_vec(),
             status: Status::OK,
             body_bytes: 1234,
+            received_bytes: 0,
             started: now.instant,
             complete: true,
             client: None,
@@ -304,6 +310,9 @@ mod tests {
         half.complete = false;
         format_line(&mut out, &now.http_date, Peer::Unix, &half, Duration::ZERO);
         assert!(out.ends_with(b" 200 1234 0.0ms cut\n"));
+        half.received_bytes = 5;
+        format_line(&mut out, &now.http_date, Peer::Unix, &half, Duration::ZERO);
+        assert!(out.ends_with(b" 200 1234 0.0ms in 5 cut\n"));
     }
 
     #[test]

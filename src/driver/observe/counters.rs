@@ -62,7 +62,8 @@ pub(crate) const LAG: usize = PHASE + PHASES.len();
 pub(crate) const LAG_NANOS: usize = LAG + LAG_BOUNDS.len() + 1;
 pub(crate) const ACCEPTED: usize = LAG_NANOS + 1;
 pub(crate) const BODY_BYTES: usize = ACCEPTED + 1;
-const CELLS: usize = BODY_BYTES + 1;
+pub(crate) const RECEIVED_BYTES: usize = BODY_BYTES + 1;
+const CELLS: usize = RECEIVED_BYTES + 1;
 
 /// The numbers of one loop, or the sum of all.
 pub(crate) struct Counts([u64; CELLS]);
@@ -155,6 +156,7 @@ impl Observer for Metrics {
             Fact::Answered { finished, .. } => {
                 self.counts.add(status_cell(finished.status), 1);
                 self.counts.add(BODY_BYTES, finished.body_bytes);
+                self.counts.add(RECEIVED_BYTES, finished.received_bytes);
             }
             Fact::Settled { token, conn, .. } | Fact::Unwatched { token, conn } => {
                 self.seen(token, phase_of(conn));

@@ -15,13 +15,13 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::counters::{
     ACCEPTED, BODY_BYTES, CALL, CALLS, CLOSED, Counts, LAG, LAG_BOUNDS, LAG_NANOS, PHASE, PHASES,
-    Published, STATUS, WAKING, WAKINGS,
+    Published, RECEIVED_BYTES, STATUS, WAKING, WAKINGS,
 };
 use crate::config::Backend;
 use crate::conn::CloseReason;
 use crate::driver::offload::{JobTally, JobsView};
 use crate::http::Status;
-use crate::service::CacheTallies;
+use crate::service::{CacheTallies, Tallies, UploadTallies};
 
 /// The media type of the text (OpenMetrics 1.0, "Content Type").
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,7 +30,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 pub(crate) struct MetricSource {
     pub(crate) loops: Vec<Arc<Published>>,
     pub(crate) jobs: Vec<JobsView>,
-    pub(crate) caches: CacheTallies,
+    pub(crate) tallies: Tallies,
     pub(crate) backend: Backend,
 }
 
@@ -62,7 +62,8 @@ impl Collector for MetricSource {
         page.answers()?;
         page.work(self.backend)?;
         page.jobs(self.jobs.iter().map(JobsView::tally).sum())?;
-        page.cache(&self.caches)
+        page.uploads(&self.tallies.uploads)?;
+        page.cache(&self.tallies.caches)
     }
 }
 
@@ -102,7 +103,9 @@ impl Scrape<'_, '_> {
             }
         }
         let help = "Bytes of content that were sent.";
-        self.counter("response_body", help, Some(&Unit::Bytes), BODY_BYTES)
+        self.counter("response_body", help, Some(&Unit::Bytes), BODY_BYTES)?;
+        let help = "Bytes of content that came with requests.";
+        self.counter("request_body", help, Some(&Unit::Bytes), RECEIVED_BYTES)
     }
 
     fn work(&mut self, backend: Backend) -> fmt::Result {
@@ -143,6 +146,14 @@ impl Scrape<'_, '_> {
         self.number("jobs_refused", help, None, jobs.refused)?;
         let help = "Requests whose client was gone before a thread was free.";
         self.number("jobs_void", help, None, jobs.voided)
+    }
+
+    fn uploads(&mut self, uploads: &UploadTallies) -> fmt::Result {
+        let uploads = uploads.get();
+        let help = "Files that were uploaded, and those of which nothing is left, \
+                    because they were refused, failed or broke off.";
+        let outcomes = vec![("kept", uploads.kept), ("dropped", uploads.dropped)];
+        self.family(MetricType::Counter, "uploads", help, "outcome", outcomes)
     }
 
     fn cache(&mut self, caches: &CacheTallies) -> fmt::Result {

@@ -19,7 +19,7 @@ use crate::driver::observe::access_log::AccessLog;
 use crate::driver::offload::closing::drop_elsewhere;
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};
-use crate::service::{self, CacheTallies, Service};
+use crate::service::{self, Service, Tallies};
 
 /// A server whose addresses are bound. Clients that connect now wait in the backlog.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Server {
     supervisor: Supervisor,
     log: Option<AccessLog>,
     announcement: Option<(AccessLog, String)>,
-    caches: CacheTallies,
+    tallies: Tallies,
     /// Two ends of a pair: threads and signals write to `tell`, and `run` waits on `news`.
     news: UnixStream,
     tell: Arc<UnixStream>,
@@ -88,7 +88,7 @@ impl Server {
             supervisor: Supervisor::default(),
             log: None,
             announcement: None,
-            caches: CacheTallies::default(),
+            tallies: Tallies::default(),
             news,
             tell: Arc::new(tell),
         })
@@ -135,11 +135,10 @@ impl Server {
         self
     }
 
-    /// Counts what these caches are good for among the metrics: those of
-    /// [`Files::cache_tallies`](crate::service::Files::cache_tallies).
+    /// Has these numbers among the metrics.
     #[must_use]
-    pub fn with_caches(mut self, caches: CacheTallies) -> Self {
-        self.caches = caches;
+    pub fn with_tallies(mut self, tallies: Tallies) -> Self {
+        self.tallies = tallies;
         self
     }
 
@@ -182,8 +181,8 @@ impl Server {
             }
         }
         for listeners in self.admin.into_iter().flat_map(|bound| bound.workers) {
-            let (names, caches) = (&self.config.admin_hosts, self.caches.clone());
-            workers.start_admin(listeners, names, caches)?;
+            let (names, tallies) = (&self.config.admin_hosts, self.tallies.clone());
+            workers.start_admin(listeners, names, tallies)?;
         }
         if let Some((log, text)) = self.announcement {
             log.say(text);

@@ -32,7 +32,7 @@ use crate::driver::offload::{JobsView, Offload};
 use crate::driver::settings::Settings;
 use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop, Traced};
 use crate::readiness::Selector;
-use crate::service::{CacheTallies, HostName, Service};
+use crate::service::{HostName, Service, Tallies};
 
 /// The loops at work, and what stops them.
 pub(super) struct WorkerThreads {
@@ -195,12 +195,12 @@ impl WorkerThreads {
         &mut self,
         listeners: Vec<Listener>,
         names: &[HostName],
-        caches: CacheTallies,
+        tallies: Tallies,
     ) -> io::Result<()> {
         let source = MetricSource {
             loops: self.plan.shown.clone().unwrap_or_default(),
             jobs: std::mem::take(&mut self.jobs),
-            caches,
+            tallies,
             backend: self.plan.backend,
         };
         self.admin = Some(Admin::start(listeners, source, names)?);

@@ -44,6 +44,7 @@ use put::Whole;
 use receive::Buffered;
 use resume::Resume;
 use store::{Store, UploadToken};
+pub use store::{UploadTallies, UploadTally};
 
 /// What all loops and all uploads share.
 struct UploadContext {
@@ -101,6 +102,11 @@ impl UploadDirectory {
             etag: files.etag,
             decoration: Decoration::new(files),
         })))
+    }
+
+    /// What becomes of its uploads, for metrics.
+    pub fn tallies(&self) -> UploadTallies {
+        self.0.store.tallies()
     }
 
     /// Uploads in front of `service`.

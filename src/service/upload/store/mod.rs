@@ -15,6 +15,7 @@
 
 mod failure;
 mod naming;
+mod tally;
 mod unfinished;
 
 use std::ffi::{CStr, CString};
@@ -35,6 +36,7 @@ use unfinished::{modified, sweep};
 use crate::service::opening::load::drop_elsewhere;
 use crate::service::options::{OnConflict, UploadConfig};
 pub(super) use failure::Failure;
+pub use tally::{UploadTallies, UploadTally};
 pub(super) use unfinished::UploadToken;
 
 /// How often the free space of the file system is looked at, in bytes written.
@@ -52,6 +54,7 @@ pub(crate) struct Store {
     reserve_bytes: u64,
     durable: bool,
     used: AtomicU64,
+    tallies: UploadTallies,
     /// When unfinished uploads were last looked for, in seconds since 1970.
     swept_at: AtomicI64,
     /// Held where a look at a name and what follows from it must not be parted.
@@ -69,23 +72,28 @@ impl Store {
             reserve_bytes: config.reserve_bytes,
             durable: config.durable,
             used: AtomicU64::new(0),
+            tallies: UploadTallies::default(),
             swept_at: AtomicI64::new(0),
             names: Mutex::default(),
         });
         // A probe: a directory that cannot be written is a slip of the keyboard.
-        let probe = store.find(b"").and_then(|place| store.begin(place));
+        let probe = store.find(b"").and_then(|place| nameless(place.directory));
         let probe = probe.map_err(|failure| match failure {
             Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
             Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
             _ => io::Error::other("files cannot be created in it"),
         })?;
         // The time as this file system has it.
-        let now = probe.content.fd.as_ref().map_or(0, modified);
+        let now = probe.fd.as_ref().map_or(0, modified);
         drop(probe);
         let swept = sweep(store.root.as_fd(), SWEEP_DEPTH_MAX, now);
         store.used.fetch_add(swept.kept, Relaxed);
         store.swept_at.store(now, Relaxed);
         Ok(store)
+    }
+
+    pub(crate) fn tallies(&self) -> UploadTallies {
+        self.tallies.clone()
     }
 
     pub(crate) const fn file_bytes_max(&self) -> u64 {
@@ -115,28 +123,12 @@ impl Store {
 
     /// A new file in this place that cannot be seen yet.
     pub(crate) fn begin(self: &Arc<Self>, place: Destination) -> Result<Unnamed, Failure> {
-        // Read again by nobody; but flock(2) over NFS asks for a file that is open for writing.
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let directory = &place.directory;
-        let (fd, name) = match openat(directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
-            Ok(fd) => (fd, None),
-            // EISDIR: a kernel or a file system that has never heard of it (open(2)).
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-                let (fd, name) = Self::hidden(directory, flags)?;
-                (fd, Some(name))
-            }
-            Err(errno) => return Err(errno.into()),
-        };
         Ok(Unnamed {
             store: Arc::clone(self),
-            content: Unpublished {
-                directory: Arc::new(place.directory),
-                fd: Some(fd),
-                name,
-            },
+            content: nameless(place.directory)?,
             missing: place.missing,
             bytes: 0,
-            stays: false,
+            ending: Ending::Dropped,
         })
     }
 
@@ -193,7 +185,7 @@ impl Store {
             },
             missing: names.collect::<Result<_, _>>()?,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
-            stays: true,
+            ending: Ending::Stays,
         })
     }
 
@@ -203,20 +195,6 @@ impl Store {
             Err(Errno::NOENT) => Err(Failure::Unknown),
             Err(errno) => Err(errno.into()),
             Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
-        }
-    }
-
-    /// A new file with a hidden name, locked so that no other server takes it for left over.
-    fn hidden(directory: &OwnedFd, flags: OFlags) -> Result<(OwnedFd, CString), Failure> {
-        loop {
-            let name = hidden_name();
-            let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-            match openat(directory, &name, flags, FILE_MODE) {
-                Ok(fd) if lock(&fd) => return Ok((fd, name)),
-                // Another server, which has just started, took it for left over.
-                Ok(_) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno.into()),
-            }
         }
     }
 
@@ -298,8 +276,18 @@ pub(crate) struct Unnamed {
     missing: Vec<CString>,
     /// So much room it takes; given back if it gets no name.
     bytes: u64,
-    /// Whether it is to be gone on with, if it gets no name now.
-    stays: bool,
+    ending: Ending,
+}
+
+/// What becomes of a file that is received no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Nothing of it is left.
+    Dropped,
+    /// It is to be gone on with.
+    Stays,
+    /// It got its name.
+    Named,
 }
 
 /// What of it is on the disk, and goes when it is dropped.
@@ -338,7 +326,7 @@ impl Unnamed {
 
     /// Ends it, however much it holds: its name is gone when the client is told so.
     pub(crate) fn discard(mut self) {
-        self.stays = false;
+        self.ending = Ending::Dropped;
         if let Some(name) = self.content.name.take() {
             let _ = unlinkat(&self.content.directory, name, AtFlags::empty());
         }
@@ -347,7 +335,7 @@ impl Unnamed {
     /// Appends. What fails here is over: its room is free again before another file needs it.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.append(bytes);
-        if written.is_err() && self.stays {
+        if written.is_err() && self.ending == Ending::Stays {
             // Part of it may be there.
             let here = self
                 .content
@@ -411,7 +399,8 @@ impl Unnamed {
             OnConflict::Replace => to.replace(&wanted).map(|there| (wanted, there)),
             OnConflict::Rename => to.link_numbered(name).map(|name| (name, false)),
         }?;
-        (self.content.name, self.bytes) = (None, 0);
+        (self.content.name, self.bytes, self.ending) = (None, 0, Ending::Named);
+        store.tallies.keep();
         let file = self.content.fd.take().ok_or(Failure::Broken)?;
         let changed = made.keep();
         drop(lock);
@@ -431,9 +420,13 @@ impl Unnamed {
 /// (`a_disk_that_hangs_stops_nobody`).
 impl Drop for Unnamed {
     fn drop(&mut self) {
-        if self.stays && self.content.fd.is_some() {
-            self.content.name = None;
-            return;
+        match self.ending {
+            Ending::Named => return,
+            Ending::Stays if self.content.fd.is_some() => {
+                self.content.name = None;
+                return;
+            }
+            Ending::Stays | Ending::Dropped => self.store.tallies.drop_one(),
         }
         self.store.give_back(self.bytes);
         if self.content.fd.is_some() {
@@ -442,6 +435,40 @@ impl Drop for Unnamed {
                 fd: self.content.fd.take(),
                 name: self.content.name.take(),
             });
+        }
+    }
+}
+
+/// A new file in this directory that cannot be seen.
+fn nameless(directory: OwnedFd) -> Result<Unpublished, Failure> {
+    // Read again by nobody; but flock(2) over NFS asks for a file that is open for writing.
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let (fd, name) = match openat(&directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
+        Ok(fd) => (fd, None),
+        // EISDIR: a kernel or a file system that has never heard of it (open(2)).
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
+            let (fd, name) = hidden(&directory, flags)?;
+            (fd, Some(name))
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    Ok(Unpublished {
+        directory: Arc::new(directory),
+        fd: Some(fd),
+        name,
+    })
+}
+
+/// A new file with a hidden name, locked so that no other server takes it for left over.
+fn hidden(directory: &OwnedFd, flags: OFlags) -> Result<(OwnedFd, CString), Failure> {
+    loop {
+        let name = hidden_name();
+        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        match openat(directory, &name, flags, FILE_MODE) {
+            Ok(fd) if lock(&fd) => return Ok((fd, name)),
+            // Another server, which has just started, took it for left over.
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }
