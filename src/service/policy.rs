@@ -105,15 +105,14 @@ impl Policy {
 
     /// The target's path below the prefix, if it is written so that it certainly is; else its key
     /// decides, see [`Self::key_below_prefix`].
-    pub(super) fn below_prefix<'c>(&self, path: &'c str) -> Option<&'c str> {
+    pub(super) fn below_prefix<'c>(&self, path: &'c [u8]) -> Option<&'c [u8]> {
         if self.prefix.is_empty() {
             return Some(path);
         }
-        let rest = below(self.prefix.as_bytes(), path.as_bytes())?;
+        let rest = below(self.prefix.as_bytes(), path)?;
         // A dot segment may lead out again.
         let plain = !rest.windows(2).any(|pair| matches!(pair, b"/." | b"//"));
-        let rest = &path[path.len() - rest.len()..];
-        (plain && !rest.contains('%')).then_some(rest)
+        (plain && !rest.contains(&b'%')).then_some(rest)
     }
 
     /// The key of a file, from the key of the whole path: decoded and without dot segments, so that

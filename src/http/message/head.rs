@@ -294,13 +294,18 @@ impl<'c> Request<'c> {
     /// The target's path, still percent-encoded: it starts with `/`, or is `*` for an OPTIONS
     /// about the whole server, or empty for CONNECT. Absolute-form targets are reduced to it.
     pub fn path(&self) -> &'c str {
+        ascii(self.path_bytes())
+    }
+
+    /// [`Self::path`] as bytes: what every request pays for need not be looked at again.
+    pub(crate) fn path_bytes(&self) -> &'c [u8] {
         let path = self.head.path;
         match (self.head.method, path.is_empty()) {
-            (Method::Connect, _) => "",
+            (Method::Connect, _) => b"",
             // Absolute-form without a path: the server itself (RFC 9112 §3.2.4), else the root.
-            (Method::Options, true) if !self.head.has_query => "*",
-            (_, true) => "/",
-            _ => ascii(path.of(self.raw)),
+            (Method::Options, true) if !self.head.has_query => b"*",
+            (_, true) => b"/",
+            _ => path.of(self.raw),
         }
     }
 

@@ -268,9 +268,9 @@ impl Service for Files {
             return other_method(&self.policy, request).into();
         }
         // Keys are decoded paths. One without an escape is its own key, if it is anybody's.
-        if let Some(path) = self.policy.below_prefix(request.path())
-            && memchr::memchr(b'%', path.as_bytes()).is_none()
-            && let Some(response) = self.hit(path.as_bytes(), Role::Itself, request, now)
+        if let Some(path) = self.policy.below_prefix(request.path_bytes())
+            && memchr::memchr(b'%', path).is_none()
+            && let Some(response) = self.hit(path, Role::Itself, request, now)
         {
             return response.into();
         }
