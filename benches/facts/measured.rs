@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 use rustix::event::{FdSetElement, Timespec, fd_set_insert, fd_set_num_elements, select};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 
 use super::tools::{EDGE, Epoll, LEVEL, listener, must, pair};
 
@@ -51,9 +51,58 @@ pub(crate) const MEASURED: &[Row] = &[
         || refusal(false),
     ),
     ("the same, lingering", || refusal(true)),
+    ("2,000 reads of 64 KiB under a shower of signals", signals),
     ("a request on a minimal loop", triggers),
     ("an idle connection of httpoll", idle_connection),
 ];
+
+/// How many reads came back short though more was there.
+///
+/// tcp(7) says nothing of it. In the kernel's `tcp_recvmsg_locked` a signal is looked for only once
+/// the queue is empty, so a read that does not wait is never cut by one.
+fn signals() -> String {
+    const LEN: usize = 64 * 1024;
+    let (receiver, sender) = pair();
+    let handled = Arc::new(AtomicBool::new(false));
+    let number = signal_hook::consts::SIGUSR1;
+    let handler = must(signal_hook::flag::register(number, Arc::clone(&handled)));
+    let (over, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let short = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                let own = rustix::process::getpid();
+                must(rustix::process::kill_process(own, Signal::USR1));
+                sent.fetch_add(1, Relaxed);
+            }
+        });
+        let short: Option<usize> = (0..2_000).map(|_| cuts::<LEN>(&sender, &receiver)).sum();
+        over.store(true, Relaxed);
+        short
+    });
+    signal_hook::low_level::unregister(handler);
+    assert!(handled.load(Relaxed), "a signal was handled");
+    match short {
+        Some(short) => format!("{short} cut short, {} signals", sent.into_inner()),
+        None => format!("not measured: a socket holds less than {LEN} bytes"),
+    }
+}
+
+/// In how many pieces too many `LEN` bytes are read that are all there; nothing if they never are.
+fn cuts<const LEN: usize>(mut to: &TcpStream, mut from: &TcpStream) -> Option<usize> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let begun = Instant::now();
+    must(to.set_write_timeout(Some(PATIENCE)));
+    to.write_all(&[b'x'; LEN]).ok()?;
+    while must(rustix::io::ioctl_fionread(from)) < LEN as u64 {
+        (begun.elapsed() < PATIENCE).then_some(())?;
+    }
+    let (mut buffer, mut got, mut short) = (vec![0; 2 * LEN], 0, 0);
+    while got < LEN {
+        got += from.read(&mut buffer).unwrap_or(0);
+        short += usize::from(got < LEN);
+    }
+    Some(short)
+}
 
 const WHILE: Duration = Duration::from_millis(50);
 
