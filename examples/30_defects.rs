@@ -82,7 +82,8 @@ fn told(epoll: &OwnedFd) -> io::Result<Option<EventFlags>> {
 
 fn name(told: Option<EventFlags>) -> String {
     let names = told.map(|flags| flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>());
-    names.map_or("nothing, ever again".to_owned(), |names| names.join("|"))
+    // It is told with whatever comes next.
+    names.map_or("nothing, until the client sends more".to_owned(), |names| names.join("|"))
 }
 
 /// IN and OUT watched from the beginning, level-triggered, and the client says nothing.
@@ -99,7 +100,7 @@ fn armed() -> io::Result<()> {
     Ok(())
 }
 
-/// A request in two pieces, each read to the begin of the buffer.
+/// A request in two pieces, each read to the beginning of the buffer.
 fn overwritten() -> io::Result<()> {
     for right in [false, true] {
         let (mut ours, mut client) = pair()?;
@@ -152,8 +153,8 @@ fn one_read() -> io::Result<()> {
     Ok(())
 }
 
-/// A read that was interrupted by a signal (EINTR) is taken for one that would wait (EAGAIN). No
-/// signal is needed to see what follows: nothing is read, and the loop waits.
+/// A read that a signal interrupted before it had anything (EINTR) is taken for one that would wait
+/// (EAGAIN). No signal is needed to see what follows: nothing is read, and the loop waits.
 fn stopped() -> io::Result<()> {
     for right in [false, true] {
         let (mut ours, mut client) = pair()?;
@@ -211,7 +212,11 @@ fn short() -> io::Result<()> {
         let first = told(&epoll)?;
         let n = ours.read(&mut [0; 64])?;
         let ended = first.is_some_and(|flags| flags.contains(EventFlags::RDHUP));
-        let next = if ended { "so read on: 0".to_owned() } else { name(told(&epoll)?) };
+        let next = match ended {
+            true => format!("so read on: {}", ours.read(&mut [0; 64])?),
+            false if told(&epoll)?.is_none() => "nothing, and the end is not read".to_owned(),
+            false => "the end is told by itself".to_owned(),
+        };
         println!("  {what:<8} watched: {}, read {n} of 64, {next}", name(first));
     }
     Ok(())
