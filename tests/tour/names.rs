@@ -169,12 +169,17 @@ fn what_chapters_name_exists() {
 
 #[test]
 fn every_program_and_every_exercise_is_named_in_a_chapter() {
-    let all: String = chapters()
+    let chapters = chapters();
+    let all: String = chapters
         .iter()
-        .map(|chapter| chapter.text.clone())
+        .map(|chapter| chapter.text.as_str())
         .collect();
     for program in programs() {
         assert!(all.contains(&program), "no chapter names {program}");
+        let row = format!("[`{program}`]");
+        let mut map = chapters[0].text.lines();
+        let is_there = map.any(|line| line.starts_with('|') && line.contains(&row));
+        assert!(is_there, "no row of chapter 0 has {program}");
     }
     for exercise in entries("exercises") {
         let is_one = exercise.starts_with(|first: char| first.is_ascii_digit());
@@ -191,7 +196,7 @@ fn every_program_and_every_exercise_is_named_in_a_chapter() {
             "tour/mod.rs does not show {program}"
         );
     }
-    for chapter in chapters().iter().skip(1) {
+    for chapter in chapters.iter().skip(1) {
         let shown = modules.contains(&format!("\"{}\"", chapter.name()));
         assert!(shown, "tour/mod.rs does not show {}", chapter.name());
     }
@@ -222,6 +227,10 @@ fn the_recorded_facts_are_those_of_the_bench() {
         names(&rules) + names(&measured),
         "cargo bench --bench facts >tour/facts.txt"
     );
+    let idle = recorded.lines().last().unwrap();
+    let (_, idle) = idle.rsplit_once("  ").unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(idle), "README.md says otherwise: {idle}");
 }
 
 /// A measured number has, in its section, the command that measures it or the file that it is from.
