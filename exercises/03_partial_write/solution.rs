@@ -11,6 +11,7 @@ pub fn flush(socket: &mut Socket, output: &mut Vec<u8>) -> io::Result<Writing> {
         match socket.write(output) {
             Ok(n) => drop(output.drain(..n)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Writing::Full),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

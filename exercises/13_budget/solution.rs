@@ -23,6 +23,7 @@ pub fn on_readable(socket: &mut Socket, input: &mut Vec<u8>) -> io::Result<Readi
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::Empty),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

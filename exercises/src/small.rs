@@ -49,6 +49,7 @@ pub trait Parts<const EDGE: bool> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Reading::Empty);
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
@@ -65,6 +66,7 @@ pub trait Parts<const EDGE: bool> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Writing::Full);
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
