@@ -17,9 +17,9 @@
 //! *The tutorial* (`seed`) read once, up to 1,024 bytes, and sent `HTTP/1.1 200 OK`, an empty line
 //! and the text. With a browser on the same machine that works, and yet:
 //! * the first byte of a request that comes in pieces is answered, and then the connection closed;
-//! * what was not read makes close(2) a reset, which destroys the answer on its way:
+//! * what was not read makes close(2) a reset, right behind the answer or in its place:
 //!   `head -c 1000000 /dev/zero | curl --data-binary @- http://127.0.0.1:8080/`
-//!   says "Recv failure: Connection reset by peer" about as often as it prints an answer;
+//!   fails now and then with "Recv failure: Connection reset by peer";
 //! * without a length, an answer cut short looks complete; curl cannot tell, and `curl -v` says so:
 //!   "no chunk, no close, no size. Assume close to signal end";
 //! * HEAD gets a body: `curl -I` would wait for none, and the rest is noise;
