@@ -129,6 +129,9 @@ pub(crate) fn run_by<const EDGE: bool>(
     let (failure, broken) = cast.play(&sim, rule);
     let failure = failure.or(broken);
     let Some(failure) = failure else {
+        if record {
+            println!("{}", sim.transcript());
+        }
         return Ok(());
     };
     let mut report = failure;
@@ -247,17 +250,21 @@ fn limits() -> Arc<Limits> {
     })
 }
 
-/// One seed under both triggers; a run that fails is repeated with its transcript.
-fn check(seed: u64, cast: &Cast) {
-    fn check<const EDGE: bool>(seed: u64, cast: &Cast) {
-        if run::<EDGE>(cast, Schedule::seeded(seed), false).is_err() {
+/// One seed under both triggers, with the transcript if that is asked for; a run that fails is
+/// repeated with it.
+fn check(seed: u64, cast: &Cast, shown: bool) {
+    fn check<const EDGE: bool>(seed: u64, cast: &Cast, shown: bool) {
+        let trigger = if EDGE { "edge" } else { "level" };
+        if shown {
+            println!("{trigger}, HTTPOLL_SIM_SEED={seed}:");
+        }
+        if run::<EDGE>(cast, Schedule::seeded(seed), shown).is_err() {
             let report = run::<EDGE>(cast, Schedule::seeded(seed), true).unwrap_err();
-            let trigger = if EDGE { "edge" } else { "level" };
             panic!("{trigger}, HTTPOLL_SIM_SEED={seed}: {report}");
         }
     }
-    check::<true>(seed, cast);
-    check::<false>(seed, cast);
+    check::<true>(seed, cast, shown);
+    check::<false>(seed, cast, shown);
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -267,11 +274,11 @@ fn number(name: &str) -> Option<u64> {
 /// Half of the schedules on edge, half on level.
 pub(crate) fn schedules(default: u64, cast: impl Fn(u64) -> Cast) {
     if let Some(seed) = number("HTTPOLL_SIM_SEED") {
-        return check(seed, &cast(seed));
+        return check(seed, &cast(seed), true);
     }
     let schedules = number("HTTPOLL_SIM_SCHEDULES").unwrap_or(default);
     for seed in 0..schedules.div_ceil(2) {
-        check(seed, &cast(seed));
+        check(seed, &cast(seed), false);
     }
 }
 
