@@ -2,10 +2,11 @@
 //!
 //! *Floor 0.* Strict, because of request smuggling: what is in doubt is an [`error`], and after one
 //! the connection closes. `scan.rs` finds a head, `request.rs` parses it, `head.rs` is the result,
-//! and `framing.rs` says how much content follows.
+//! and `framing.rs` says how much content follows. `multipart.rs` takes apart the content of a form.
 
 pub mod error;
 pub mod framing;
 pub(crate) mod head;
+pub mod multipart;
 pub mod request;
 pub mod scan;

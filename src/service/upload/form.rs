@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::UploadContext;
 use super::answer::{Kept, Refused, UploadAnswers};
-use super::multipart::{BadForm, Multipart, Piece};
 use super::name;
 use super::receive::{Incoming, Receiver};
 use super::store::Failure;
+use crate::http::multipart::{BadForm, Multipart, Piece};
 use crate::http::{OwnedRequest, Response, Status};
 use crate::service::options::OnConflict;
 

@@ -20,7 +20,6 @@ mod answer;
 mod digest;
 mod drop_box;
 mod form;
-mod multipart;
 mod name;
 mod put;
 mod receive;

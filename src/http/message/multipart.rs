@@ -1,6 +1,6 @@
 //! multipart/form-data, taken apart as it arrives: what a browser's form sends.
 //!
-//! *Floor 3.* Bytes in, parts out; knows no files, and keeps nothing but the head of a part.
+//! *Floor 0.* Bytes in, parts out; knows no files, and keeps nothing but the head of a part.
 //!
 //! The idea: content ends where `CRLF "--" boundary` begins, and a boundary holds no CR. So while
 //! that delimiter is being matched, what was matched so far need not be kept: if the match fails,
@@ -27,11 +27,14 @@ const BOUNDARY_MAX: usize = 70;
 
 /// What cannot be a form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct BadForm(pub(super) &'static str);
+pub struct BadForm(
+    /// Why.
+    pub &'static str,
+);
 
 /// What stands next in the form.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum Piece<'a> {
+pub enum Piece<'a> {
     /// A part begins.
     Part(PartHead),
     /// Content of the part.
@@ -46,11 +49,11 @@ pub(super) enum Piece<'a> {
 
 /// What a part says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct PartHead {
+pub struct PartHead {
     /// The field of the form.
-    pub(super) field: Vec<u8>,
+    pub field: Vec<u8>,
     /// The name of the file, as it was sent, if it is one.
-    pub(super) file_name: Option<Vec<u8>>,
+    pub file_name: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +77,7 @@ enum State {
 }
 
 /// A form that arrives piece by piece.
-pub(super) struct Multipart {
+pub struct Multipart {
     /// `CRLF "--" boundary`.
     delimiter: Vec<u8>,
     state: State,
@@ -87,7 +90,10 @@ pub(super) struct Multipart {
 
 impl Multipart {
     /// A form delimited as its Content-Type says.
-    pub(super) fn new(content_type: &[u8]) -> Result<Self, BadForm> {
+    ///
+    /// # Errors
+    /// If that says no valid boundary.
+    pub fn new(content_type: &[u8]) -> Result<Self, BadForm> {
         let boundary = boundary(content_type)?;
         Ok(Self {
             delimiter: [b"\r\n--", boundary.as_slice()].concat(),
@@ -100,12 +106,16 @@ impl Multipart {
     }
 
     /// Whether the last delimiter has come.
-    pub(super) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.state == State::Epilogue
     }
 
-    /// The next piece of the form, and how many bytes of `input` it consumed.
-    pub(super) fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Piece<'a>), BadForm> {
+    /// The next piece of the form, and how many bytes of `input` it consumed. To be asked with what
+    /// is left of the input until that piece is [`Piece::NeedBytes`] or [`Piece::End`].
+    ///
+    /// # Errors
+    /// What is no form; nothing may be asked after it.
+    pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Piece<'a>), BadForm> {
         let mut at = 0;
         loop {
             match self.state {
