@@ -25,7 +25,7 @@ unpack() {
     done
 }
 
-for target in head chunked target fields conversation; do
+for target in head chunked target fields form conversation; do
     mkdir -p "fuzz/corpus-new/$target"
     unpack "$target"
     log="fuzz/corpus-new/$target.log"

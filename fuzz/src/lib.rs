@@ -28,6 +28,7 @@
 pub mod chunked;
 pub mod conversation;
 pub mod fields;
+pub mod form;
 pub mod head;
 pub mod naive;
 pub mod target;

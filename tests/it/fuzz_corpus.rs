@@ -86,6 +86,11 @@ fn field_values() {
 }
 
 #[test]
+fn forms() {
+    replay("form", targets::form::check);
+}
+
+#[test]
 fn conversations() {
     replay("conversation", targets::conversation::check);
 }
