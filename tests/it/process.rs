@@ -16,13 +16,22 @@ use crate::harness::{Client, PATIENCE, Server};
 
 /// KiB of memory that a process has in use (proc(5), `VmRSS`).
 pub(crate) fn memory_kib(pid: u32) -> usize {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: u32, name: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap()
         .trim()
         .trim_end_matches(" kB")
         .parse()
         .unwrap()
+}
+
+/// The most that it ever was (`VmHWM`).
+pub(crate) fn memory_peak_kib(pid: u32) -> usize {
+    status_kib(pid, "VmHWM:")
 }
 
 /// Time that a process has spent on a processor, in steps of 10 ms (proc(5), `stat`).

@@ -1,8 +1,12 @@
 //! Every byte that was sent, and none that was not.
 
+use std::fs::File;
+use std::io::Read;
+use std::sync::LazyLock;
+
 use super::*;
 use crate::harness::BACKENDS;
-use crate::process::each;
+use crate::process::{each, memory_peak_kib};
 
 /// Around the reads of the drivers (64 KiB) and the buffer of an upload (256 KiB).
 const SIZES: [usize; 13] = [
@@ -71,6 +75,41 @@ fn a_large_file_arrives_as_it_was_sent_and_is_served_so() {
             tree["a.bin"] == content && tree["b.bin"] == content[1..],
             "{backend}"
         );
+    });
+}
+
+/// No more of it is in memory than a few buffers: not a sixth of it, with all that the process is.
+#[test]
+fn a_hundred_mebibytes_are_not_held_in_memory() {
+    const BLOCKS: usize = 100;
+    // Each block is like no other, and in its place.
+    let block = |n: usize, into: &mut Vec<u8>| {
+        into.clone_from(&BLOCK);
+        into.chunks_mut(4096)
+            .for_each(|page| page[..8].copy_from_slice(&n.to_be_bytes()));
+    };
+    static BLOCK: LazyLock<Vec<u8>> = LazyLock::new(|| bytes(1 << 20));
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &[]);
+        let mut client = inbox.server.connect();
+        let length = format!("Content-Length: {}", BLOCKS << 20);
+        client.send(request("PUT", "/inbox/large", &[&length]).as_bytes());
+        let (mut sent, mut found) = (Vec::new(), vec![0; 1 << 20]);
+        for n in 0..BLOCKS {
+            block(n, &mut sent);
+            client.send(&sent);
+        }
+        assert_eq!(client.answer("PUT").status, 201, "{backend}");
+        let kib = memory_peak_kib(inbox.server.pid());
+        assert!(kib < 16 * 1024, "{backend}: {kib} KiB");
+        let mut file = File::open(inbox.path("large")).unwrap();
+        fs::remove_file(inbox.path("large")).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), (BLOCKS << 20) as u64);
+        for n in 0..BLOCKS {
+            block(n, &mut sent);
+            file.read_exact(&mut found).unwrap();
+            assert!(sent == found, "{backend}: block {n}");
+        }
     });
 }
 

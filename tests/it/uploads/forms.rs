@@ -38,6 +38,28 @@ fn a_form_is_the_same_in_small_pieces() {
     });
 }
 
+/// An upload looks at its content a buffer at a time: the end of a part may lie anywhere between two.
+#[test]
+fn the_end_of_a_part_may_lie_across_two_buffers() {
+    const BUFFER: usize = 256 * 1024;
+    let before = part("name=f; filename=a", b"").len() - "\r\n".len();
+    let delimiter = format!("\r\n--{BOUNDARY}\r\n").len();
+    let content = bytes(BUFFER);
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &["--on-conflict=replace"]);
+        for split in 0..=delimiter {
+            let content = &content[..BUFFER - before - split];
+            let whole = form(&[("a", content), ("b", content)]);
+            assert_eq!(inbox.post("/inbox/", &[], &whole).status, 303, "{backend}");
+            let tree = inbox.tree();
+            assert!(
+                tree["a"] == content && tree["b"] == content,
+                "{backend} {split}"
+            );
+        }
+    });
+}
+
 /// What came whole before a form broke off stays, and is said.
 #[test]
 fn a_form_that_breaks_off_keeps_its_complete_files() {
