@@ -8,7 +8,7 @@
 //! that ticks every 1 to 10 ms (since 6.13 some file systems are finer), so two writes within one
 //! tick can leave the same stamps. A file whose ctime is younger than [`TICK`] is therefore not
 //! *settled*: its entity tag matches nothing and no cache believes it beyond the turn (git calls
-//! this the racy entry). Only ctime decides, because utimensat(2) can set mtime to anything.
+//! this the racy entry), unless it is known that the next write will show. Only ctime decides, because utimensat(2) can set mtime to anything.
 //!
 //! Last-Modified is coarser still: it stands for one version only once its second is over, and is
 //! not sent before. A cache that drops weak tags would otherwise take an edit within that second
@@ -17,8 +17,10 @@
 //! *References:* RFC 9110 §8.8.1 (weak and strong), §8.8.2.1 (Last-Modified is never later than
 //! Date), §8.8.2.2 (how much later Date must be), §8.8.3; statx(2); inode(7).
 
+use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustix::ffi::CStr;
@@ -91,8 +93,24 @@ impl Identity {
         statx(dir, path, AtFlags::NO_AUTOMOUNT | links, FIELDS).map(Self::from)
     }
 
-    /// Whether another write, after `now`, would certainly leave another ctime.
+    /// Whether these stamps stand for the bytes that are there at `now`, and for no others.
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        self.is_old(now) || known().contains(self)
+    }
+
+    /// From now on these stamps are believed, however young they are: where the next write leaves
+    /// others at once, and all bytes were there before they were seen. Of the uploads of all loops,
+    /// the last ones are remembered; so long it takes until time has settled them.
+    pub(crate) fn believe(self) {
+        let mut known = known();
+        if known.len() == KNOWN_MAX {
+            known.pop_front();
+        }
+        known.push_back(self);
+    }
+
+    /// Whether another write, after `now`, would certainly leave another ctime.
+    fn is_old(&self, now: SystemTime) -> bool {
         // A file system that keeps whole seconds only (ext3, some network ones) has ticks of
         // one second, FAT of two.
         let tick = match (self.ctime.nanos, self.mtime.nanos) {
@@ -144,6 +162,14 @@ impl Identity {
         hash.update(coding.as_bytes());
         format_etag(&hash.finalize(), false)
     }
+}
+
+/// How many of those are remembered, which is more than come in a tick, mostly.
+const KNOWN_MAX: usize = 64;
+
+fn known() -> MutexGuard<'static, VecDeque<Identity>> {
+    static KNOWN: Mutex<VecDeque<Identity>> = Mutex::new(VecDeque::new());
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl From<Statx> for Identity {
@@ -319,6 +345,29 @@ mod tests {
         // Whole seconds in both: the file system may have no finer ones.
         assert!(!identity((100, 0), (100, 0)).is_settled(at(101, 900)));
         assert!(identity((100, 0), (100, 0)).is_settled(at(102, 1)));
+    }
+
+    #[test]
+    fn stamps_that_are_known_to_be_good_are_believed_at_once() {
+        let young = |ino| Identity {
+            ino,
+            ..identity((100, 1), (100, 5))
+        };
+        let is_settled = |ino| young(ino).is_settled(at(100, 6));
+        young(1).believe();
+        assert!(is_settled(1) && !is_settled(2));
+        let written = Identity {
+            ctime: Stamp {
+                secs: 100,
+                nanos: 6,
+            },
+            ..young(1)
+        };
+        assert!(!written.is_settled(at(100, 7)));
+        for ino in 0..KNOWN_MAX as u64 {
+            young(1000 + ino).believe();
+        }
+        assert!(!is_settled(1) && is_settled(1000));
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl Conditions {
     pub(super) fn etag(&self, file: &OwnedFd, digest: Option<&[u8; 32]>) -> Option<Box<str>> {
         match self.context.etag {
             EtagMode::Content => digest.map(|digest| format_etag(digest, false)),
-            EtagMode::Stat => settled_tag(file.as_fd()),
+            EtagMode::Stat => {
+                let settled = self.store().stamps().settled(file.as_fd())?;
+                Some(settled.etag("identity"))
+            }
         }
     }
 
@@ -197,19 +200,4 @@ impl Receiver for Whole {
             Err(refused) => conditions.answers().refused(&refused),
         }
     }
-}
-
-/// The entity tag that GET will give this file, once no other write can have the same stamps.
-fn settled_tag(file: BorrowedFd<'_>) -> Option<Box<str>> {
-    let before = Identity::of(file).ok()?;
-    if before.ctime.nanos == 0 {
-        return None;
-    }
-    let a_tick = rustix::thread::Timespec {
-        tv_sec: 0,
-        tv_nsec: 21_000_000,
-    };
-    let _ = rustix::thread::nanosleep(&a_tick);
-    let after = Identity::of(file).ok()?;
-    (before == after).then(|| after.etag("identity"))
 }

@@ -145,6 +145,25 @@ fn the_entity_tag_of_an_upload_is_that_of_the_file() {
     });
 }
 
+/// The tag is said at once, and yet it is never that of what an editor writes into the same file in
+/// the next moment, with the same length.
+#[test]
+fn an_edit_right_behind_an_upload_shows() {
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &["--on-conflict=replace"]);
+        for _ in 0..20 {
+            let put = inbox.put("/inbox/a", &[], b"one");
+            fs::write(inbox.path("a"), "two").unwrap();
+            let got = inbox.server.get("/inbox/a");
+            assert_eq!(got.text(), "two", "{backend}");
+            assert_ne!(got.field("ETag"), put.field("ETag"), "{backend}");
+            let expects = format!("If-Match: {}", put.field("ETag").unwrap());
+            let late = inbox.put("/inbox/a", &[&expects], b"three");
+            assert_eq!(late.status, 412, "{backend}");
+        }
+    });
+}
+
 #[test]
 fn content_that_is_not_what_its_digest_says_is_not_kept() {
     each(&BACKENDS, |backend| {

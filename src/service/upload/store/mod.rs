@@ -15,6 +15,7 @@
 
 mod failure;
 mod naming;
+mod stamps;
 mod tally;
 mod unfinished;
 
@@ -31,6 +32,7 @@ use rustix::io::Errno;
 use naming::{
     DIRECTORY, MadeDirectory, NameGiving, hidden_name, lock, sync, sync_directory, wanted_of,
 };
+use stamps::Stamps;
 use unfinished::{modified, sweep};
 
 use crate::service::opening::load::drop_elsewhere;
@@ -55,6 +57,7 @@ pub(crate) struct Store {
     durable: bool,
     used: AtomicU64,
     tallies: UploadTallies,
+    stamps: Stamps,
     /// When unfinished uploads were last looked for, in seconds since 1970.
     swept_at: AtomicI64,
     /// Held where a look at a name and what follows from it must not be parted.
@@ -65,31 +68,34 @@ impl Store {
     /// Opens the directory and takes away what a crash has left in it.
     pub(crate) fn open(directory: &Path, config: &UploadConfig) -> io::Result<Arc<Self>> {
         let follow = DIRECTORY.difference(OFlags::NOFOLLOW);
-        let store = Arc::new(Self {
-            root: openat(CWD, directory, follow, Mode::empty())?,
-            file_bytes_max: config.file_bytes_max,
-            quota_bytes: config.quota_bytes,
-            reserve_bytes: config.reserve_bytes,
-            durable: config.durable,
-            used: AtomicU64::new(0),
-            tallies: UploadTallies::default(),
-            swept_at: AtomicI64::new(0),
-            names: Mutex::default(),
-        });
+        let root = openat(CWD, directory, follow, Mode::empty())?;
         // A probe: a directory that cannot be written is a slip of the keyboard.
-        let probe = store.find(b"").and_then(|place| nameless(place.directory));
-        let probe = probe.map_err(|failure| match failure {
+        let probe = nameless(root.try_clone()?).map_err(|failure| match failure {
             Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
             Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
             _ => io::Error::other("files cannot be created in it"),
         })?;
         // The time as this file system has it.
         let now = probe.fd.as_ref().map_or(0, modified);
+        let stamps = Stamps::of(probe.fd.as_ref());
         drop(probe);
-        let swept = sweep(store.root.as_fd(), SWEEP_DEPTH_MAX, now);
-        store.used.fetch_add(swept.kept, Relaxed);
-        store.swept_at.store(now, Relaxed);
-        Ok(store)
+        let swept = sweep(root.as_fd(), SWEEP_DEPTH_MAX, now);
+        Ok(Arc::new(Self {
+            root,
+            file_bytes_max: config.file_bytes_max,
+            quota_bytes: config.quota_bytes,
+            reserve_bytes: config.reserve_bytes,
+            durable: config.durable,
+            used: AtomicU64::new(swept.kept),
+            tallies: UploadTallies::default(),
+            stamps,
+            swept_at: AtomicI64::new(now),
+            names: Mutex::default(),
+        }))
+    }
+
+    pub(crate) const fn stamps(&self) -> &Stamps {
+        &self.stamps
     }
 
     pub(crate) fn tallies(&self) -> UploadTallies {
