@@ -247,3 +247,85 @@ fn an_upload_can_be_given_up_and_is_nobodys_guess() {
     assert_eq!(offset(&server, &upload), None);
     assert_eq!(names(root.path()), ["there"]);
 }
+
+/// What the script of the listing sends for a long file (listing/upload_form/transfer.js), field by
+/// field, and what it reads in each answer.
+#[test]
+fn the_page_is_answered_as_it_expects() {
+    const JSON: &str = "Accept: application/json";
+    const NUMBER: &str = "Prefer: on-conflict=rename";
+    const KIND: &str = "Content-Type: application/partial-upload";
+    for backend in Backend::ALL {
+        let root = root();
+        let server = serve(backend, root.path());
+        let names = || {
+            let mut names = names(root.path());
+            names.sort();
+            names
+        };
+        fs::write(root.path().join("in/50% #1?.iso"), "x").unwrap();
+        let target = "/in/50%25%20%231%3F.iso";
+        let meant = format!("{target}?upload");
+        // A proxy that passes no unknown fields makes no empty file of it.
+        assert_eq!(send(&server, "PUT", &meant, &[JSON], b"").status, 415);
+        assert_eq!(names(), ["50% #1?.iso"]);
+
+        let first = [JSON, NUMBER, "Upload-Complete: ?0", "Upload-Length: 10"];
+        let begun = send(&server, "PUT", &meant, &first, b"");
+        assert_eq!(begun.status, 201, "{backend:?} {}", begun.text());
+        let (path, token) = begun.field("Location").unwrap().split_once('?').unwrap();
+        assert!(path == target && token.starts_with("upload=") && token.len() == 23);
+        let upload = format!("{target}?{token}");
+
+        let part = |at: &str, complete: &str, content: &[u8]| {
+            let offset = format!("Upload-Offset: {at}");
+            let complete = format!("Upload-Complete: {complete}");
+            let fields = [JSON, NUMBER, KIND, &offset, &complete, "Upload-Length: 10"];
+            send(&server, "PATCH", &upload, &fields, content)
+        };
+        let sent = part("0", "?0", b"01234");
+        assert_eq!((sent.status, sent.field("Upload-Offset")), (204, Some("5")));
+        let early = part("0", "?0", b"01234");
+        assert_eq!(
+            (early.status, early.field("Upload-Offset")),
+            (409, Some("5"))
+        );
+        assert_eq!(offset(&server, &upload), Some(5));
+        let last = part("5", "?1", b"56789");
+        assert_eq!(last.status, 201, "{backend:?} {}", last.text());
+        let name = r#""name":"50% #1? (1).iso","#;
+        assert!(last.text().contains(name) && last.text().contains(r#""size":10"#));
+        assert_eq!(names(), ["50% #1? (1).iso", "50% #1?.iso"]);
+        // It is told apart from a proxy's answer: an upload that is over.
+        let over = part("10", "?1", b"");
+        assert_eq!(over.status, 404);
+        assert!(over.text().contains(r#""error":"#));
+        assert_eq!(server.ask("HEAD", &upload, &[JSON]).status, 404);
+        let upload = begin(&server, "/in/b");
+        assert_eq!(server.ask("DELETE", &upload, &[]).status, 204);
+    }
+}
+
+/// A client that has lost its connection may be back before the server knows.
+#[test]
+fn an_upload_that_is_in_use_can_be_had_in_a_moment() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    let upload = begin(&server, "/in/a");
+    let mut first = server.connect();
+    let content = vec![b'x'; 300_000];
+    let fields = ["Upload-Offset: 0"];
+    put(&mut first, "PATCH", &upload, &fields, &content, 400_000);
+    wait_until("some of it is kept", || kept(root.path()) > 0);
+    for (method, fields) in [("PATCH", &["Upload-Offset: 0"][..]), ("DELETE", &[])] {
+        let answer = send(&server, method, &upload, fields, b"");
+        assert_eq!(answer.status, 409, "{method}");
+        assert_eq!(answer.field("Retry-After"), Some("1"), "{method}");
+        assert_eq!(answer.field("Upload-Offset"), None, "{method}");
+    }
+    drop(first);
+    wait_until("it is given up", || {
+        send(&server, "DELETE", &upload, &[], b"").status == 204
+    });
+    assert_eq!(names(root.path()), [""; 0]);
+}

@@ -38,6 +38,8 @@ pub(super) struct Refused {
     name: Vec<u8>,
     /// Where the next part must begin.
     offset: Option<u64>,
+    /// Whether it may be taken a moment later (RFC 9110 §10.2.3).
+    passes: bool,
 }
 
 impl Refused {
@@ -48,6 +50,7 @@ impl Refused {
             why,
             name,
             offset: None,
+            passes: false,
         }
     }
 
@@ -101,7 +104,11 @@ impl Refused {
                 "The disk of the server failed.",
             ),
         };
-        Self::because(status, why)
+        let passes = matches!(failure, Failure::InUse | Failure::Busy);
+        Self {
+            passes,
+            ..Self::because(status, why)
+        }
     }
 
     pub(super) const fn name(&self) -> &Vec<u8> {
@@ -183,7 +190,10 @@ impl<'a> UploadAnswers<'a> {
 
     /// The answer to an upload that was not taken.
     pub(super) fn refused(&self, refused: &Refused) -> Response {
-        let response = self.refusal(refused);
+        let response = match refused.passes {
+            true => self.refusal(refused).field("Retry-After", "1"),
+            false => self.refusal(refused),
+        };
         match refused.offset {
             Some(offset) => response.field("Upload-Offset", &offset.to_string()),
             None => response,

@@ -61,12 +61,14 @@ struct UploadContext {
 
 impl UploadContext {
     /// What a PUT does with a name that is taken: one that says what it replaces may, and means no
-    /// other name (RFC 9110 §13.1.1).
+    /// other name (RFC 9110 §13.1.1). Where nothing is set, one may prefer a number to a refusal, as
+    /// a form does (RFC 7240).
     fn policy_for_put(&self, request: &Request<'_>) -> OnConflict {
         match self.on_conflict {
             None | Some(OnConflict::Rename) if request.field("if-match").is_some() => {
                 OnConflict::Replace
             }
+            None if prefers_rename(request) => OnConflict::Rename,
             policy => policy.unwrap_or(OnConflict::Refuse),
         }
     }
@@ -165,6 +167,11 @@ impl<S: Service> Uploads<S> {
                 let why = "A part of a file cannot be put.";
                 return Err(Refused::because(Status::BAD_REQUEST, why));
             }
+            // A proxy has taken the field away: this is not the content of the file.
+            if resume::is_meant(request) && !resume::begins(request) {
+                let why = "The field Upload-Complete: ?0 is missing.";
+                return Err(Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why));
+            }
         }
         Ok(())
     }
@@ -261,6 +268,16 @@ impl<S: Service> Service for Uploads<S> {
     fn release_descriptors(&mut self) -> bool {
         self.service.release_descriptors()
     }
+}
+
+fn prefers_rename(request: &Request<'_>) -> bool {
+    let mut preferences = request
+        .field_values("Prefer")
+        .flat_map(|value| value.split(|byte| *byte == b','));
+    preferences.any(|said| {
+        said.trim_ascii()
+            .eq_ignore_ascii_case(b"on-conflict=rename")
+    })
 }
 
 fn bad_name(bad: BadName) -> Refused {

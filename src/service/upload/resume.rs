@@ -37,9 +37,21 @@ use crate::service::work::{Gone, Outcome, Work};
 
 /// The token of a request for an upload that was begun.
 pub(super) fn token(request: &Request<'_>) -> Option<UploadToken> {
-    let parameters = request.query()?.split('&');
-    let mut values = parameters.filter_map(|parameter| parameter.strip_prefix("upload="));
+    let mut values = parameters(request).filter_map(|parameter| parameter.strip_prefix("upload="));
     values.next().and_then(UploadToken::parse)
+}
+
+fn parameters<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r str> {
+    request
+        .query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+}
+
+/// Whether the target of a PUT says that its fields should begin an upload: `?upload`. Then it is
+/// never taken for a file that is empty, as it would be behind a proxy that passes no unknown fields.
+pub(super) fn is_meant(request: &Request<'_>) -> bool {
+    parameters(request).any(|parameter| parameter.split('=').next() == Some("upload"))
 }
 
 /// Whether a PUT begins an upload whose content comes later (`Upload-Complete: ?0`).

@@ -56,6 +56,30 @@ fn a_name_that_is_taken_is_refused_renamed_or_replaced() {
     });
 }
 
+/// RFC 7240: a preference, which a server that is told what to do does not follow.
+#[test]
+fn a_put_may_prefer_a_number_to_a_refusal() {
+    each(&BACKENDS, |backend| {
+        let rename = "Prefer: respond-async, On-Conflict=rename ";
+        for (words, field, expected) in [
+            (&[][..], rename, (201, &["a (1).txt", "a.txt"][..])),
+            (&[], "Prefer: on-conflict=rename2", (409, &["a.txt"])),
+            (&["--on-conflict=refuse"], rename, (409, &["a.txt"])),
+            (&["--on-conflict=replace"], rename, (204, &["a.txt"])),
+        ] {
+            let inbox = Inbox::start(backend, words);
+            assert_eq!(inbox.put("/inbox/a.txt", &[field], b"old").status, 201);
+            let status = inbox.put("/inbox/a.txt", &[field], b"new").status;
+            let names = inbox.names();
+            assert_eq!(
+                (status, names.iter().map(String::as_str).collect()),
+                (expected.0, expected.1.to_vec()),
+                "{backend} {words:?} {field}"
+            );
+        }
+    });
+}
+
 /// RFC 9110 §13.1.1: whoever says which version is replaced means that one, and no new name.
 #[test]
 fn if_match_replaces_what_it_names() {
