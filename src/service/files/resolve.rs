@@ -57,11 +57,13 @@ impl Resolver<'_> {
         }
     }
 
-    /// The index of a directory, or the directory itself.
+    /// The index of a directory, or the directory itself. One that takes files is always listed:
+    /// whoever may send a file could put a page in the place of all others there, and of the button.
     fn directory(&mut self, relative: &[u8]) -> Result<Named, Refusal> {
         let policy = self.policy;
         let mut missing = Vec::new();
-        for index in &policy.index {
+        let is_listed = policy.listing && policy.was_sent(relative);
+        for index in policy.index.iter().filter(|_| !is_listed) {
             let path = path_of(&[relative, b"/", index.as_bytes()].concat())?;
             match self.open(&path) {
                 Ok(Opening::File(opened)) => return self.resource(&path, opened, &missing),

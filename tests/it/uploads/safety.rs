@@ -84,7 +84,7 @@ fn documents_that_were_sent_are_sandboxed() {
                 assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
             }
         };
-        for name in ["a.html", "a.svg", "a.xhtml", "a.xml", ""] {
+        for name in ["a.html", "a.svg", "a.xhtml", "a.xml", "index.html"] {
             check(&["--upload=inbox"], &format!("/inbox/{name}"), true);
             check(&["--upload"], &format!("/inbox/{name}"), true);
             check(
@@ -96,6 +96,7 @@ fn documents_that_were_sent_are_sandboxed() {
         for name in ["a.png", "a.txt", "a"] {
             check(&["--upload"], &format!("/inbox/{name}"), false);
         }
+        check(&["--upload", "--no-listing"], "/inbox/", true);
         check(&["--upload=inbox"], "/own.html", false);
         check(&["--upload"], "/own.html", true);
         check(&["--upload", "--spa=inbox/index.html"], "/own.html", true);
@@ -117,7 +118,7 @@ fn documents_that_stand_for_others_are_sandboxed() {
             );
             assert_eq!(put.status, 201, "{backend}");
         }
-        for target in ["/missing", "/"] {
+        for target in ["/missing", "/index.html"] {
             let answer = inbox.server.ask("GET", target, &["Accept: text/html"]);
             assert_eq!(answer.text(), "<b>x", "{backend} {target}");
             assert_eq!(
@@ -126,6 +127,33 @@ fn documents_that_stand_for_others_are_sandboxed() {
                 "{backend} {target}"
             );
         }
+    });
+}
+
+/// Else whoever may send a file could put a page in the place of the others, and of the button.
+#[test]
+fn a_directory_that_takes_files_is_listed_whatever_is_sent() {
+    each(&BACKENDS, |backend| {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("inbox/deep")).unwrap();
+        for directory in ["", "inbox/", "inbox/deep/"] {
+            fs::write(root.path().join(directory).join("index.html"), "<b>x").unwrap();
+        }
+        let check = |words: &[&str], target: &str, is_listed: bool| {
+            let words = [words, &["--log=off"]].concat();
+            let server = Server::of(backend, root.path(), &words);
+            let page = server.get(target).text();
+            assert_eq!(page != "<b>x", is_listed, "{backend} {words:?} {target}");
+            assert_eq!(page.contains("id=\"upload\""), is_listed, "{target}");
+            assert_eq!(server.get(&format!("{target}index.html")).text(), "<b>x");
+        };
+        check(&[], "/inbox/", false);
+        check(&["--upload=inbox"], "/", false);
+        check(&["--upload=inbox"], "/inbox/", true);
+        check(&["--upload=inbox"], "/inbox/deep/", true);
+        check(&["--upload"], "/", true);
+        // There is nothing else to show.
+        check(&["--upload", "--no-listing"], "/", false);
     });
 }
 
