@@ -23,6 +23,10 @@ pub(in crate::service) fn form(file_bytes_max: u64) -> String {
 }
 
 /// Stands behind the style of the listing, whose colours it uses.
-pub(in crate::service) const STYLE: &str = include_str!("upload.css");
+pub(in crate::service) const STYLE: &str = include_str!("upload_form/upload.css");
 
-pub(in crate::service) const SCRIPT: &str = include_str!("upload.js");
+pub(in crate::service) const SCRIPT: &str = concat!(
+    include_str!("upload_form/transfer.js"),
+    include_str!("upload_form/refresh.js"),
+    include_str!("upload_form/upload.js"),
+);

@@ -58,7 +58,7 @@ impl Refused {
         let (status, why) = match failure {
             Failure::Exists => (
                 Status::CONFLICT,
-                "There is a file of this name already: choose another, or send If-Match.",
+                "There is a file of this name already: choose another name (a program may send If-Match).",
             ),
             Failure::NotAFile => (
                 Status::CONFLICT,
@@ -88,7 +88,7 @@ impl Refused {
             ),
             Failure::QuotaSpent => (
                 Status::INSUFFICIENT_STORAGE,
-                "All uploads together may not take more room than they do.",
+                "The room for all uploads together is used up.",
             ),
             Failure::NoSpace => (
                 Status::INSUFFICIENT_STORAGE,

@@ -1,14 +1,14 @@
 "use strict";
 // Uploads, with progress. Without this script the form sends the same files, all in one page load.
 //
-// Each file is a form of its own, sent by POST: then the server numbers a name that is taken
-// (`image (1).jpg`), since phones call every picture the same. A PUT would be refused instead, and
-// numbers given here would race with those of other senders. What lies in a folder is posted to that
-// folder's URL: the server makes what is missing on the way.
+// What is chosen or dropped becomes items, a row for each; some of them are sent at a time. How one is
+// sent, and where it goes on after a lost connection, is the matter of transfer.js.
 (() => {
   const AT_ONCE = 3;
-  // A connection that is lost is tried again after 1, 2, 4 ... seconds, so often in a row.
+  // A connection that is lost is tried again after 1, 2, 4 ... seconds, so often in a row without any
+  // progress; more often where nothing is sent twice.
   const TRIES = 8;
+  const TRIES_IN_PARTS = 40;
   const PAUSE_MAX = 30;
   // So many seconds without a byte, and a connection counts as lost. A network that changed while a
   // phone slept tells nobody. Once all is sent, the server may need some time for its disk.
@@ -18,6 +18,8 @@
 
   const form = document.getElementById("upload");
   const sizeMax = Number(form.dataset.max ?? Infinity);
+  const refreshListing = listingRefresher(document.currentScript.previousElementSibling,
+    () => unfinished().length > 1);
   const here = location.pathname.replace(/\/?$/, "/");
   let items = [];
   let timer;
@@ -47,15 +49,21 @@
   const total = element("p");
   const cancelAll = action("Cancel all", () => cancel(unfinished()));
   const retryAll = action("Retry all", () => retry(items.filter(isOver)));
-  const close = action("Close", () => { items = []; list.replaceChildren(); showSoon(); });
+  const close = action("Close", dismiss);
   const bar = element("progress");
   bar.setAttribute("aria-label", "All files");
+  const notice = element("p", {
+    hidden: true,
+    textContent: "Something between this browser and the server lets no file go on where it stopped: "
+      + "each is sent in one piece, and again from its beginning if the connection is lost.",
+  });
   const list = element("ul");
   // Without its bullets it would be none for some readers.
   list.setAttribute("role", "list");
   const panel = element("section", { id: "uploads", hidden: true },
-    element("header", {}, total, cancelAll, retryAll, close), bar, list);
+    element("header", {}, total, cancelAll, retryAll, close), bar, notice, list);
   panel.setAttribute("aria-label", "Uploads");
+  const left = element("p", { id: "left", hidden: true });
   const status = element("p", { className: "told" });
   status.setAttribute("role", "status");
   const say = (text) => { status.textContent = text; };
@@ -64,7 +72,7 @@
   chooseFolder.hidden = !("webkitdirectory" in input);
   input.hidden = true;
   form.replaceChildren(chooseFiles, chooseFolder, hint, input, folderInput, status);
-  form.after(panel);
+  form.after(left, panel);
 
   // What has the keyboard hands it on.
   function hide(button, hidden) {
@@ -92,6 +100,7 @@
     return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   }
 
+  const share = (item) => `${readable(item.loaded)} of ${readable(item.size)}`;
   const files = (count) => count === 1 ? "1 file" : `${count} files`;
   const isRunning = (item) => item.state === "waiting" || item.state === "sending";
   const isOver = (item) => item.state === "failed" || item.state === "cancelled";
@@ -157,6 +166,7 @@
     hide(cancelAll, !running);
     hide(retryAll, running || items.filter(isOver).length < 2);
     hide(close, running || Boolean(looking));
+    notice.hidden = !transfer.isObstructed();
     list.tabIndex = list.scrollHeight > list.clientHeight ? 0 : -1;
     if (!running) {
       total.textContent = looking ? `${files(looking.length)} found so far` : summary();
@@ -165,8 +175,7 @@
     for (const item of items) {
       if (item.state !== "sending") continue;
       item.bar.value = item.loaded;
-      item.words.textContent = item.loaded < item.size
-        ? `${readable(item.loaded)} of ${readable(item.size)}` : "Being stored";
+      item.words.textContent = item.loaded < item.size ? share(item) : "Being stored";
     }
     const [loaded, size] = [sum((item) => item.loaded), sum((item) => item.size)];
     bar.max = Math.max(1, size);
@@ -195,12 +204,14 @@
       samples = [];
     }
     for (const { file, folder, name } of found) {
-      const item = { file, folder, name, size: file?.size ?? 0, loaded: 0, losses: 0 };
+      const target = here + [...folder.split("/").slice(0, -1), name].map(transfer.encode).join("/");
+      const item = { file, folder, name, target, size: file?.size ?? 0, loaded: 0, losses: 0 };
       items.push(item);
       makeRow(item);
       set(item, "waiting", "Waiting");
     }
     mishap = "";
+    left.hidden = true;
     say(`Uploading ${files(found.length)}.`);
     pump();
   }
@@ -214,7 +225,10 @@
     else timer ??= setInterval(tick, 500);
     if (pausedUntil <= Date.now()) {
       const waiting = running.filter((item) => item.state === "waiting");
-      waiting.slice(0, Math.max(0, AT_ONCE - count("sending"))).forEach(send);
+      for (const item of waiting.slice(0, Math.max(0, AT_ONCE - count("sending")))) {
+        // One before it that failed at once has had this one sent already.
+        if (item.state === "waiting") send(item);
+      }
     }
     showSoon();
     if (idle && items.length) say(`${summary()} ${mishap}`);
@@ -231,71 +245,47 @@
   }
 
   async function send(item) {
-    const request = new XMLHttpRequest();
-    const isCurrent = () => item.request === request;
-    Object.assign(item, { request, loaded: 0, moved: Date.now(), patience: SILENCE });
+    const attempt = new AbortController();
+    const isCurrent = () => item.attempt === attempt;
+    Object.assign(item, { attempt, moved: Date.now(), patience: SILENCE });
     if (item.size > sizeMax) {
       fail(item, `Longer than the ${readable(sizeMax)} that are taken here.`);
       return;
     }
+    const isSentElsewhere = (upload) => unfinished().some((other) => other !== item && other.upload === upload);
+    const known = item.upload ?? transfer.recall(item);
+    item.upload = known && isSentElsewhere(known) ? undefined : known;
     set(item, "sending", "");
-    // A file that was changed or removed meanwhile fails like a connection: looked at first.
-    try {
-      await item.file.slice(0, 1).arrayBuffer();
-    } catch {
-      if (isCurrent()) fail(item, "This file cannot be read: choose it again.");
-      return;
-    }
-    if (!isCurrent()) return;
-    const body = new FormData();
-    body.append("file", item.file, item.name);
-    request.upload.onprogress = (event) => {
+    const moved = (loaded, isSent = true) => {
       if (!isCurrent()) return;
-      const loaded = Math.min(event.loaded, item.size);
-      passed += Math.max(0, loaded - item.loaded);
+      if (isSent) passed += Math.max(0, loaded - item.loaded);
+      else showSoon();
       Object.assign(item, { loaded, moved: Date.now(), patience: SILENCE });
     };
-    request.onload = () => isCurrent() && answered(item, request);
-    request.onerror = () => isCurrent() && lost(item, "The connection was lost.");
-    const path = item.folder.split("/").map(encode).join("/");
-    request.open("POST", here + path);
-    request.setRequestHeader("Accept", "application/json");
-    request.send(body);
-  }
-
-  // Half of a surrogate pair has no encoding.
-  const encode = (name) => encodeURIComponent(name.replace(/\p{Cs}/gu, "\ufffd"));
-
-  function answered(item, request) {
-    let answer;
     try {
-      answer = JSON.parse(request.responseText);
-    } catch {
-      // From a proxy: only its status says something.
-    }
-    const result = answer?.files?.[0] ?? answer;
-    if (request.status === 201 && result?.url) {
-      stored(item, result);
-    } else if ([408, 425, 429, 502, 503, 504].includes(request.status)) {
-      lost(item, "The server is busy.", Number(request.getResponseHeader("Retry-After")) || 0);
-    } else {
-      fail(item, result?.error ?? `The server answered ${request.status} ${request.statusText}`);
+      const file = await transfer.send(item, attempt.signal, moved);
+      if (isCurrent()) stored(item, file);
+    } catch (error) {
+      if (!isCurrent()) return;
+      if ("pause" in error) lost(item, error.message, error.pause);
+      else fail(item, error.message);
     }
   }
 
   function stored(item, { name, url, size }) {
     const renamed = name === item.name.normalize() || name === item.name ? "" : ` as ${visible(name)}`;
-    Object.assign(item, { request: null, file: null, loaded: item.size });
+    Object.assign(item, { attempt: null, file: null, loaded: item.size });
     set(item, "sent", `Uploaded${renamed}, ${readable(size)}`);
     // A drop box gives nothing back.
-    if (rows()) item.link.href = url;
-    refreshSoon();
+    if (document.getElementById("rows")) item.link.href = url;
+    refreshListing();
     pump();
   }
 
   function fail(item, words, byLoss = false) {
-    Object.assign(item, { request: null, loaded: 0, byLoss });
-    set(item, "failed", words);
+    const kept = item.upload && item.loaded ? ` Kept so far: ${share(item)}.` : "";
+    Object.assign(item, { attempt: null, byLoss });
+    set(item, "failed", words + kept);
     const focused = document.activeElement;
     list.prepend(item.row);
     if (focused === item.button) focused.focus();
@@ -308,8 +298,8 @@
   function lost(item, words, pause = 0) {
     abort(item);
     item.losses += 1;
-    if (item.losses === TRIES) return fail(item, words, true);
-    set(item, "waiting", "Waiting");
+    if (item.losses >= (item.upload ? TRIES_IN_PARTS : TRIES)) return fail(item, words, true);
+    set(item, "waiting", item.upload && item.loaded ? `Stopped at ${share(item)}` : "Waiting");
     trouble = words;
     const seconds = Math.max(pause, Math.min(PAUSE_MAX, 2 ** (item.losses - 1)));
     pausedUntil = Math.max(pausedUntil, Date.now() + 1000 * seconds);
@@ -318,17 +308,28 @@
   }
 
   function abort(item) {
-    const request = item.request;
-    Object.assign(item, { request: null, loaded: 0 });
-    request?.abort();
+    const attempt = item.attempt;
+    item.attempt = null;
+    if (!item.upload) item.loaded = 0;
+    attempt?.abort();
   }
 
   function cancel(some) {
     for (const item of some) {
       abort(item);
+      transfer.discard(item);
+      item.loaded = 0;
       set(item, "cancelled", "Cancelled");
     }
     pump();
+  }
+
+  // What was refused is given up then; what a connection has lost may be chosen again.
+  function dismiss() {
+    items.filter((item) => item.upload && !item.byLoss).forEach(transfer.discard);
+    items = [];
+    list.replaceChildren();
+    showSoon();
   }
 
   function retry(some) {
@@ -343,14 +344,13 @@
 
   // A network that is back, or a phone that is looked at again.
   function wake() {
-    if (document.hidden) return;
     for (const item of items) {
       Object.assign(item, { losses: 0, moved: Date.now(), patience: SILENCE_AFTER_WAKING });
     }
     const again = items.filter((item) => item.byLoss);
     if (unfinished().length || again.length) retry(again);
   }
-  document.addEventListener("visibilitychange", wake);
+  document.addEventListener("visibilitychange", () => document.hidden || wake());
   window.addEventListener("online", wake);
 
   // What is chosen or dropped.
@@ -412,87 +412,18 @@
     add(found);
   });
 
-  // The listing, kept true. Its own script makes rows what they are, so it is run again for new ones:
-  // the policy permits it by its hash, wherever it comes from.
+  // What was begun before this page was loaded: the browser gives no file back by itself.
 
-  const rows = () => document.getElementById("rows");
-  const script = document.currentScript.previousElementSibling;
-  let isStale = false;
-  let isRefreshing = false;
-  let listeners = new AbortController();
-
-  async function refreshSoon() {
-    isStale = true;
-    if (isRefreshing || !rows()) return;
-    isRefreshing = true;
-    for (let cost = 0; isStale;) {
-      // A long listing is asked for less often.
-      const pause = Math.max(unfinished().length > 1 ? 1000 : 0, 10 * cost);
-      await new Promise((done) => setTimeout(done, pause));
-      isStale = false;
-      const began = performance.now();
-      await refresh();
-      cost = performance.now() - began;
-    }
-    isRefreshing = false;
+  async function showLeft() {
+    const begun = await transfer.unfinished(here);
+    const parts = begun.map((item) =>
+      `${visible(decodeURIComponent(item.target.slice(here.length)))} (${share(item)})`);
+    left.hidden = begun.length === 0;
+    left.replaceChildren(`Not finished: ${parts.join(", ")}. Choose the same again, and it goes on. `,
+      action("Give up", () => {
+        begun.forEach(transfer.discard);
+        left.hidden = true;
+      }));
   }
-
-  async function refresh() {
-    try {
-      const headers = { Accept: "text/html" };
-      const response = await fetch(here, { headers, cache: "no-cache" });
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      if (page.getElementById("rows")) replaceRows(page);
-    } catch {
-      // The next one may succeed.
-    }
-  }
-
-  function replaceRows(page) {
-    const summary = document.getElementById("summary");
-    const table = rows().closest("table");
-    const filter = summary.parentNode.querySelector("input");
-    const [focused, from, to] = [document.activeElement, filter?.selectionStart, filter?.selectionEnd];
-    const heads = [...table.querySelectorAll("th")];
-    const column = heads.findIndex((head) => head.hasAttribute("aria-sort"));
-    const order = heads[column]?.getAttribute("aria-sort");
-
-    const fresh = document.adoptNode(page.querySelector("table"));
-    table.replaceWith(fresh);
-    filter?.remove();
-    summary.textContent = page.getElementById("summary").textContent;
-    runAgain(script);
-
-    const head = fresh.querySelectorAll("th")[column];
-    for (let tries = 0; order && head && tries < 2 && head.getAttribute("aria-sort") !== order; tries += 1) {
-      head.firstChild.click();
-    }
-    const freshFilter = summary.parentNode.querySelector("input");
-    if (filter && freshFilter) {
-      freshFilter.value = filter.value;
-      freshFilter.dispatchEvent(new Event("input"));
-    }
-    if (focused === filter) {
-      freshFilter?.focus();
-      freshFilter?.setSelectionRange(from, to);
-    } else if (table.contains(focused)) {
-      const href = focused.getAttribute("href");
-      const same = href ? [...fresh.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)
-        : fresh.querySelectorAll("th button")[heads.findIndex((old) => old.contains(focused))];
-      same?.focus({ preventScroll: true });
-    }
-  }
-
-  // What it hangs on the document is taken away with the rows that it knows.
-  function runAgain(script) {
-    listeners.abort();
-    listeners = new AbortController();
-    const { signal } = listeners;
-    document.addEventListener = (type, listener) =>
-      EventTarget.prototype.addEventListener.call(document, type, listener, { signal });
-    const again = element("script", { textContent: script.textContent });
-    document.body.append(again);
-    again.remove();
-    delete document.addEventListener;
-  }
+  showLeft();
 })();
