@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use httpoll::config::Backend;
 
-use crate::harness::{Answer, Client, Server, request};
-use crate::process::wait_until;
+use crate::harness::{Answer, BACKENDS, Client, Server, request, tool};
+use crate::process::{each, wait_until};
 
 fn serve(backend: Backend, root: &Path) -> Server {
     Server::of(
@@ -328,4 +329,52 @@ fn an_upload_that_is_in_use_can_be_had_in_a_moment() {
         send(&server, "DELETE", &upload, &[], b"").status == 204
     });
     assert_eq!(names(root.path()), [""; 0]);
+}
+
+/// As they stand in README, but for the host.
+#[test]
+fn the_commands_of_the_readme_go_on_where_they_stopped() {
+    if !tool("curl", "--version") {
+        return;
+    }
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```sh\n").skip(1);
+    let block = blocks.map(|rest| rest.split("```").next().unwrap());
+    let block = block
+        .into_iter()
+        .find(|block| block.contains("$N"))
+        .unwrap();
+    let [begin, look, rest] = block.lines().collect::<Vec<_>>()[..] else {
+        panic!("three commands, not {block}");
+    };
+    let content: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8).collect();
+    each(&BACKENDS, |backend| {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("inbox")).unwrap();
+        fs::write(root.path().join("big.iso"), &content).unwrap();
+        let server = Server::of(backend, root.path(), &["--upload=inbox", "--log", "off"]);
+        let run = |lines: &[&str]| {
+            let script = lines.join("\n");
+            let script = script.replace("HOST:8080", &server.address.to_string());
+            let mut shell = Command::new("sh");
+            let ran = shell.args(["-c", &script]).current_dir(&root).output();
+            String::from_utf8(ran.unwrap().stdout).unwrap()
+        };
+        // Less comes than was announced, and then nothing.
+        let part = "head -c 300000 big.iso | curl -sm 0.5 -X PATCH -H \"Upload-Offset: $N\" -T - \
+                    -H Transfer-Encoding: -H 'Content-Length: 700000' \"$U\"; echo \"U='$U'\"";
+        let url = run(&[begin, look, part]);
+        let (_, target) = url
+            .trim()
+            .trim_end_matches('\'')
+            .split_once("/inbox")
+            .unwrap();
+        let upload = format!("/inbox{target}");
+        wait_until("the upload is free", || {
+            send(&server, "PATCH", &upload, &["Upload-Offset: 262144"], b"").status == 204
+        });
+        let told = run(&[&url, look, "echo $N", rest]);
+        assert_eq!(told, "262144\nCreated /inbox/big.iso\n", "{backend}");
+        assert_eq!(server.get("/inbox/big.iso").body, content, "{backend}");
+    });
 }

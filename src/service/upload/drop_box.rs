@@ -37,8 +37,8 @@ fn told(query: &str) -> String {
 const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-WteUrfOePb+RoW4X0u6ljLnaXH6Pa2xPURAfhp2qNgA='; \
-    script-src 'sha256-6RNA/jukdkYo5ntX6rV8rp/KKyk0LCIQmAfHz4FFK9s='\r\n";
+    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
+    script-src 'sha256-DbtDhwWpk7/8rzekVek7IIhvm5xFeI50UBq5GHN2BJE='\r\n";
 
 #[cfg(test)]
 mod tests {

@@ -84,14 +84,14 @@
   const visible = (name) => name.replace(/\p{Cc}/gu, "\ufffd");
 
   function readable(bytes) {
-    if (bytes < 1024) return `${bytes} B`;
+    if (bytes < 1024) return `${bytes}\u00a0B`;
     const units = ["KiB", "MiB", "GiB", "TiB"];
     let number = bytes / 1024;
     while (number >= 1023.95 && units.length > 1) {
       number /= 1024;
       units.shift();
     }
-    return `${number.toFixed(number < 9.95 ? 1 : 0)} ${units[0]}`;
+    return `${number.toFixed(number < 9.95 ? 1 : 0)}\u00a0${units[0]}`;
   }
 
   function duration(seconds) {
