@@ -66,6 +66,8 @@ enum Tail {
         chunks: Option<Box<dyn Chunks>>,
         chunked: bool,
         pending: bool,
+        /// A wake came while its next piece was made elsewhere: it may be about what came since.
+        woken: bool,
     },
 }
 
@@ -130,8 +132,15 @@ impl Outbox {
 
     /// The stream has something again.
     pub(super) const fn on_wake(&mut self) {
-        if let Tail::Stream { pending, .. } = &mut self.tail {
+        if let Tail::Stream {
+            chunks,
+            pending,
+            woken,
+            ..
+        } = &mut self.tail
+        {
             *pending = false;
+            *woken = chunks.is_none();
         }
     }
 
@@ -176,6 +185,7 @@ impl Outbox {
                     chunks: Some(chunks),
                     chunked,
                     pending: false,
+                    woken: false,
                 }
             }
         };
@@ -213,7 +223,7 @@ impl Outbox {
 
     /// Whether [`Outbox::pull`] would do something.
     pub(super) const fn wants_pull(&self) -> bool {
-        matches!(self.tail, Tail::Stream { .. })
+        matches!(self.tail, Tail::Stream { pending: false, .. })
     }
 
     /// Content of a stream that has come to its end, counted once.
@@ -247,11 +257,17 @@ impl Outbox {
     /// Encodes what a stream had. How it ended, if it did.
     fn take_chunk(&mut self, chunk: Chunk) -> Option<Result<(), CloseReason>> {
         let Tail::Stream {
-            chunked, pending, ..
+            chunked,
+            pending,
+            woken,
+            ..
         } = &mut self.tail
         else {
             return None;
         };
+        // PITFALL: the wake for more may be here before the word that there was no more
+        // (`a_wake_that_overtakes_the_piece_is_not_lost`).
+        let is_overtaken = std::mem::take(woken);
         match chunk {
             Chunk::Bytes(bytes) if bytes.is_empty() => {}
             Chunk::Bytes(bytes) => {
@@ -261,7 +277,7 @@ impl Outbox {
                     false => self.bytes.extend_from_slice(&bytes),
                 }
             }
-            Chunk::Pending => *pending = true,
+            Chunk::Pending => *pending = !is_overtaken,
             Chunk::End => {
                 if *chunked {
                     self.bytes.extend_from_slice(b"0\r\n\r\n");
@@ -453,6 +469,35 @@ mod tests {
     impl Chunks for Endless {
         fn next_chunk(&mut self, _: &Wake) -> Chunk {
             Chunk::Bytes(vec![b'x'; 8 * 1024])
+        }
+    }
+
+    /// Content that may have to be waited for.
+    struct Slow;
+    impl Chunks for Slow {
+        fn next_chunk(&mut self, _: &Wake) -> Chunk {
+            Chunk::Pending
+        }
+        fn may_wait(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_wake_that_overtakes_the_piece_is_not_lost() {
+        let mut outbox = Outbox::default();
+        outbox.push_body(Body::Stream(Box::new(Slow)), 0, true);
+        for woken in [true, false, true] {
+            let Some(Fetch::Chunk(chunks)) = outbox.fetch_chunk() else {
+                panic!("nothing is fetched");
+            };
+            if woken {
+                outbox.on_wake();
+            }
+            outbox.on_fetched(Fetched::Chunk(chunks, Chunk::Pending));
+            assert_eq!(outbox.wants_pull(), woken);
+            assert_eq!(outbox.is_waiting(), !woken);
+            outbox.on_wake();
         }
     }
 

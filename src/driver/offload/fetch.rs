@@ -17,8 +17,8 @@ const PIECE_BYTES: usize = 128 * 1024;
 /// much as it is asked to move at once.
 const AHEAD_BYTES: usize = 1024 * 1024;
 
-/// Reads or makes a piece. A panic in foreign code costs its answer, not the server.
-pub(crate) fn fetch(what: Fetch) -> Fetched {
+/// Reads or makes a piece; `wake` is for a stream that has none yet. A panic in foreign code costs its answer, not the server.
+pub(crate) fn fetch(what: Fetch, wake: &Wake) -> Fetched {
     match what {
         Fetch::Bytes {
             source,
@@ -33,7 +33,7 @@ pub(crate) fn fetch(what: Fetch) -> Fetched {
         }
         Fetch::Chunk(mut chunks) => {
             let made = catch_unwind(AssertUnwindSafe(|| {
-                let chunk = chunks.next_chunk(&Wake::noop());
+                let chunk = chunks.next_chunk(wake);
                 (chunks, chunk)
             }));
             made.map_or(Fetched::Failed(CloseReason::Panicked), |(chunks, chunk)| {
@@ -105,6 +105,6 @@ mod tests {
             offset: 0,
             len: 3,
         };
-        assert!(matches!(fetch(what), Fetched::Bytes(bytes) if bytes == b"abc"));
+        assert!(matches!(fetch(what, &Wake::noop()), Fetched::Bytes(bytes) if bytes == b"abc"));
     }
 }

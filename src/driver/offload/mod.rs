@@ -38,6 +38,7 @@ use foldhash::fast::RandomState;
 use crate::conn::Fetch;
 use crate::driver::exchange::JobResult;
 use crate::driver::mailbox::{Mailbox, Message};
+use crate::http::{Notify, Wake};
 use crate::readiness::Token;
 use crate::service::{Gone, Job, Outcome, run_to_end};
 use fetch::fetch;
@@ -353,7 +354,10 @@ impl Task {
             awaited,
         } = self;
         let job = match what {
-            What::Fetch(what) => return mailbox.post(Message::Fetched(token, fetch(what))),
+            What::Fetch(what) => {
+                let wake = Wake::new(Arc::clone(mailbox) as Arc<dyn Notify>, token.0);
+                return mailbox.post(Message::Fetched(token, fetch(what, &wake)));
+            }
             What::Answer(job) => job,
         };
         let gone = || awaited.is_gone();
