@@ -178,8 +178,10 @@ impl Connection {
             return;
         };
         buffers.body.blocked = n == 0;
-        buffers.body.take(n);
-        buffers.inbox.take(n);
+        if n > 0 {
+            buffers.body.take(n);
+            buffers.inbox.take(n);
+        }
     }
 
     /// Something that a sink or a stream waited for has happened.

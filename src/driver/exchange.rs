@@ -138,7 +138,9 @@ fn on_offered(
             conn.on_body_taken(0);
             Offered::Waits
         }
-        Some(Ok(Flow::Full)) => {
+        Some(Ok(Flow::Full(n))) => {
+            conn.on_body_taken(n.min(len));
+            // And no more, until it is flushed.
             conn.on_body_taken(0);
             match sink.take() {
                 Some(full) => Offered::Job(Box::new(Flush(full))),
@@ -266,10 +268,11 @@ mod tests {
         fn write(&mut self, chunk: &[u8], _: &Wake) -> Result<Flow, Response> {
             let taken = chunk.len().min(4 - self.held);
             self.held += taken;
-            Ok(if taken == 0 {
-                Flow::Full
-            } else {
-                Flow::Taken(taken)
+            Ok(match taken {
+                0 => Flow::Full(0),
+                // At its end, too.
+                taken if chunk.ends_with(b"!") => Flow::Full(taken),
+                taken => Flow::Taken(taken),
             })
         }
 
@@ -352,6 +355,7 @@ mod tests {
     fn a_full_sink_is_flushed_as_a_job_and_received_on() {
         assert_eq!(upload("0123", Some(100)), ("200 0+4".into(), 0));
         assert_eq!(upload("0123456789", Some(100)), ("200 8+2".into(), 2));
+        assert_eq!(upload("01!", Some(100)), ("200 3+0".into(), 1));
         let (answer, jobs) = upload("0123456789abcdefghi", Some(100));
         assert!(answer.starts_with("409 ") && jobs == 4, "{answer} {jobs}");
     }

@@ -93,9 +93,10 @@ pub enum Flow {
     Taken(usize),
     /// None now: stop reading from the client until the sink wakes us.
     Busy,
-    /// None before [`Sink::flush`] has been called, where waiting is allowed: the connection is not
-    /// read until then, which is how a slow disk becomes backpressure for the client.
-    Full,
+    /// So many bytes, and none before [`Sink::flush`] has been called, where waiting is allowed: the
+    /// connection is not read until then, which is how a slow disk becomes backpressure for the
+    /// client.
+    Full(usize),
 }
 
 /// A request body's destination.

@@ -203,7 +203,7 @@ impl Peer {
                         self.conn.on_body_taken(n);
                         return true;
                     }
-                    Ok(Flow::Busy | Flow::Full) => panic!("this sink is never busy"),
+                    Ok(Flow::Busy | Flow::Full(_)) => panic!("this sink is never busy"),
                     Err(refusal) => Reply::Now(refusal),
                 }
             }

@@ -355,7 +355,7 @@ impl<'a> Peer<'a> {
                 assert!(kept < INBOX_MAX + self.piece_max, "{kept} bytes are kept");
                 let n = match sink.write(content, &Wake::noop()) {
                     Ok(Flow::Taken(n)) => n,
-                    Ok(Flow::Busy | Flow::Full) => 0,
+                    Ok(Flow::Busy | Flow::Full(_)) => 0,
                     Err(refusal) => {
                         self.sink = None;
                         self.respond(refusal);

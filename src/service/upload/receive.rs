@@ -52,7 +52,7 @@ impl<R: Receiver> Sink for Buffered<R> {
         let taken = chunk.len().min(BUFFER_BYTES - self.buffer.len());
         self.buffer.extend_from_slice(&chunk[..taken]);
         Ok(match taken {
-            0 => Flow::Full,
+            0 => Flow::Full(0),
             taken => Flow::Taken(taken),
         })
     }
