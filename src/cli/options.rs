@@ -212,6 +212,9 @@ pub(super) struct UploadOptions {
     #[arg(long, value_name = "SIZE", requires = "upload", default_value = "64M",
           value_parser = values::size)]
     pub(super) upload_reserve: u64,
+    /// Files can be read while they come, as URL?follow
+    #[arg(long, requires = "upload", conflicts_with = "upload_only")]
+    pub(super) upload_follow: bool,
     /// A file is on the disk before its sender is told (fsync)
     #[arg(long, requires = "upload")]
     pub(super) durable: bool,

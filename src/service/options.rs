@@ -165,6 +165,8 @@ pub struct UploadConfig {
     pub quota_bytes: Option<u64>,
     /// Bytes of the file system that stay free (507).
     pub reserve_bytes: u64,
+    /// Whether a file can be read while it comes, as `URL?follow`.
+    pub follow: bool,
     /// Whether a file is on the disk before its name is told (fsync(2)).
     pub durable: bool,
 }
@@ -178,6 +180,7 @@ impl Default for UploadConfig {
             file_bytes_max: u64::MAX,
             quota_bytes: None,
             reserve_bytes: 64 * 1024 * 1024,
+            follow: false,
             durable: false,
         }
     }

@@ -6,6 +6,7 @@ mod conflicts;
 mod content;
 mod crash;
 mod flat_fs;
+mod follow;
 mod forms;
 mod limits;
 mod names;

@@ -90,7 +90,14 @@ impl Form {
                 Ok(Incoming::begin(&self.context.store, place)?)
             });
         match begun {
-            Ok(incoming) => FormPart::File { name, incoming },
+            Ok(mut incoming) => {
+                let path = match self.folder.as_slice() {
+                    b"" => name.clone(),
+                    folder => [folder, b"/", &name].concat(),
+                };
+                incoming.file.let_follow(path);
+                FormPart::File { name, incoming }
+            }
             Err(refused) => FormPart::Refused(refused.named(&name)),
         }
     }
@@ -141,6 +148,13 @@ impl Receiver for Form {
     fn bytes_max(&self) -> u64 {
         // Each file has its own limit; what all may take is the quota's and the disk's matter.
         u64::MAX
+    }
+
+    fn is_followed(&self) -> bool {
+        match &self.part {
+            FormPart::File { incoming, .. } => incoming.file.is_followed(),
+            FormPart::Ignored | FormPart::Refused(_) => false,
+        }
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Response> {

@@ -30,7 +30,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::http::target::{self, TargetError};
-use crate::http::{Method, OwnedRequest, Request, Response, Status, Tick};
+use crate::http::{Body, Method, OwnedRequest, Request, Response, Status, Tick};
 use crate::service::options::{EtagMode, FilesConfig, OnConflict, UploadConfig};
 use crate::service::pages;
 use crate::service::routing::Decoration;
@@ -204,6 +204,20 @@ impl<S: Service> Uploads<S> {
         })))
     }
 
+    /// A file that is just being received, as far as it comes: `?follow`, where it is switched on. Of
+    /// an answer to HTTP/1.0 an end that came too early could not be told from a good one.
+    fn follow(&self, request: &Request<'_>) -> Option<Response> {
+        let growing = self.context.store.growing()?;
+        let is_asked = request.query() == Some("follow") && request.minor_version() > 0;
+        let target = self.target(request).ok().filter(|_| is_asked)??;
+        // Nothing that could act in the name of this server: it is to be kept, not shown.
+        let response = Response::new(Status::OK)
+            .field("Content-Type", "application/octet-stream")
+            .field("Cache-Control", "no-store")
+            .body(Body::Stream(growing.follow(&target.path)?));
+        Some(self.context.decoration.apply(response))
+    }
+
     /// What is neither GET nor HEAD within the upload directory.
     fn other_method(&self, request: &Request<'_>) -> Option<Response> {
         let response = match request.method() {
@@ -225,7 +239,10 @@ impl<S: Service> Service for Uploads<S> {
     fn call(&mut self, request: &Request<'_>, now: &Tick) -> Reply {
         let method = request.method();
         if method == Method::Get && !self.context.only {
-            return self.service.call(request, now);
+            return match self.follow(request) {
+                Some(response) => response.into(),
+                None => self.service.call(request, now),
+            };
         }
         // Only of an upload that was begun: such a query means nothing to anything else.
         let token = match method {

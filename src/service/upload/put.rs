@@ -154,7 +154,9 @@ impl Whole {
         let bad = |why| Refused::because(Status::BAD_REQUEST, why);
         let expected = Expected::of(&conditions.request()).map_err(bad)?;
         let place = conditions.check_first(path, "content-length")?;
-        Ok((Incoming::begin(conditions.store(), place)?, expected))
+        let mut incoming = Incoming::begin(conditions.store(), place)?;
+        incoming.file.let_follow(path.to_vec());
+        Ok((incoming, expected))
     }
 
     fn keep(self) -> Result<Kept, Refused> {
@@ -186,6 +188,10 @@ impl Whole {
 impl Receiver for Whole {
     fn bytes_max(&self) -> u64 {
         self.conditions.context.store.file_bytes_max()
+    }
+
+    fn is_followed(&self) -> bool {
+        self.incoming.file.is_followed()
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {

@@ -23,6 +23,9 @@ pub(super) trait Receiver: Send + 'static {
     /// The most content it takes.
     fn bytes_max(&self) -> u64;
 
+    /// Whether the file is read while it comes.
+    fn is_followed(&self) -> bool;
+
     /// More of the content.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
 
@@ -53,6 +56,8 @@ impl<R: Receiver> Sink for Buffered<R> {
         self.buffer.extend_from_slice(&chunk[..taken]);
         Ok(match taken {
             0 => Flow::Full(0),
+            // Who reads it meanwhile gets what there is, and not only whole buffers.
+            taken if self.receiver.is_followed() => Flow::Full(taken),
             taken => Flow::Taken(taken),
         })
     }

@@ -88,7 +88,8 @@ impl Work for Resume {
             (Some(token), _) => {
                 let opened = open(&conditions, &path, token);
                 let begun = opened.and_then(|file| check_offset(&conditions, file));
-                begun.map(|file| {
+                begun.map(|mut file| {
+                    file.let_follow(path.clone());
                     Outcome::Receive(Buffered::sink(Rest {
                         conditions: conditions.clone(),
                         path,
@@ -198,6 +199,10 @@ impl Receiver for Rest {
         let max = self.conditions.store().file_bytes_max();
         // Less than is here, perhaps, if the server was started again with another limit.
         max.saturating_sub(self.file.bytes())
+    }
+
+    fn is_followed(&self) -> bool {
+        self.file.is_followed()
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {

@@ -14,10 +14,12 @@
 //! *References:* open(2) `O_TMPFILE`, flock(2).
 
 mod failure;
+mod growing;
 mod naming;
 mod stamps;
 mod tally;
 mod unfinished;
+mod unpublished;
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -29,11 +31,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
 
-use naming::{
-    DIRECTORY, MadeDirectory, NameGiving, hidden_name, lock, sync, sync_directory, wanted_of,
-};
+use growing::{GrowingFiles, Growth};
+use naming::{DIRECTORY, MadeDirectory, NameGiving, sync, sync_directory, wanted_of};
 use stamps::Stamps;
 use unfinished::{modified, sweep};
+use unpublished::{FILE_MODE, Unpublished, nameless};
 
 use crate::service::opening::load::drop_elsewhere;
 use crate::service::options::{OnConflict, UploadConfig};
@@ -58,6 +60,8 @@ pub(crate) struct Store {
     used: AtomicU64,
     tallies: UploadTallies,
     stamps: Stamps,
+    /// What is being received, if that may be read meanwhile.
+    growing: Option<GrowingFiles>,
     /// When unfinished uploads were last looked for, in seconds since 1970.
     swept_at: AtomicI64,
     /// Held where a look at a name and what follows from it must not be parted.
@@ -70,11 +74,12 @@ impl Store {
         let follow = DIRECTORY.difference(OFlags::NOFOLLOW);
         let root = openat(CWD, directory, follow, Mode::empty())?;
         // A probe: a directory that cannot be written is a slip of the keyboard.
-        let probe = nameless(root.try_clone()?).map_err(|failure| match failure {
-            Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
-            Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
-            _ => io::Error::other("files cannot be created in it"),
-        })?;
+        let probe =
+            nameless(root.try_clone()?, OFlags::WRONLY).map_err(|failure| match failure {
+                Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
+                Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+                _ => io::Error::other("files cannot be created in it"),
+            })?;
         // The time as this file system has it.
         let now = probe.fd.as_ref().map_or(0, modified);
         let stamps = Stamps::of(probe.fd.as_ref());
@@ -89,6 +94,7 @@ impl Store {
             used: AtomicU64::new(swept.kept),
             tallies: UploadTallies::default(),
             stamps,
+            growing: config.follow.then(GrowingFiles::default),
             swept_at: AtomicI64::new(now),
             names: Mutex::default(),
         }))
@@ -96,6 +102,10 @@ impl Store {
 
     pub(crate) const fn stamps(&self) -> &Stamps {
         &self.stamps
+    }
+
+    pub(crate) const fn growing(&self) -> Option<&GrowingFiles> {
+        self.growing.as_ref()
     }
 
     pub(crate) fn tallies(&self) -> UploadTallies {
@@ -129,11 +139,17 @@ impl Store {
 
     /// A new file in this place that cannot be seen yet.
     pub(crate) fn begin(self: &Arc<Self>, place: Destination) -> Result<Unnamed, Failure> {
+        // For writing at least: flock(2) over NFS asks for that.
+        let access = match self.growing {
+            Some(_) => OFlags::RDWR,
+            None => OFlags::WRONLY,
+        };
         Ok(Unnamed {
             store: Arc::clone(self),
-            content: nameless(place.directory)?,
+            content: nameless(place.directory, access)?,
             missing: place.missing,
             bytes: 0,
+            growth: None,
             ending: Ending::Dropped,
         })
     }
@@ -191,6 +207,7 @@ impl Store {
             },
             missing: names.collect::<Result<_, _>>()?,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            growth: None,
             ending: Ending::Stays,
         })
     }
@@ -282,6 +299,7 @@ pub(crate) struct Unnamed {
     missing: Vec<CString>,
     /// So much room it takes; given back if it gets no name.
     bytes: u64,
+    growth: Option<Growth>,
     ending: Ending,
 }
 
@@ -296,22 +314,6 @@ enum Ending {
     Named,
 }
 
-/// What of it is on the disk, and goes when it is dropped.
-struct Unpublished {
-    directory: Arc<OwnedFd>,
-    /// Gone once it has its name.
-    fd: Option<OwnedFd>,
-    name: Option<CString>,
-}
-
-impl Drop for Unpublished {
-    fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
-            let _ = unlinkat(&self.directory, name, AtFlags::empty());
-        }
-    }
-}
-
 /// What a file is called now.
 pub(crate) struct NamedFile {
     pub(crate) name: Vec<u8>,
@@ -323,6 +325,19 @@ pub(crate) struct NamedFile {
 impl Unnamed {
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Lets it be read under this path while it comes, if that is wanted.
+    pub(crate) fn let_follow(&mut self, path: Vec<u8>) {
+        if let (Some(growing), Some(file)) = (&self.store.growing, &self.content.fd)
+            && let Ok(file) = file.try_clone()
+        {
+            self.growth = Some(growing.begin(path, file, self.bytes));
+        }
+    }
+
+    pub(crate) fn is_followed(&self) -> bool {
+        self.growth.as_ref().is_some_and(Growth::is_followed)
     }
 
     /// What it holds, to be read: of one that is gone on with.
@@ -371,6 +386,9 @@ impl Unnamed {
                 Err(errno) => return Err(errno.into()),
             }
         }
+        if let Some(growth) = &self.growth {
+            growth.grew(len);
+        }
         Ok(())
     }
 
@@ -407,6 +425,9 @@ impl Unnamed {
         }?;
         (self.content.name, self.bytes, self.ending) = (None, 0, Ending::Named);
         store.tallies.keep();
+        if let Some(growth) = &self.growth {
+            growth.whole();
+        }
         let file = self.content.fd.take().ok_or(Failure::Broken)?;
         let changed = made.keep();
         drop(lock);
@@ -444,40 +465,3 @@ impl Drop for Unnamed {
         }
     }
 }
-
-/// A new file in this directory that cannot be seen.
-fn nameless(directory: OwnedFd) -> Result<Unpublished, Failure> {
-    // Read again by nobody; but flock(2) over NFS asks for a file that is open for writing.
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let (fd, name) = match openat(&directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
-        Ok(fd) => (fd, None),
-        // EISDIR: a kernel or a file system that has never heard of it (open(2)).
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-            let (fd, name) = hidden(&directory, flags)?;
-            (fd, Some(name))
-        }
-        Err(errno) => return Err(errno.into()),
-    };
-    Ok(Unpublished {
-        directory: Arc::new(directory),
-        fd: Some(fd),
-        name,
-    })
-}
-
-/// A new file with a hidden name, locked so that no other server takes it for left over.
-fn hidden(directory: &OwnedFd, flags: OFlags) -> Result<(OwnedFd, CString), Failure> {
-    loop {
-        let name = hidden_name();
-        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        match openat(directory, &name, flags, FILE_MODE) {
-            Ok(fd) if lock(&fd) => return Ok((fd, name)),
-            // Another server, which has just started, took it for left over.
-            Ok(_) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
-/// What the umask leaves of them.
-const FILE_MODE: Mode = Mode::from_bits_retain(0o666);
