@@ -8,6 +8,7 @@
 //!
 //! *References:* RFC 9110 §9.3.3, §9.3.4 (POST, PUT), §15.4.4 (303).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::UploadContext;
@@ -236,19 +237,19 @@ impl<'a> UploadAnswers<'a> {
             }
             (Format::Plain, Some(status)) => {
                 let mut body = String::new();
-                for refused in refusals() {
-                    let name = String::from_utf8_lossy(&refused.name);
+                for result in results {
+                    let (name, what) = told(result);
                     // Writing to a String cannot fail.
-                    let _ = writeln!(body, "{name}: {}", refused.why);
+                    let _ = writeln!(body, "{name}: {what}");
                 }
                 self.text(status, body)
             }
             (Format::Html, Some(status)) => {
-                let mut list = String::from("<p>Not taken:</p>\n");
-                for refused in refusals() {
-                    let name = String::from_utf8_lossy(&refused.name);
-                    let (name, why) = (escape_html(&name), escape_html(&refused.why));
-                    let _ = writeln!(list, "<p><bdi>{name}</bdi>: {why}</p>");
+                let mut list = String::from("<p>Not all was taken:</p>\n");
+                for result in results {
+                    let (name, what) = told(result);
+                    let (name, what) = (escape_html(&name), escape_html(what));
+                    let _ = writeln!(list, "<p><bdi>{name}</bdi>: {what}</p>");
                 }
                 let back = match self.context.only {
                     true => self.context.url_of_folder(b""),
@@ -304,6 +305,14 @@ impl<'a> UploadAnswers<'a> {
         self.context
             .decoration
             .apply(pages::message_page(status, inside))
+    }
+}
+
+/// What became of a file of a form: what it is called now, or was to be called, and why it is not.
+fn told(result: &Result<Kept, Refused>) -> (Cow<'_, str>, &str) {
+    match result {
+        Ok(kept) => (String::from_utf8_lossy(&kept.name), "Uploaded."),
+        Err(refused) => (String::from_utf8_lossy(&refused.name), &refused.why),
     }
 }
 

@@ -5,6 +5,11 @@
 //! A [`Buffered`] sink takes what has come until its buffer is full. Then the driver calls
 //! [`Sink::flush`] elsewhere, and only there anything is looked at, hashed or written: one buffer
 //! per upload, whatever its size, and nothing is shared that would need a lock.
+//!
+//! Not by splice(2) from the socket to the file: bytes that never are in our memory cannot be hashed,
+//! and reading them back costs the copy that was saved. Without the hash it would be worth it: 0.86
+//! instead of 1.13 CPU seconds for a GiB on tmpfs, 0.76 instead of 1.69 on ext4, for what receives
+//! (medians of three, 256 KiB at a time against a pipe of 1 MiB, loopback, a busy machine).
 
 use std::sync::Arc;
 

@@ -107,6 +107,22 @@ fn one_bad_file_does_not_spoil_the_others() {
         ] {
             assert!(answer.text().contains(said), "{backend}: {}", answer.text());
         }
+        let names = ["a", "CON", "b", ".c", "d"];
+        for (accept, begin) in [("text/plain", ""), ("text/html", "<bdi>")] {
+            let inbox = Inbox::start(backend, &["--max-upload=10"]);
+            fs::write(inbox.path("d"), "before").unwrap();
+            let answer = inbox.post("/inbox/", &[&format!("Accept: {accept}")], &form(&files));
+            assert_eq!(answer.status, 400, "{backend}");
+            let text = answer.text().replace("</bdi>", "");
+            let told: Vec<_> = (text.lines())
+                .filter_map(|line| line.trim_start_matches("<p>").strip_prefix(begin))
+                .filter_map(|line| line.split_once(": "))
+                .collect();
+            let expected = names.map(|name| if name == "d" { "d (1)" } else { name });
+            assert_eq!(told.iter().map(|line| line.0).collect::<Vec<_>>(), expected);
+            let kept = told.iter().filter(|line| line.1.starts_with("Uploaded."));
+            assert_eq!(kept.map(|line| line.0).collect::<Vec<_>>(), ["a", "d (1)"]);
+        }
         let page = inbox.post("/inbox/", &["Accept: text/html"], &form(&[("<b>.", b"x")]));
         assert!(
             page.text().contains("&lt;b&gt;"),
