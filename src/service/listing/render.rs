@@ -362,7 +362,7 @@ const UPLOAD_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
     style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
-    script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g=' 'sha256-DbtDhwWpk7/8rzekVek7IIhvm5xFeI50UBq5GHN2BJE='\r\n";
+    script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g=' 'sha256-fZDIlz1cQr6VoiePwpz2De9u0E7n0SATWw7esTc3oxI='\r\n";
 
 #[cfg(test)]
 mod tests {

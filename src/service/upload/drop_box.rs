@@ -38,7 +38,7 @@ const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control:
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
     style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
-    script-src 'sha256-DbtDhwWpk7/8rzekVek7IIhvm5xFeI50UBq5GHN2BJE='\r\n";
+    script-src 'sha256-fZDIlz1cQr6VoiePwpz2De9u0E7n0SATWw7esTc3oxI='\r\n";
 
 #[cfg(test)]
 mod tests {

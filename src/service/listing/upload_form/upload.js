@@ -181,9 +181,9 @@
     bar.max = Math.max(1, size);
     bar.value = loaded;
     const pause = pausedUntil - Date.now();
-    const rate = speed();
+    const rate = pause > 0 ? 0 : speed();
     const parts = [`${count("sent")} of ${files(items.length)}`, `${readable(loaded)} of ${readable(size)}`];
-    if (rate > 0 && pause <= 0) {
+    if (rate > 0) {
       parts.push(`${readable(Math.round(rate))}/s`, `${duration((size - loaded) / rate)} left`);
     }
     const why = pause > 0 ? `${trouble} Trying again in ${duration(pause / 1000)}. ` : "";
@@ -301,6 +301,8 @@
     if (item.losses >= (item.upload ? TRIES_IN_PARTS : TRIES)) return fail(item, words, true);
     set(item, "waiting", item.upload && item.loaded ? `Stopped at ${share(item)}` : "Waiting");
     trouble = words;
+    // The time without a connection says nothing of the next one.
+    samples = [];
     const seconds = Math.max(pause, Math.min(PAUSE_MAX, 2 ** (item.losses - 1)));
     pausedUntil = Math.max(pausedUntil, Date.now() + 1000 * seconds);
     say(`${words} Trying again.`);
