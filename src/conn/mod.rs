@@ -485,6 +485,16 @@ impl Connection {
                 .is_none_or(|b| b.inbox.is_empty() && b.outbox.is_empty())
     }
 
+    /// Bytes that came and are not understood yet.
+    pub fn inbox_bytes(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |b| b.inbox.len())
+    }
+
+    /// Bytes that are encoded and not sent yet, without what is still behind them.
+    pub fn outbox_bytes(&self) -> usize {
+        (self.buffers.as_ref()).map_or(0, |b| b.outbox.pending_bytes())
+    }
+
     /// Whether any request was answered on it.
     pub const fn has_served(&self) -> bool {
         self.served

@@ -7,6 +7,7 @@
 //! | `process/` | a server from its binding to its end: workers, signals, the operators' address |
 //! | `event_loop/` | one thread, any number of connections; `event_loop/settle.rs` is the page on which edge and level differ |
 //! | `blocking/` | the same protocol in a program that waits: one client at a time, or one per thread |
+//! | `record/` | what a loop did, turn by turn, as data: made, read again, checked, printed |
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to observers: access lines, counters, metrics |
 //!
@@ -23,6 +24,7 @@ mod offload;
 mod per_address;
 mod process;
 mod receive;
+pub mod record;
 mod settings;
 mod transmit;
 mod wanted;

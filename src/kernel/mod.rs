@@ -35,6 +35,7 @@ pub use listener::Listener;
 #[cfg(feature = "sim")]
 pub use sim::Sim;
 pub use socket::SocketFd;
+pub(crate) use traced::errno_name;
 pub use traced::{Calls, Count, TraceSink, Traced};
 
 /// The other end of a connection. Only the address: a port identifies a client for no longer than

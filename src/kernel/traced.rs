@@ -409,6 +409,11 @@ fn show_done((): &()) -> Shown {
     Shown::Bytes(0)
 }
 
+/// The name of an error: `EAGAIN`.
+pub(crate) fn errno_name(error: &io::Error) -> String {
+    Shown::Failed(errno_of(error)).to_string()
+}
+
 fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(match error.kind() {
         io::ErrorKind::WouldBlock => Errno::AGAIN,

@@ -46,7 +46,8 @@ use listeners::Listeners;
 use room::Room;
 use serve::{Context, PassEnd};
 use slot::Slot;
-use slots::{RESERVED, Slots};
+pub(super) use slots::RESERVED;
+use slots::Slots;
 
 /// One loop: a kernel, a service, and the connections between them.
 pub struct EventLoop<K: Kernel, S: Service, O: Observer = ()> {
@@ -64,7 +65,7 @@ pub struct EventLoop<K: Kernel, S: Service, O: Observer = ()> {
 }
 
 /// The token of the event that the mailbox's notifier makes.
-const MAILBOX: Token = Token::new(u32::MAX, 0);
+pub(super) const MAILBOX: Token = Token::new(u32::MAX, 0);
 
 impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// A loop that accepts from `listeners`.

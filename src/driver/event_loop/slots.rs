@@ -19,7 +19,7 @@ struct SlotEntry<T> {
 }
 
 /// Slots from here on are reserved for listeners and the waker.
-pub(super) const RESERVED: u32 = 0xffff_0000;
+pub(in crate::driver) const RESERVED: u32 = 0xffff_0000;
 
 impl<T> Slots<T> {
     pub(super) const fn new() -> Self {

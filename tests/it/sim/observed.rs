@@ -1,206 +1,18 @@
-//! The table of `settle.rs`, proven from what an observer is told, and from nothing else.
-//!
-//! What is remembered as ready follows from three things: what the kernel has announced, what the
-//! calls have come to, and which connections the loop has looked at by the clock. So a record that
-//! holds these is enough to check every decision of the loop, in the simulator or anywhere else.
+//! The table of `settle.rs`, proven from records, and from nothing else; and what becomes of a
+//! record that is written and read again.
 
-use std::collections::HashMap;
-use std::io;
-
-use httpoll::driver::{Bits, Call, Fact, Observer, Rule, Settled, settle};
-use httpoll::kernel::Sent;
-use httpoll::kernel::sim::Schedule;
-use httpoll::readiness::{Directions, Event, Token, Trigger};
+use expect_test::expect;
+use httpoll::driver::record::{Checker, Heading, Recorder, Text, TurnRecord};
+use httpoll::driver::{EventLoop, Offload, Rule, Settings, settle};
+use httpoll::http::{Request, Response, Tick};
+use httpoll::kernel::sim::{Act, Schedule, Sim};
+use httpoll::readiness::Trigger;
+use httpoll::service::Reply;
 
 use super::mutants::{
     SEEDS, budget_forgotten, event_dropped, never_armed, never_disarmed, work_forgotten,
 };
 use super::schedules::{Cast, recorded_by};
-
-/// What the record says of one connection.
-#[derive(Clone, Copy, Default)]
-struct Known {
-    ready: Directions,
-    armed: Directions,
-    /// The interest set that was asked for since it was settled last.
-    asked: Option<Directions>,
-    eof_possible: bool,
-    /// It must be served in this turn or the next one.
-    owed: bool,
-}
-
-/// Follows a record, and says what in it breaks the table.
-pub(crate) struct Checker {
-    trigger: Trigger,
-    known: HashMap<Token, Known>,
-    broken: Option<String>,
-    settled: u64,
-}
-
-impl Checker {
-    pub(crate) fn new(trigger: Trigger) -> Self {
-        Self {
-            trigger,
-            known: HashMap::new(),
-            broken: None,
-            settled: 0,
-        }
-    }
-
-    /// What broke the table first: `stall` or `spin`, or a record that contradicts itself.
-    pub(crate) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
-    }
-
-    fn follow(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        match *fact {
-            Fact::TurnStarted {
-                timeout, events, ..
-            } => {
-                let queued = self.known.values().any(|one| one.owed);
-                if queued && timeout.is_none_or(|time| !time.is_zero()) {
-                    return Err(format!("stall: a queue, and a wait of {timeout:?}"));
-                }
-                events.iter().for_each(|event| self.announce(event));
-            }
-            Fact::Accepted { token, .. } => {
-                let ready = Directions::WRITE;
-                let new = Known {
-                    ready,
-                    ..Known::default()
-                };
-                self.known.insert(token, new);
-            }
-            Fact::Looked { token, ready } => {
-                if let Some(one) = self.known.get_mut(&token) {
-                    one.ready = one.ready.or(ready);
-                    one.owed = true;
-                }
-            }
-            Fact::Called { token, call } => {
-                if let Some(one) = self.known.get_mut(&token) {
-                    one.called(&call);
-                }
-            }
-            Fact::Settled {
-                token,
-                bits,
-                settled,
-                ..
-            } => {
-                let one = self.known.get_mut(&token).ok_or("settled: no connection")?;
-                self.settled += 1;
-                one.settle(bits, settled)?;
-                check_table(self.trigger, bits, settled)?;
-            }
-            Fact::Unwatched { token, .. } => {
-                let one = self
-                    .known
-                    .get_mut(&token)
-                    .ok_or("unwatched: no connection")?;
-                one.armed = Directions::NONE;
-                (one.asked, one.owed) = (None, false);
-            }
-            Fact::Closed { token, .. } => {
-                self.known.remove(&token).ok_or("closed: no connection")?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn announce(&mut self, event: &Event) {
-        if let Some(one) = self.known.get_mut(&event.token) {
-            one.ready = one.ready.or(Directions {
-                readable: event.readable,
-                writable: event.writable,
-            });
-            one.eof_possible |= event.eof_possible;
-            one.owed = true;
-        }
-    }
-}
-
-impl Observer for Checker {
-    fn observe(&mut self, fact: &Fact<'_>) {
-        if self.broken.is_none() {
-            self.broken = self.follow(fact).err();
-        }
-    }
-}
-
-impl Known {
-    /// What a call has told of the socket.
-    fn called(&mut self, call: &Call<'_>) {
-        let is_full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        match *call {
-            Call::Read { room, held, result } => match result {
-                Ok(0) => self.ready.readable = false,
-                Ok(_) if held => {}
-                Ok(n) => self.ready.readable = n == room || self.eof_possible,
-                Err(error) if is_full(error) => self.ready.readable = false,
-                Err(_) => {}
-            },
-            Call::Write { offered, result } => match result {
-                Ok(n) => self.ready.writable = n >= offered,
-                Err(error) if is_full(error) => self.ready.writable = false,
-                Err(_) => {}
-            },
-            Call::SendFile { result, .. } => match result {
-                Ok(Sent::SocketFull) => self.ready.writable = false,
-                Err(error) if is_full(error) => self.ready.writable = false,
-                Ok(_) | Err(_) => {}
-            },
-            Call::Interest {
-                armed,
-                result: Ok(()),
-            } => self.asked = Some(armed),
-            Call::LayerRead(Err(error)) if is_full(error) => self.ready.readable = false,
-            Call::LayerWrite(Err(error)) if is_full(error) => self.ready.writable = false,
-            _ => {}
-        }
-    }
-
-    /// Whether what the rule was given and what it said is what the record leads to.
-    fn settle(&mut self, bits: Bits, settled: Settled) -> Result<(), String> {
-        let agree = |what: &str, told: Directions, followed: Directions| match told == followed {
-            true => Ok(()),
-            false => Err(format!("{what}: {told:?} is told, {followed:?} follows")),
-        };
-        agree("ready", bits.ready, self.ready)?;
-        agree("armed", bits.armed, self.armed)?;
-        let asked = self.asked.take().unwrap_or(bits.armed);
-        agree("interest", settled.armed, asked)?;
-        self.armed = settled.armed;
-        self.owed = settled.queued;
-        Ok(())
-    }
-}
-
-/// The four rows of the table, from the side of what must never be.
-fn check_table(trigger: Trigger, bits: Bits, settled: Settled) -> Result<(), String> {
-    let broken = |word: &str| Err(format!("{word}: {trigger:?} {bits:?} {settled:?}"));
-    if settled.ready != bits.ready {
-        return broken("stall, what was announced is forgotten");
-    }
-    if bits.has_work && !settled.queued {
-        return broken("stall, with work");
-    }
-    let ways = |of: fn(Directions) -> bool| {
-        let announced = of(settled.armed) && (trigger == Trigger::Level || !of(bits.ready));
-        !of(bits.wanted) || announced || settled.queued
-    };
-    if !(ways(|set| set.readable) && ways(|set| set.writable)) {
-        return broken("stall, what is wanted is not announced");
-    }
-    if trigger == Trigger::Level && settled.armed.and(bits.wanted) != settled.armed {
-        return broken("spin, what is not wanted is announced");
-    }
-    if settled.queued && !bits.has_work && !bits.wanted.and(bits.ready).any() {
-        return broken("spin, with nothing to do");
-    }
-    Ok(())
-}
 
 /// What the record of a loop that settles by `rule` breaks within the first seeds.
 fn broken<const EDGE: bool>(rule: Rule) -> Option<String> {
@@ -229,4 +41,147 @@ fn the_record_alone_shows_each_row_that_is_missing() {
     // What a row does not ask for is not missed.
     assert_eq!(broken::<false>(budget_forgotten), None);
     assert_eq!(broken::<true>(never_armed), None);
+}
+
+/// The record of a seeded run, as it would be kept: lines of JSON.
+fn kept<const EDGE: bool>(seed: u64) -> String {
+    let trigger = if EDGE { Trigger::Edge } else { Trigger::Level };
+    let heading = Heading::new("simulated", trigger);
+    let mut lines = serde_json::to_string(&heading).unwrap() + "\n";
+    let recorder = Recorder::new(0, |turn: &TurnRecord| {
+        lines += &(serde_json::to_string(turn).unwrap() + "\n");
+    });
+    let sim = Sim::<EDGE>::new(Schedule::seeded(seed));
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    for outbox_max in [100, 10_000] {
+        sim.client(vec![Act::Send(request.clone()), Act::Close], outbox_max);
+    }
+    let settings = Settings::default().observed_by(recorder);
+    let (listeners, offload) = (vec![sim.listen()], Offload::inline());
+    let mut event_loop = EventLoop::new(sim.clone(), listeners, hello, settings, offload).unwrap();
+    while !sim.is_over() {
+        event_loop.turn().unwrap();
+    }
+    drop(event_loop);
+    lines
+}
+
+fn hello(_: &Request<'_>, _: &Tick) -> Reply {
+    Reply::Now(Response::text("Hello, World!"))
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written_and_is_the_same_again() {
+    fn check<const EDGE: bool>(seed: u64) {
+        let lines = kept::<EDGE>(seed);
+        assert_eq!(lines, kept::<EDGE>(seed), "the same seed, another record");
+        let (heading, turns) = lines.split_once('\n').unwrap();
+        let heading: Heading = serde_json::from_str(heading).unwrap();
+        let mut checker = Checker::new(heading.trigger);
+        for line in turns.lines() {
+            let turn: TurnRecord = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&turn).unwrap(), line);
+            checker.follow(&turn);
+        }
+        assert_eq!(checker.broken(), None);
+        assert!(checker.settled() > 0);
+    }
+    for seed in 0..20 {
+        check::<true>(seed);
+        check::<false>(seed);
+    }
+}
+
+/// What a record does not hold: addresses, content and, unless asked for, targets.
+#[test]
+fn a_record_is_nobodys_business() {
+    let lines = kept::<true>(1);
+    assert!(!lines.contains("127.0.0.1") && !lines.contains("Hello") && !lines.contains("GET"));
+}
+
+/// The record as text: what a student compares, line by line.
+fn text(lines: &str) -> String {
+    let (heading, turns) = lines.split_once('\n').unwrap();
+    let heading: Heading = serde_json::from_str(heading).unwrap();
+    let trigger = heading.trigger;
+    let turns = turns
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let shown = turns.map(|turn: TurnRecord| {
+        Text {
+            turn: &turn,
+            trigger,
+        }
+        .to_string()
+    });
+    shown.collect()
+}
+
+#[test]
+fn two_clients_at_edges() {
+    expect![[r#"
+        turn 1 ready: waker r, listener r
+          listener accept()
+          0.0 accepted
+          0.0 interest(rw)
+          0.0 AwaitHead        read W.A. write .RA.
+          listener accept() = EAGAIN
+        turn 2 ready: 0.0 rw end, listener r
+          listener accept()
+          1.0 accepted
+          1.0 interest(rw)
+          1.0 AwaitHead        read W.A. write .RA.
+          listener accept() = EAGAIN
+          0.0 read(65536) = 27
+          0.0 write(130) = 130
+          0.0 AwaitHead        read WRAQ write .RAQ
+        turn 3 timeout
+          0.0 read(65536) = 0
+          0.0 closed: client_closed
+        turn 4 ready: 1.0 rw end
+          1.0 read(65536) = 27
+          1.0 write(130) = 100
+          1.0 AwaitHead        read WRAQ write W.AQ
+        turn 5 ready: 1.0 rw end
+          1.0 read(65536) = 0
+          1.0 write(30) = EPIPE
+          1.0 closed: socket_failed
+    "#]]
+    .assert_eq(&text(&kept::<true>(1)));
+}
+
+#[test]
+fn the_same_two_clients_at_levels() {
+    expect![[r#"
+        turn 1 ready: waker r, listener r
+          listener accept()
+          0.0 accepted
+          0.0 interest(r)
+          0.0 AwaitHead        read W.A. write .R..
+          listener accept() = EAGAIN
+        turn 2 ready: listener r, 0.0 r end
+          listener accept()
+          1.0 accepted
+          1.0 interest(r)
+          1.0 AwaitHead        read W.A. write .R..
+          listener accept() = EAGAIN
+          0.0 read(65536) = 27
+          0.0 write(130) = 130
+          0.0 AwaitHead        read WRA. write .R..
+        turn 3 timeout
+        turn 4 ready: 1.0 r end, 0.0 rw end
+          1.0 read(65536) = 27
+          0.0 read(65536) = 0
+          1.0 write(130) = 100
+          1.0 interest(rw)
+          1.0 AwaitHead        read WRA. write W.A.
+          0.0 interest()
+          0.0 closed: client_closed
+        turn 5 ready: 1.0 rw end
+          1.0 read(65536) = 0
+          1.0 write(30) = EPIPE
+          1.0 interest()
+          1.0 closed: socket_failed
+    "#]]
+    .assert_eq(&text(&kept::<false>(1)));
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httpoll::conn::Limits;
-use httpoll::driver::{Budget, Closed, EventLoop, Offload, Rule, Settings, settle};
+use httpoll::driver::record::{Checker, Recorder, TurnRecord};
+use httpoll::driver::{Budget, Closed, EventLoop, Observer, Offload, Rule, Settings, settle};
 use httpoll::kernel::Kernel;
 use httpoll::kernel::sim::layered::{LayeredKernel, Lie, decode};
 use httpoll::kernel::sim::{Disturbances, Schedule, Sim, SimListener};
@@ -13,7 +14,6 @@ use httpoll::service::Service;
 use proptest::prelude::*;
 
 use super::conversation::Conversation;
-use super::observed::Checker;
 use super::scenery::Scenery;
 
 /// The clients of a run, drawn from a seed of their own.
@@ -95,7 +95,9 @@ impl Cast {
         let scenery = Scenery {
             elsewhere: Some(sim.elsewhere()),
         };
-        let observer = (Closed::default(), Checker::new(K::TRIGGER));
+        let mut checker = Checker::new(K::TRIGGER);
+        let recorder = Recorder::new(0, |turn: &TurnRecord| checker.follow(turn));
+        let observer = (Closed::default(), recorder);
         let settings = Settings { rule, ..settings() }.observed_by(observer);
         let (listeners, offload) = (vec![sim.listen()], Offload::inline());
         let made = EventLoop::new(kernel, listeners, scenery, settings, offload);
@@ -104,7 +106,7 @@ impl Cast {
             Err(error) => return (Some(error.to_string()), None),
         };
         let failure = drive(&mut event_loop, sim, self);
-        let (_, checker) = event_loop.observer();
+        drop(event_loop);
         (failure, checker.broken().map(str::to_owned))
     }
 }
@@ -155,8 +157,8 @@ pub(crate) fn recorded_by<const EDGE: bool>(
 }
 
 /// Turns the loop until all is over, and says what went wrong.
-fn drive<K: Kernel, S: Service, const EDGE: bool>(
-    event_loop: &mut EventLoop<K, S, (Closed, Checker)>,
+fn drive<K: Kernel, S: Service, O: Observer, const EDGE: bool>(
+    event_loop: &mut EventLoop<K, S, (Closed, O)>,
     sim: &Sim<EDGE>,
     cast: &Cast,
 ) -> Option<String> {
