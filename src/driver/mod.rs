@@ -7,6 +7,7 @@
 //! | `process/` | a server from its binding to its end: workers, signals, the operators' address |
 //! | `event_loop/` | one thread, any number of connections; `event_loop/settle.rs` is the page on which edge and level differ |
 //! | `blocking/` | the same protocol in a program that waits: one client at a time, or one per thread |
+//! | `lab/` | experiments: the production loop in the simulator, right or with a mistake |
 //! | `record/` | what a loop did, turn by turn, as data: made, read again, checked, printed |
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to observers: access lines, counters, metrics |
@@ -18,6 +19,8 @@ mod blocking;
 mod event_loop;
 mod exchange;
 mod failures;
+#[cfg(feature = "sim")]
+pub mod lab;
 mod mailbox;
 mod observe;
 mod offload;

@@ -59,6 +59,9 @@ pub struct Heading {
     /// What is shown in it, in words; for records that are kept to be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// What was wrong, as the simulator sees it: `stall`, `spin` or `misuse`, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
 }
 
 impl Heading {
@@ -69,6 +72,7 @@ impl Heading {
             backend: backend.to_owned(),
             trigger,
             title: None,
+            verdict: None,
         }
     }
 }
@@ -86,6 +90,9 @@ pub struct TurnRecord {
     /// How long the wait might have taken; `None` is for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_us: Option<u64>,
+    /// What the clients did before, where that is known: in the simulator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
     /// What ended it: `ready`, `message` or `timeout`.
     pub woke: String,
     /// What the kernel said, in its order.

@@ -80,7 +80,8 @@ impl SettledRecord {
     /// What in it never should be, if anything: it begins with `stall` or `spin`.
     pub fn fault(&self, trigger: Trigger) -> Option<&'static str> {
         let states = self.states(trigger);
-        if self.forgotten {
+        // A level would be announced again.
+        if self.forgotten && matches!(trigger, Trigger::Edge) {
             return Some("stall, what was announced is forgotten");
         }
         if self.work && !self.queued {

@@ -164,6 +164,16 @@ impl<const EDGE: bool> Sim<EDGE> {
             .map_or_else(String::new, |log| log.join("\n"))
     }
 
+    /// What clients and the world around the loop did since this was asked last; empty unless
+    /// [`Sim::recorded`].
+    pub fn take_moves(&self) -> Vec<String> {
+        let log = lock(&self.world).log.as_mut().map(std::mem::take);
+        let lines = log.unwrap_or_default().into_iter();
+        lines
+            .filter_map(|line| line.strip_prefix("-- ").map(str::to_owned))
+            .collect()
+    }
+
     /// Leaves no room for another socket, accept failing with this one of [`NO_ROOM`]; or makes
     /// room again, of which no event tells.
     pub fn exhaust(&self, errno: Option<i32>) {

@@ -2,6 +2,7 @@
 //! record that is written and read again.
 
 use expect_test::expect;
+use httpoll::driver::lab::{Experiment, MISTAKES, SCENARIOS};
 use httpoll::driver::record::{Checker, Heading, Recorder, Text, TurnRecord};
 use httpoll::driver::{EventLoop, Offload, Rule, Settings, settle};
 use httpoll::http::{Request, Response, Tick};
@@ -9,9 +10,7 @@ use httpoll::kernel::sim::{Act, Schedule, Sim};
 use httpoll::readiness::Trigger;
 use httpoll::service::Reply;
 
-use super::mutants::{
-    SEEDS, budget_forgotten, event_dropped, never_armed, never_disarmed, work_forgotten,
-};
+use super::mutants::{SEEDS, mistaken};
 use super::schedules::{Cast, recorded_by};
 
 /// What the record of a loop that settles by `rule` breaks within the first seeds.
@@ -32,15 +31,15 @@ fn the_record_alone_proves_the_table() {
 
 #[test]
 fn the_record_alone_shows_each_row_that_is_missing() {
-    check::<false>(never_armed, "stall, what is wanted");
-    check::<false>(never_disarmed, "spin, what is not wanted");
-    check::<true>(event_dropped, "stall, what was announced");
-    check::<true>(budget_forgotten, "stall, what is wanted");
-    check::<true>(work_forgotten, "stall, with work");
-    check::<false>(work_forgotten, "stall, with work");
+    check::<false>(mistaken("never-armed"), "stall, what is wanted");
+    check::<false>(mistaken("never-disarmed"), "spin, what is not wanted");
+    check::<true>(mistaken("forgotten"), "stall, what was announced");
+    check::<true>(mistaken("budget"), "stall, what is wanted");
+    check::<true>(mistaken("work"), "stall, with work");
+    check::<false>(mistaken("work"), "stall, with work");
     // What a row does not ask for is not missed.
-    assert_eq!(broken::<false>(budget_forgotten), None);
-    assert_eq!(broken::<true>(never_armed), None);
+    assert_eq!(broken::<false>(mistaken("budget")), None);
+    assert_eq!(broken::<true>(mistaken("never-armed")), None);
 }
 
 /// The record of a seeded run, as it would be kept: lines of JSON.
@@ -184,4 +183,38 @@ fn the_same_two_clients_at_levels() {
           1.0 closed: socket_failed
     "#]]
     .assert_eq(&text(&kept::<false>(1)));
+}
+
+/// The recordings of `www/`: edge beside level over the same clients, and what a mistake does.
+#[test]
+fn the_recordings_are_what_the_lab_makes() {
+    let records = [
+        ("two", Trigger::Edge, None),
+        ("two", Trigger::Level, None),
+        ("slow", Trigger::Edge, None),
+        ("slow", Trigger::Level, None),
+        ("early", Trigger::Edge, None),
+        ("early", Trigger::Level, None),
+        ("early", Trigger::Edge, Some("budget")),
+        ("slow", Trigger::Level, Some("never-disarmed")),
+    ];
+    for (scenario, trigger, mistake) in records {
+        let scenario = (SCENARIOS.iter().find(|one| one.name == scenario)).unwrap();
+        let found = Experiment {
+            trigger,
+            scenario,
+            mistake: mistake.and_then(|name| MISTAKES.iter().find(|one| one.name == name)),
+            seed: 0,
+        }
+        .run();
+        let word = if trigger == Trigger::Edge {
+            "edge"
+        } else {
+            "level"
+        };
+        let mistake = mistake.map_or_else(String::new, |mistake| format!("-{mistake}"));
+        let file = format!("www/records/{}-{word}{mistake}.jsonl", scenario.name);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + &file;
+        expect_test::expect_file![path].assert_eq(&found.to_lines().unwrap());
+    }
 }
