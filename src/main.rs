@@ -9,7 +9,9 @@
 
 mod cli;
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         activation: true,
         ..plan.config.clone()
     })?;
+    let record = plan.record.as_deref().map(record_in).transpose()?;
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
     let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
     text.push_str(&startup::room(&plan.config, server.room()));
@@ -55,10 +58,19 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
 
     let (log, log_end) = AccessLog::stdout()?;
     let server = server.with_tallies(tallies).announced_by(log.clone(), text);
-    let server = server.log_to(wanted.then_some(log));
+    let server = server.log_to(wanted.then_some(log)).record_to(record);
     server.supervised_by(supervisor).run(service)?;
     log_end.wait(LOG_PATIENCE);
     Ok(())
+}
+
+/// The file of `--record`; one that is there is overwritten.
+fn record_in(path: &Path) -> Result<Box<dyn Write + Send>, StartError> {
+    let file = File::create(path).map_err(|error| {
+        let message = format!("--record {}: {error}", startup::printable(path));
+        StartError::new(message, "name a file that can be written")
+    })?;
+    Ok(Box::new(file))
 }
 
 /// What is bound and open stays so; nothing else does. A line if that leaves more than is served.

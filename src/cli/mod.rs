@@ -22,6 +22,7 @@ pub(crate) mod startup;
 mod values;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::FromArgMatches;
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) user: Option<String>,
     /// What is given up then.
     pub(crate) sandbox: Sandbox,
+    /// Where the turns of the loops are recorded.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Why there is nothing to run.

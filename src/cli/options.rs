@@ -288,6 +288,9 @@ pub(super) struct Watching {
     /// Print the system calls of each turn of the loop on stderr
     #[arg(long)]
     pub(super) trace: bool,
+    /// Record each turn of the loop in FILE, up to 64 MiB, to be looked at
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
 }
 
 const BACKENDS: [(&str, Backend); 6] = {

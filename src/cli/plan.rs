@@ -61,11 +61,17 @@ impl Options {
             hosts: self.trust.allow_host,
             user: self.rights.user,
             sandbox: self.rights.sandbox,
+            record: self.watching.record,
         })
     }
 
     fn config(&self) -> Result<Config, Exit> {
         let serving = &self.serving;
+        if self.watching.record.is_some() && is_loopless(serving.backend) {
+            return Err(Exit::Usage(format!(
+                "--record needs a backend with a loop: {LOOPS}"
+            )));
+        }
         let workers = self.workers().map_err(Exit::Usage)?;
         let places = listen::places(&serving.listen, serving.port)?;
         let default = Config::default();
@@ -97,11 +103,11 @@ impl Options {
     /// How many loops: none of them without a connection to hold.
     fn workers(&self) -> Result<usize, String> {
         let backend = self.serving.backend;
-        let blocking = matches!(backend, Backend::Threads | Backend::Blocking);
+        let blocking = is_loopless(backend);
         let connections = self.limits.max_connections.unwrap_or(usize::MAX);
         match self.serving.workers {
             Workers::Count(count) if count > 1 && blocking => Err(format!(
-                "--workers {count} needs a backend with a loop: edge, level, poll or select"
+                "--workers {count} needs a backend with a loop: {LOOPS}"
             )),
             Workers::Count(count) if count > 1 && count > connections => Err(format!(
                 "--workers {count} share the connections: raise --max-connections {connections} \
@@ -128,6 +134,12 @@ impl Options {
         }
     }
 }
+
+const fn is_loopless(backend: Backend) -> bool {
+    matches!(backend, Backend::Threads | Backend::Blocking)
+}
+
+const LOOPS: &str = "edge, level, poll or select";
 
 impl UploadOptions {
     fn config(self) -> Option<UploadConfig> {

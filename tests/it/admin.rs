@@ -324,7 +324,11 @@ fn ready_ends_with_the_signal_and_healthy_does_not() {
         let desk = Desk::of(&mut server);
         assert_eq!(desk.get("/healthz").text(), "ok\n");
         assert_eq!(desk.get("/readyz").status, 200);
-        assert_eq!(desk.get("/").status, 404, "nothing else is served there");
+        assert_eq!(
+            desk.get("/page").status,
+            404,
+            "nothing else is served there"
+        );
         assert_eq!(server.get("/metrics").status, 404, "and nothing of it here");
         // A request whose content has not come yet keeps the server for a while.
         let mut busy = server.connect();

@@ -53,6 +53,7 @@ const CONTAINED: [(&str, &[&str]); 13] = [
             "service/",
             "confine/user.rs",
             "cli/plan.rs",
+            "main.rs",
         ],
     ),
     ("std::thread", &["driver/", "kernel/sim", "cli/plan.rs"]),

@@ -121,10 +121,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> Client<TcpStream> {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Client::new(stream)
+        connect(self.address)
     }
 
     /// One GET on a connection of its own.
@@ -143,6 +140,14 @@ impl Server {
         client.send(bytes);
         client.rest()
     }
+}
+
+/// A connection to `address`.
+pub(crate) fn connect(address: SocketAddr) -> Client<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    Client::new(stream)
 }
 
 /// One connection.

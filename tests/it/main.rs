@@ -28,6 +28,7 @@ mod matrix;
 mod pitfalls;
 mod process;
 mod proxies;
+mod record;
 mod resume;
 mod room;
 mod shutdown;

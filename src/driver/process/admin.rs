@@ -1,4 +1,5 @@
-//! What an operator asks: `/metrics`, `/healthz`, `/readyz`, on an address of their own.
+//! What an operator asks: `/metrics`, `/healthz`, `/readyz`, and the [views](super::views) of the
+//! loops, on an address of their own.
 //!
 //! *Floor 4.* One more loop in a thread of its own, with the service that is defined here. Its
 //! address is never one of the public ones: the numbers are not for clients, and a health check
@@ -19,11 +20,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use super::views;
 use crate::conn::Limits;
 use crate::driver::event_loop::EventLoop;
 use crate::driver::mailbox::Handle;
 use crate::driver::observe::metrics::{self, MetricSource};
 use crate::driver::offload::Offload;
+use crate::driver::record::live::Broadcast;
 use crate::driver::settings::Settings;
 use crate::http::{Request, Response, Status, Tick};
 use crate::kernel::{Linux, Listener};
@@ -45,10 +48,11 @@ impl Admin {
     pub(crate) fn start(
         listeners: Vec<Listener>,
         source: MetricSource,
+        live: Option<Broadcast>,
         names: &[HostName],
     ) -> io::Result<Self> {
         let draining = Arc::new(AtomicBool::new(false));
-        let router = router(source, Arc::clone(&draining));
+        let router = views::routes(router(source, Arc::clone(&draining)), live);
         let service = Hosts::new(names, router).or_unrebindable();
         let settings = Settings {
             limits: Arc::new(Limits {

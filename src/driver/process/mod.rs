@@ -7,4 +7,5 @@ mod descriptors;
 mod plan;
 pub(crate) mod server;
 pub(crate) mod supervisor;
+mod views;
 mod workers;

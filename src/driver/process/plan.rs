@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* Plain values, made from a [`Config`]; starts nothing.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,14 @@ use crate::driver::observe::access_log::{AccessLog, LogBuffer};
 use crate::driver::observe::counters::{Metrics, Published};
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::lines::{Lines, LogEnd, Standard};
+use crate::driver::observe::observer::Observer;
 use crate::driver::per_address::PerAddress;
+use crate::driver::record::Heading;
+use crate::driver::record::file::RecordFile;
+use crate::driver::record::live::Broadcast;
 use crate::driver::settings::Settings;
 use crate::http::TrustedProxies;
+use crate::readiness::Trigger;
 
 /// What the loops have in common.
 pub(super) struct WorkerPlan {
@@ -37,6 +42,11 @@ pub(super) struct WorkerPlan {
     other_loops: OtherLoops,
     pub(super) proxies: Option<Arc<TrustedProxies>>,
     pub(super) backend: Backend,
+    record: Option<RecordFile>,
+    /// Where turns go to those who watch; `None` without an operators' address.
+    pub(super) live: Option<Broadcast>,
+    /// Loops that have been given what records them.
+    recorded: usize,
     /// Where each loop shows its numbers; `None` without an operators' address.
     pub(super) shown: Option<Vec<Arc<Published>>>,
 }
@@ -74,6 +84,9 @@ impl WorkerPlan {
             other_loops: OtherLoops::default(),
             proxies: trusted(&config.trusted_proxies),
             backend: config.backend,
+            record: None,
+            live: (config.admin.as_ref()).and_then(|_| heading(config.backend).map(Broadcast::new)),
+            recorded: 0,
             shown: config.admin.as_ref().map(|_| Vec::new()),
         })
     }
@@ -87,6 +100,28 @@ impl WorkerPlan {
         });
         let log = self.log.clone().map(LogBuffer::new);
         (metrics.is_some() || log.is_some()).then_some((metrics, log))
+    }
+
+    /// Has the loops recorded, too. A driver without a loop is not.
+    pub(super) fn recorded_to(mut self, out: Option<Box<dyn Write + Send>>) -> io::Result<Self> {
+        let begun = out.zip(heading(self.backend));
+        let begun = begun.map(|(out, heading)| RecordFile::begin(out, &heading));
+        self.record = begun.transpose()?;
+        Ok(self)
+    }
+
+    /// What records another loop, if anything does.
+    pub(super) fn recorders(&mut self) -> Option<impl Observer + Send + use<>> {
+        let at = self.recorded;
+        self.recorded += 1;
+        let file = self.record.as_ref().map(|record| record.observer(at));
+        let live = self.live.as_ref().map(|live| live.observer(at));
+        (file.is_some() || live.is_some()).then_some((file, live))
+    }
+
+    /// No further loop is recorded. Gives what waits for the record's end.
+    pub(super) fn close_record(&mut self) -> Option<LogEnd> {
+        self.record.take().map(RecordFile::close)
     }
 
     /// How many connections the next loop may hold: what is left, divided among those that are. One
@@ -117,6 +152,16 @@ impl WorkerPlan {
             ..Settings::default()
         }
     }
+}
+
+/// The heading of a record of its loops; `None` without a loop.
+fn heading(backend: Backend) -> Option<Heading> {
+    let trigger = match backend {
+        Backend::Edge => Trigger::Edge,
+        Backend::Level | Backend::Poll | Backend::Select => Trigger::Level,
+        Backend::Threads | Backend::Blocking => return None,
+    };
+    Some(Heading::new(backend.name(), trigger))
 }
 
 /// Where calls are printed: on standard error. If that is where access lines go too, as on a

@@ -3,7 +3,8 @@
 //! *Floor 4.* Between the two its addresses are known and no client has been let in, which is the
 //! moment to say where it is, to drop privileges, and to fail with nothing half-started.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -34,9 +35,19 @@ pub struct Server {
     log: Option<AccessLog>,
     announcement: Option<(AccessLog, String)>,
     tallies: Tallies,
+    record: Option<RecordOut>,
     /// Two ends of a pair: threads and signals write to `tell`, and `run` waits on `news`.
     news: UnixStream,
     tell: Arc<UnixStream>,
+}
+
+/// Where turns are recorded.
+struct RecordOut(Box<dyn Write + Send>);
+
+impl fmt::Debug for RecordOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordOut")
+    }
 }
 
 /// Connections that may wait to be accepted; the kernel takes the smaller of this and
@@ -89,6 +100,7 @@ impl Server {
             log: None,
             announcement: None,
             tallies: Tallies::default(),
+            record: None,
             news,
             tell: Arc::new(tell),
         })
@@ -142,6 +154,14 @@ impl Server {
         self
     }
 
+    /// Records each turn of its loops in `out`, which a thread of its own waits for: see
+    /// [`record`](crate::driver::record). Drivers without a loop record nothing.
+    #[must_use]
+    pub fn record_to(mut self, out: Option<Box<dyn Write + Send>>) -> Self {
+        self.record = out.map(RecordOut);
+        self
+    }
+
     /// Says `text` once all loops stand and signals are heard: a script that reads it may stop the
     /// server at once, and that must not kill it.
     #[must_use]
@@ -163,7 +183,8 @@ impl Server {
     pub fn run<S: Service>(self, mut service: impl FnMut() -> S) -> io::Result<()> {
         service::close_with(drop_elsewhere);
         let told = self.announcement.as_ref().map(|(log, _)| log.clone());
-        let plan = WorkerPlan::new(&self.config, self.log, told)?;
+        let plan = WorkerPlan::new(&self.config, self.log, told)?
+            .recorded_to(self.record.map(|RecordOut(out)| out))?;
         let mut workers = WorkerThreads::new(plan, (self.news, self.tell))?;
         for listeners in self.bound.workers {
             let service = service();

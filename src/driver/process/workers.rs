@@ -118,17 +118,19 @@ impl WorkerThreads {
         S: Service,
     {
         let watchers = self.plan.watchers();
+        let recorders = self.plan.recorders();
         if let Some((lines, _)) = &self.plan.trace {
             let sink = lines.sink();
             let kernel = || {
                 let kernel = Linux::<Sel>::new()?;
                 Ok(Traced::printing(kernel, sink).with_times())
             };
-            return self.spawn_loop(kernel, listeners, service, watchers);
+            return self.spawn_loop(kernel, listeners, service, (watchers, recorders));
         }
-        match watchers {
-            None => self.spawn_loop(Linux::<Sel>::new, listeners, service, ()),
-            some => self.spawn_loop(Linux::<Sel>::new, listeners, service, some),
+        let kernel = Linux::<Sel>::new;
+        match (watchers, recorders) {
+            (None, None) => self.spawn_loop(kernel, listeners, service, ()),
+            both => self.spawn_loop(kernel, listeners, service, both),
         }
     }
 
@@ -203,7 +205,8 @@ impl WorkerThreads {
             tallies,
             backend: self.plan.backend,
         };
-        self.admin = Some(Admin::start(listeners, source, names)?);
+        let live = self.plan.live.clone();
+        self.admin = Some(Admin::start(listeners, source, live, names)?);
         Ok(())
     }
 
@@ -263,6 +266,7 @@ impl WorkerThreads {
     ) -> io::Result<()> {
         self.plan.log = None;
         let trace_end = self.plan.trace.take().and_then(|(_, end)| end);
+        let record_end = self.plan.close_record();
         let mut watchdog = Watchdog::new(supervisor, &self.watched);
         self.news.set_read_timeout(watchdog.period)?;
         supervisor.ready();
@@ -306,8 +310,8 @@ impl WorkerThreads {
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))?;
         }
-        if let Some(end) = trace_end {
-            end.wait(TRACE_PATIENCE);
+        for end in trace_end.into_iter().chain(record_end) {
+            end.wait(LINES_PATIENCE);
         }
         Ok(())
     }
@@ -317,8 +321,8 @@ impl WorkerThreads {
 /// for their first request, and are gone by then.
 const STOP_TAKES_TIME: Duration = Duration::from_millis(500);
 
-/// How long the last lines of the trace may take at the end.
-const TRACE_PATIENCE: Duration = Duration::from_millis(100);
+/// How long the last lines of the trace, and of the record, may take at the end.
+const LINES_PATIENCE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

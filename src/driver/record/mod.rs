@@ -28,6 +28,8 @@
 //! two can be compared line by line.
 
 mod check;
+pub(crate) mod file;
+pub(crate) mod live;
 mod recorder;
 mod state;
 

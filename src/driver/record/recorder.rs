@@ -53,6 +53,11 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
         self
     }
 
+    /// A turn begins that is not recorded. It is counted.
+    pub(super) const fn pass_over(&mut self) {
+        self.turn.turn += 1;
+    }
+
     fn start(&mut self, timeout: Option<Duration>, events: &[Event], woke: Woke, now: &Tick) {
         let began = *self.began.get_or_insert(now.instant);
         self.now = Some(now.instant);
