@@ -4,6 +4,7 @@
 //! cargo run --example 40_record                            the scenarios and mistakes of the lab
 //! cargo run --example 40_record -- lab edge early          a record, as lines of JSON
 //! cargo run --example 40_record -- lab edge early budget   the same with a mistake
+//! cargo run --example 40_record -- show edge early budget  the same as text
 //! cargo run --example 40_record -- text FILE               a record as text
 //! cargo run --example 40_record -- diff FILE FILE          where two of them differ
 //! cargo run --example 40_record -- check FILE              whether it keeps to the table
@@ -49,6 +50,10 @@ fn main() -> Result<(), Failed> {
         }
         ["lab", trigger, scenario] => lab(trigger, scenario, None)?.print()?,
         ["lab", trigger, scenario, mistake] => lab(trigger, scenario, Some(mistake))?.print()?,
+        ["show", trigger, scenario] => print!("{}", lab(trigger, scenario, None)?.text()),
+        ["show", trigger, scenario, mistake] => {
+            print!("{}", lab(trigger, scenario, Some(mistake))?.text());
+        }
         ["text", file] => print!("{}", read(file)?.text()),
         ["diff", one, other] => {
             let (one, other) = (read(one)?.text(), read(other)?.text());
@@ -64,7 +69,7 @@ fn main() -> Result<(), Failed> {
             }
         }
         ["trace", file] => println!("{}", read(file)?.trace()),
-        _ => return Err("lab, text, diff, check or trace; see the head of this file".into()),
+        _ => return Err("lab, show, text, diff, check or trace: see the head of this file".into()),
     }
     Ok(())
 }

@@ -74,5 +74,6 @@ pub mod programs {
         p27_http_loops "27_http_loops"
         p28_oneshot "28_oneshot"
         p30_defects "30_defects"
+        p40_record "40_record"
     }
 }

@@ -9,5 +9,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod harness;
+mod records;
 mod servers;
 mod tutorial;
