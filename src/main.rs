@@ -50,10 +50,13 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let record = plan.record.as_deref().map(record_in).transpose()?;
     let wanted = plan.config.log.is_on(io::stdout().is_terminal());
-    let mut text = startup::text(plan, server.addresses(), &startup::interfaces());
+    let interfaces = startup::interfaces();
+    let mut text = startup::text(plan, server.addresses(), &interfaces);
     text.push_str(&startup::room(&plan.config, server.room()));
     text.push_str(&startup::watched(&plan.config, server.watched()));
     text.push_str(&startup::admin(server.admin_address()));
+    let (bound, is_terminal) = (server.addresses(), io::stdout().is_terminal());
+    text.push_str(&startup::qr_code(plan, bound, &interfaces, is_terminal));
     text.extend(give_up_rights(plan, &server, user)?);
 
     let (log, log_end) = AccessLog::stdout()?;

@@ -109,10 +109,7 @@ const GUESSES: &[(&str, &str)] = &[
         "-o --open --browser --open-browser --launch",
         "it opens no browser; open the address that it prints",
     ),
-    (
-        "--qr --qrcode --qr-code",
-        "it draws no QR code; the address that it prints is all there is",
-    ),
+    ("--qrcode --qr-code", "--qr shows the address as a QR code"),
     (
         "-u --uploads --upload-files --allow-upload --put",
         "--upload takes files, by page, form or PUT",
@@ -212,7 +209,7 @@ const GUESSES: &[(&str, &str)] = &[
     ),
     (
         "--metrics --stats --status --health --healthz --prometheus",
-        "--admin PORT answers /metrics and /healthz",
+        "--admin PORT answers /metrics and /healthz, and shows the loop",
     ),
     (
         "--server-name --virtual-host --vhost --domain --allowed-hosts --allowed-host",

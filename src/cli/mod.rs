@@ -18,6 +18,7 @@ mod advice;
 mod listen;
 mod options;
 mod plan;
+mod qr;
 pub(crate) mod startup;
 mod values;
 
@@ -54,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) user: Option<String>,
     /// What is given up then.
     pub(crate) sandbox: Sandbox,
+    /// Whether the address is shown as a QR code.
+    pub(crate) qr: bool,
     /// Where the turns of the loops are recorded.
     pub(crate) record: Option<PathBuf>,
 }

@@ -47,7 +47,7 @@ pub(super) struct Options {
 }
 
 /// What `-h` shows: a screen of it.
-const USUAL: [&str; 16] = [
+const USUAL: [&str; 17] = [
     "dir",
     "listen",
     "port",
@@ -61,6 +61,7 @@ const USUAL: [&str; 16] = [
     "max_age",
     "immutable",
     "upload",
+    "qr",
     "log",
     "trace",
     "help",
@@ -101,6 +102,9 @@ pub(super) struct Serving {
     /// Loops that share nothing, or auto: one per processor
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = values::workers)]
     pub(super) workers: Workers,
+    /// Show the address as a QR code, for a phone: see --listen
+    #[arg(long)]
+    pub(super) qr: bool,
     /// Answer Hello, World! at / (at /hello if DIR is given too)
     #[arg(long)]
     pub(super) hello: bool,

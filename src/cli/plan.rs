@@ -62,6 +62,7 @@ impl Options {
             user: self.rights.user,
             sandbox: self.rights.sandbox,
             record: self.watching.record,
+            qr: self.serving.qr,
         })
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use httpoll::config::{Backend, Config, ListenAddr};
 use httpoll::http::target::encode_segment;
 
-use super::Plan;
+use super::{Plan, qr};
 
 /// The start-up text, whole lines.
 pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> String {
@@ -50,11 +50,42 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     }
     if plan.files.is_some() && bound.iter().any(is_public) {
         text.push_str("  Everybody who can reach this machine over the network can read it.\n");
+        if !plan.qr {
+            text.push_str("  With --qr a phone takes the address from here.\n");
+        }
     }
     if plan.hosts.is_empty() && bound.iter().any(is_public) {
         text.push_str("  With --allow-host NAME it answers to that name only: no DNS rebinding.\n");
     }
     text
+}
+
+/// The address as a QR code if that was asked for: the first one that another device can reach.
+pub(crate) fn qr_code(
+    plan: &Plan,
+    bound: &[ListenAddr],
+    interfaces: &[IpAddr],
+    is_terminal: bool,
+) -> String {
+    if !plan.qr {
+        return String::new();
+    }
+    let of_tcp = bound.iter().filter_map(|address| match address {
+        ListenAddr::Tcp(address) => Some(reachable(*address, interfaces)),
+        ListenAddr::Unix(_) => None,
+    });
+    let outside = |address: &SocketAddr| {
+        let ip = address.ip().to_canonical();
+        !ip.is_loopback() && !ip.is_unspecified()
+    };
+    let Some(address) = of_tcp.flatten().find(outside) else {
+        return "  No QR code: no other device can reach it; --listen 0.0.0.0 lets them.\n".into();
+    };
+    let url = format!("http://{address}{}", place(plan));
+    match qr::code(&url, is_terminal) {
+        Some(code) => format!("\n{code}  {url}\n\n"),
+        None => "  No QR code: the address is too long.\n".into(),
+    }
 }
 
 /// A line if `room` is less than what was asked for.
@@ -92,7 +123,7 @@ pub(crate) fn admin(address: Option<&ListenAddr>) -> String {
             } else {
                 ""
             };
-            format!("  admin: http://{at}/metrics{reach}\n")
+            format!("  admin: http://{at}/ (/metrics, /healthz, /readyz){reach}\n")
         }
     }
 }
@@ -217,6 +248,7 @@ mod tests {
                   http://[::1]:80/
                   http://[2001:db8::7]:80/
                   Everybody who can reach this machine over the network can read it.
+                  With --qr a phone takes the address from here.
                   With --allow-host NAME it answers to that name only: no DNS rebinding.
             "#]],
         );
@@ -282,6 +314,29 @@ mod tests {
     }
 
     #[test]
+    fn a_phone_is_shown_an_address_that_it_can_reach() {
+        let shown = |words: &str, bound: &[&str]| {
+            let words = ["httpoll"].into_iter().chain(words.split_whitespace());
+            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let bound = bound
+                .iter()
+                .map(|word| ListenAddr::Tcp(word.parse().unwrap()));
+            let interfaces = ["127.0.0.1", "192.0.2.7"].map(|ip| ip.parse().unwrap());
+            qr_code(&plan, &bound.collect::<Vec<_>>(), &interfaces, false)
+        };
+        assert_eq!(shown("", &["0.0.0.0:80"]), "");
+        let code = shown("--qr", &["[::1]:80", "0.0.0.0:80"]);
+        assert!(code.ends_with("\n  http://192.0.2.7:80/\n\n"), "{code}");
+        let code = shown("--qr --prefix /p Cargo.toml", &["192.0.2.9:80"]);
+        assert!(
+            code.ends_with("\n  http://192.0.2.9:80/p/Cargo.toml\n\n"),
+            "{code}"
+        );
+        let none = shown("--qr", &["127.0.0.1:80", "[::1]:80"]);
+        assert!(none.starts_with("  No QR code: no other device"), "{none}");
+    }
+
+    #[test]
     fn it_says_what_it_can_hold_if_that_is_less() {
         let check = |words: &str, expected: &str| {
             let words = std::iter::once("httpoll").chain(words.split_whitespace());
@@ -310,10 +365,13 @@ mod tests {
         };
         let tcp = |word: &str| Some(ListenAddr::Tcp(word.parse().unwrap()));
         check(None, "");
-        check(tcp("127.0.0.1:9"), "  admin: http://127.0.0.1:9/metrics\n");
+        check(
+            tcp("127.0.0.1:9"),
+            "  admin: http://127.0.0.1:9/ (/metrics, /healthz, /readyz)\n",
+        );
         check(
             tcp("192.0.2.1:9"),
-            "  admin: http://192.0.2.1:9/metrics, for everybody who can reach it\n",
+            "  admin: http://192.0.2.1:9/ (/metrics, /healthz, /readyz), for everybody who can reach it\n",
         );
         check(Some(ListenAddr::Unix("/a".into())), "  admin: unix:/a\n");
     }
