@@ -15,9 +15,24 @@ pub(super) fn exit(error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         return Exit::Asked(text);
     }
-    let told = guessed(error).unwrap_or_else(|| one_line(&text));
+    let told = guessed(error).unwrap_or_else(|| one_line(&text) + &by_variable(error));
     let told = startup::printable(Path::new(&told));
     Exit::Usage(format!("{told} (httpoll --help lists the options)"))
+}
+
+/// What a wrong value of an option may also come from: nothing that was typed.
+fn by_variable(error: &clap::Error) -> String {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
+        return String::new();
+    };
+    let option = arg.split([' ', '=', '[']).next().unwrap_or_default();
+    let name = option.trim_start_matches('-').replace('-', "_");
+    let variable = format!("HTTPOLL_{}", name.to_ascii_uppercase());
+    let typed = std::env::args().any(|word| word.starts_with(option));
+    match std::env::var_os(&variable) {
+        Some(_) if !typed => format!(", from {variable}"),
+        _ => String::new(),
+    }
 }
 
 fn one_line(text: &str) -> String {

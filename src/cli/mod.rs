@@ -78,7 +78,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
     let command = options::command(words.iter().any(|word| word == "-h"));
     let matches = command.try_get_matches_from(words);
     let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
-    options.map_err(|error| advice::exit(&error))?.plan()
+    let options = options.map_err(|error| advice::exit(&error))?;
+    match options.generated.text() {
+        Some(text) => Err(Exit::Asked(text)),
+        None => options.plan(),
+    }
 }
 
 /// A quarter of what select(2) can watch: the others are for clients.

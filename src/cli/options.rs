@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Command, CommandFactory, Parser};
+use clap::builder::BoolishValueParser;
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser};
+use clap_complete::Shell;
 use httpoll::config::{Backend, ListenAddr, LogMode};
 use httpoll::confine::Sandbox;
 use httpoll::service::{EtagMode, FieldLine, HostName, OnConflict, PathGlob, Symlinks};
@@ -28,6 +30,8 @@ pub(super) struct Options {
     /// Print all options (-h: the usual ones)
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
+    #[command(flatten)]
+    pub(super) generated: Generated,
     #[command(flatten)]
     pub(super) serving: Serving,
     #[command(flatten)]
@@ -73,7 +77,7 @@ pub(super) fn command(brief: bool) -> Command {
     // `--max-age -1` is a wrong number, and not an unknown option.
     let command = Options::command().mut_args(|arg| {
         let takes_value = !arg.is_positional() && arg.get_action().takes_values();
-        arg.allow_negative_numbers(takes_value)
+        by_variable(arg).allow_negative_numbers(takes_value)
     });
     match brief {
         false => command.after_help(EXAMPLES),
@@ -83,6 +87,45 @@ pub(super) fn command(brief: bool) -> Command {
                 arg.hide(unusual)
             })
             .after_help("httpoll --help lists all options, the backends and examples."),
+    }
+}
+
+/// Has an option taken from its environment variable, unless it is typed: `HTTPOLL_MAX_AGE`.
+fn by_variable(arg: Arg) -> Arg {
+    let variable = format!("HTTPOLL_{}", arg.get_id().as_str().to_ascii_uppercase());
+    match arg.get_action() {
+        ArgAction::Set | ArgAction::Append => arg.env(variable).hide_env(true),
+        ArgAction::SetTrue => {
+            let arg = arg.env(variable).hide_env(true);
+            arg.value_parser(BoolishValueParser::new())
+        }
+        _ => arg,
+    }
+}
+
+/// What else can be had, for packages: neither is in the help.
+#[derive(Args, Debug)]
+pub(super) struct Generated {
+    /// Print completions for a shell
+    #[arg(long, value_name = "SHELL", hide = true)]
+    pub(super) completions: Option<Shell>,
+    /// Print the manual page
+    #[arg(long, hide = true)]
+    pub(super) man: bool,
+}
+
+impl Generated {
+    /// The text that was asked for, if any was.
+    pub(super) fn text(&self) -> Option<String> {
+        let mut text = Vec::new();
+        if let Some(shell) = self.completions {
+            clap_complete::generate(shell, &mut command(false), "httpoll", &mut text);
+        } else if self.man {
+            // A Vec takes everything.
+            let _ = clap_mangen::Man::new(command(false)).render(&mut text);
+        }
+        let text = String::from_utf8(text).unwrap_or_default();
+        (!text.is_empty()).then_some(text)
     }
 }
 
@@ -352,5 +395,8 @@ Examples:
   httpoll -l 0.0.0.0 --upload=inbox  others can send files into inbox
   httpoll --hello --log off -w auto  for a load test
   httpoll --trace -b select          watch the system calls
+
+Each option has a variable: HTTPOLL_MAX_AGE=60 stands for --max-age 60,
+HTTPOLL_HELLO=1 for --hello; what is typed goes first.
 
 Exit code: 0 after a stop, 1 if it cannot start or go on, 2 for wrong options.";

@@ -69,6 +69,62 @@ fn the_brief_help_is_a_screen_of_the_full_one() {
     assert_eq!(err, "");
 }
 
+/// The end of a server that was given variables and words which cannot be.
+fn refused_by(variables: &[(&str, &str)], words: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+    let output = command.args(words).envs(variables.iter().copied());
+    let output = output.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_variable_stands_for_its_option_until_that_is_typed() {
+    let told = refused_by(&[("HTTPOLL_PORT", "x")], &[]);
+    assert!(
+        told.contains("'x' for '--port <PORT>'") && told.contains(", from HTTPOLL_PORT"),
+        "{told}"
+    );
+    let told = refused_by(&[("HTTPOLL_PORT", "x")], &["--port", "y"]);
+    assert!(
+        told.contains("'y' for") && !told.contains("HTTPOLL_PORT"),
+        "{told}"
+    );
+    let told = refused_by(&[("HTTPOLL_HELLO", "perhaps")], &[]);
+    assert!(told.contains("for '--hello'"), "{told}");
+    // Taken, and contradicted by what is typed.
+    let told = refused_by(&[("HTTPOLL_BACKEND", "threads")], &["--workers", "2"]);
+    assert!(told.contains("needs a backend with a loop"), "{told}");
+    let told = refused_by(&[("HTTPOLL_WORKERS", "2")], &["--backend", "threads"]);
+    assert!(told.contains("needs a backend with a loop"), "{told}");
+}
+
+#[test]
+fn what_packages_install_knows_every_option() {
+    let help = run(&["--help"]).1;
+    let options = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"));
+    let names = options.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    let names: Vec<_> = names
+        .map(|name| name.split(['[', '=']).next().unwrap())
+        .collect();
+    assert!(names.len() > 40);
+    for words in [
+        &["--man"][..],
+        &["--completions", "bash"],
+        &["--completions", "zsh"],
+        &["--completions", "fish"],
+    ] {
+        let (code, out, err) = run(words);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let out = out.replace('\\', "");
+        for name in &names {
+            assert!(out.contains(name), "{words:?}: {name}");
+        }
+    }
+}
+
 #[test]
 fn version_is_one_line() {
     let expected = concat!("httpoll ", env!("CARGO_PKG_VERSION"), "\n");
