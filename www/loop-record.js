@@ -26,11 +26,14 @@ export function parse(text) {
   return { heading, turns };
 }
 
-/** What follows from a record, turn by turn: `parts` holds what each turn did to whom. */
-export function follow({ heading, turns }) {
+/**
+ * What follows from a record, turn by turn: `parts` holds what each turn did to whom. A row may be
+ * of a connection, or of a slot with all connections that have it one after the other.
+ */
+export function follow({ heading, turns, loops = loopsOf(turns) }, bySlot = false) {
   const known = new Map();
-  const several = new Set(turns.map((turn) => turn.loop ?? 0)).size > 1;
-  const followed = turns.map((turn) => followTurn(turn, several ? `loop ${turn.loop ?? 0}, ` : "", known));
+  const keyIn = ({ loop }) => (who = "") => `${loops > 1 ? `loop ${loop ?? 0}, ` : ""}${bySlot ? who.replace(/\.\d+$/, "") : who}`;
+  const followed = turns.map((turn) => followTurn(turn, keyIn(turn), known));
   const run = { heading, trigger: heading.trigger, turns: followed };
   if (heading.verdict) followed.push(theEnd(run));
   const faults = followed.flatMap((turn) => [...turn.parts.values()].map((part) => [turn, faultOf(run.trigger, part.left)]));
@@ -38,16 +41,19 @@ export function follow({ heading, turns }) {
   return run;
 }
 
+/** How many loops have told of their turns. */
+export const loopsOf = (turns) => new Set(turns.map(({ loop }) => loop ?? 0)).size;
+
 /** What comes after the last turn of a run that went wrong: a wait that does not end. */
 function theEnd({ heading, turns }) {
   const turn = (turns.at(-1)?.turn ?? 0) + 1;
   return { turn, clients: [], events: [], facts: [], parts: new Map(), size: 0, ended: heading.verdict };
 }
 
-function followTurn(turn, prefix, known) {
+function followTurn(turn, keyOf, known) {
   const parts = new Map();
   const part = (who) => {
-    const key = prefix + who;
+    const key = keyOf(who);
     if (!parts.has(key)) {
       const { left, ready, end } = known.get(key) ?? {};
       parts.set(key, { before: left, left: undefined, ready: { r: false, w: false, ...ready }, end, marks: [] });
@@ -58,11 +64,13 @@ function followTurn(turn, prefix, known) {
   turn.facts.forEach((fact, at) => fact.who && happen(part(fact.who), fact, at));
   for (const [key, { left, ready, end, closed }] of parts) {
     if (closed) known.delete(key);
-    else known.set(key, { left: left ?? known.get(key)?.left, ready, end });
+    else known.set(key, { left: left ?? known.get(key)?.left, ready: left ? told(left) : ready, end });
   }
   const size = placeMarks(turn, parts);
-  return { clients: [], ...turn, parts, size, prefix };
+  return { clients: [], ...turn, parts, size, keyOf };
 }
+
+const told = ({ ready }) => ({ r: ready.includes("r"), w: ready.includes("w") });
 
 function announce(part, event) {
   part.end ||= event.end;
@@ -74,7 +82,9 @@ function announce(part, event) {
 
 /** One fact: what it says of its connection, and what is drawn for it. */
 function happen(part, fact, at) {
-  if (fact.did === "accepted") part.ready.w = true;
+  // A slot may be taken again in the turn in which it became free.
+  const fresh = { ready: { r: false, w: true }, end: false, before: undefined, left: undefined, closed: undefined };
+  if (fact.did === "accepted") Object.assign(part, fresh);
   if (fact.did === "looked") for (const way of fact.ready) part.ready[way] = true;
   if (fact.did === "settled") part.left = fact;
   if (fact.did === "closed") part.closed = fact;
@@ -244,7 +254,7 @@ export const number = (n) => n.toLocaleString("en");
 
 /** A time, from microseconds. */
 export function duration(us) {
-  if (us >= 1_000_000) return `${number(us / 1_000_000)} s`;
+  if (us >= 1_000_000) return `${number(Math.round(us / 100_000) / 10)} s`;
   return us >= 1_000 ? `${number(Math.round(us / 100) / 10)} ms` : `${us} µs`;
 }
 
@@ -254,7 +264,7 @@ export function setInWords(set) {
 
 export function waitInWords({ timeout_us: timeout, woke }) {
   const ended = { ready: "the kernel announced something", message: "a message came", timeout: "the time was over" }[woke] ?? woke;
-  if (timeout === 0) return `The loop did not wait, because something was queued; it only asked the kernel what is new: ${woke === "ready" ? ended : "nothing"}.`;
+  if (timeout === 0) return `The loop did not wait, and only asked the kernel what is new: ${woke === "ready" ? ended : "nothing"}.`;
   const most = timeout === undefined ? "for as long as it takes" : `for at most ${duration(timeout)}`;
   return `The loop waited ${most}, until ${ended}.`;
 }
@@ -300,9 +310,18 @@ export function whyOf(run, index, who, way) {
   const { bits, state, fault, left } = cellOf(run, index, who, way);
   const { name, able, when, while: lasting } = WAYS[way];
   const edge = run.trigger === "edge";
-  if (fault?.word === "forgotten") return [`The kernel announced that the socket is ${able} while ${name} was not wanted, and the loop did not remember it.`, "An edge is announced once: when it comes to be wanted, no one will say so again."];
-  if (fault?.word === "work left") return [`${number(left.inbox)} bytes have been read and not used yet, and the connection is not queued.`, "They are no longer in the kernel, so no event will ever announce them: nobody comes back."];
-  if (fault?.word === "idle turn") return ["The connection is queued although there is nothing to do: each turn ends without progress, and none waits."];
+  if (fault?.word === "forgotten") {
+    return [`The kernel announced that the socket is ${able} while ${name} was not wanted, and the loop did not remember it.`,
+      "An edge is announced once: when it comes to be wanted, no one will say so again.",
+      "(The box shows what was known before it was forgotten.)"];
+  }
+  if (fault?.word === "work left") {
+    return [`${number(left.inbox)} bytes have been read and not used yet, and the connection is not queued.`,
+      "They are no longer in the kernel, so no event will ever announce them: nobody comes back."];
+  }
+  if (fault?.word === "idle turn") {
+    return ["The connection is queued although there is nothing to do: each turn ends without progress, and none waits."];
+  }
   if (state === "sleeping") return [`Wanted and not ready. It is armed: the kernel will announce when ${when}.`];
   if (state === "resting") return [`${name[0].toUpperCase()}${name.slice(1)} is not wanted now.`, edge && bits.armed
     ? "It stays armed all the same: an edge is announced once, and remembered as ready until it is wanted."
@@ -311,7 +330,8 @@ export function whyOf(run, index, who, way) {
     edge && bits.ready ? `It has to be: the socket is still ${able}, so no new edge would come.` : ""];
   if (state === "due") return ["Wanted, ready and armed: a level is announced as long as it lasts, so the next wait ends at once. No queue is needed."];
   if (state === "spinning") return [`${name[0].toUpperCase()}${name.slice(1)} is not wanted, but armed.`,
-    `A level is announced as long as it lasts: each wait ends at once while ${lasting}, and the loop turns with nothing to do.`];
+    `A level is announced as long as it lasts: each wait ends at once while ${lasting}, and the loop turns with nothing to do.`,
+    bits.ready ? "" : "Nothing has been announced yet; it may be at any time."];
   return whyStalled(run, index, who, way);
 }
 
@@ -319,14 +339,17 @@ function whyStalled(run, index, who, way) {
   const { bits, marks, turn } = cellOf(run, index, who, way);
   const { able, when, name } = WAYS[way];
   if (!bits.armed) {
-    return [`Wanted, but not armed: the kernel was not asked to announce ${name}, so no wait will end when ${when}.`, "The connection is not queued either. Nobody comes back."];
+    return [`Wanted, but not armed: the kernel was not asked to announce ${name}, so no wait will end when ${when}.`,
+      "The connection is not queued either. Nobody comes back."];
   }
   const got = marks.map((mark) => turn.facts[mark.at]?.got).filter(Boolean);
-  const share = got.length > 1 ? `${got.map(number).join(" + ")} = ${number(got.reduce((a, b) => a + b))} bytes` : `${number(got[0] ?? 0)} bytes`;
+  const sum = number(got.reduce((a, b) => a + b, 0));
+  const share = got.length > 1 ? `${got.map(number).join(" + ")} = ${sum} bytes` : `${sum} bytes`;
   return [
     `The loop stopped before EAGAIN: the connection's share of this turn was used up (${share}). The socket is still ${able}.`,
-    way === "w" ? "An edge is announced once: room is announced again only after a call has met EAGAIN, and none has. So no new edge will come."
+    way === "w" ? "An edge is announced once: room is announced again only after a call has met EAGAIN, and none has. No new edge will come."
       : "An edge is announced once: what is already there is not announced again. So no new edge will come for it.",
-    "The connection is not queued, so the loop does not come back by itself either: nobody ever does.",
+    "The connection is not queued, so the loop does not come back by itself either. " +
+      `${way === "w" ? "The client waits for the rest" : "The client may be waiting for an answer"}: nobody ever does.`,
   ];
 }

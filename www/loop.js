@@ -2,7 +2,7 @@
 // comes from a record (loop-record.js) and from nothing else.
 
 import {
-  WAYS, align, bitsOf, callAsCode, cellOf, culpritOf, duration, factInWords, faultOf, follow, lettersOf, number, parse,
+  WAYS, align, bitsOf, callAsCode, cellOf, culpritOf, duration, factInWords, faultOf, follow, lettersOf, loopsOf, number, parse,
   setInWords, signatureOf, stateOf, waitInWords, whyOf,
 } from "./loop-record.js";
 
@@ -26,6 +26,9 @@ const LOOK = {
   "flood-edge": "The connection with twelve requests is left with work in the inbox and queued, and the other one has its answer in between.",
   "emfile-edge": "accept fails with EMFILE, and the clock, not the kernel, brings the loop back to it.",
   "emfile-level": "accept fails with EMFILE. The listener leaves the loop in peace until the clock says so; otherwise each wait would end at once.",
+  "slow-level-never-armed": "In turn 2 writing comes to be wanted, and the epoll_ctl ◆ takes reading out but does not put writing in: no bump on the box.",
+  "flood-edge-work": "In turn 2 the first connection is left with requests in its inbox and no dot. They are no longer in the kernel, so no event announces them.",
+  "flood-level-work": "In turn 2 the first connection is left with requests in its inbox and no dot. They are no longer in the kernel, so level does not help either.",
   "slow-edge-forgotten": "What the kernel announces while it is not wanted is thrown away: look for the boxes marked forgotten.",
 };
 
@@ -37,7 +40,7 @@ const PRESETS = [
   ["Two requests", "two-edge", "two-level"],
 ];
 
-const COLUMNS_MAX = 200;
+const COLUMNS_MAX = 120;
 const GROUPS_MAX = 12;
 
 const $ = (id) => document.getElementById(id);
@@ -94,14 +97,16 @@ function markOf(kind, x) {
   }
 }
 
-const picture = (width, ...children) => svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" }, ...children);
+const picture = (width, ...children) =>
+  svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" }, ...children);
 
 function drawCell(cell, size) {
   const at = size * SLOT + 4, width = at + BOX;
-  const marks = cell.marks.map((mark) => [
-    mark.at !== undefined && svg("rect", { class: "slot", "data-call": mark.at, x: mark.slot * SLOT + 4, y: 3, width: SLOT, height: HEIGHT - 6, fill: "none" }),
-    markOf(mark.kind, mark.slot * SLOT + 4 + SLOT / 2),
-  ]);
+  const place = { class: "slot", y: 3, width: SLOT, height: HEIGHT - 6, fill: "none" };
+  const marks = cell.marks.map(({ kind, slot, at: call }) => {
+    const x = slot * SLOT + 4;
+    return [call !== undefined && svg("rect", { ...place, x, "data-call": call }), markOf(kind, x + SLOT / 2)];
+  });
   return picture(width, ...marks, cell.bits ? box(at, cell.bits, cell.state) : null,
     cell.closed && svg("text", { class: "closed", x: at, y: 25 }, "closed"));
 }
@@ -111,20 +116,29 @@ function drawCell(cell, size) {
 const sides = () => ["a", "b"].filter((side) => shown[side]);
 const WORD_OF = { wait: "wait", accept: "accepting", r: "reading", w: "writing" };
 
-function groupsOf() {
+/** Everybody in a record by loop, slot and generation; the listener comes last. */
+function everybody() {
   const seen = new Map();
+  const rank = (who) => [...who.matchAll(/\d+/g)].reduce((sum, [n]) => sum * 10_000 + Number(n), 0);
   for (const side of sides()) {
-    for (const turn of shown[side].turns) {
-      for (const [who, part] of turn.parts) {
-        if (who.endsWith("waker")) continue;
-        const at = who.endsWith("listener") ? Infinity : [...who.matchAll(/\d+/g)].reduce((sum, [n]) => sum * 10_000 + Number(n), 0);
-        seen.set(who, { who, at, last: Math.max(turn.turn, seen.get(who)?.last ?? 0), bad: seen.get(who)?.bad || faultOf(shown[side].trigger, part.left) });
+    for (const { turn, parts } of shown[side].turns) {
+      for (const [who, part] of parts) {
+        const one = seen.get(who) ?? { who, at: who.endsWith("listener") ? Infinity : rank(who), last: 0, bad: false };
+        one.last = Math.max(turn, one.last);
+        one.bad ||= Boolean(faultOf(shown[side].trigger, part.left));
+        if (!who.endsWith("waker")) seen.set(who, one);
       }
     }
   }
-  const groups = [...seen.values()].sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
+  return [...seen.values()];
+}
+
+/** The groups of rows: of many, those with faults and those that were touched last. */
+function groupsOf() {
+  const groups = everybody().sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
   if (allGroups || groups.length <= GROUPS_MAX + 2) return { groups, left: 0 };
-  const kept = new Set([...groups].sort((one, other) => Boolean(other.bad) - Boolean(one.bad) || other.last - one.last).slice(0, GROUPS_MAX));
+  const first = [...groups].sort((one, other) => other.bad - one.bad || other.last - one.last);
+  const kept = new Set(first.slice(0, GROUPS_MAX));
   return { groups: groups.filter((group) => kept.has(group)), left: groups.length - GROUPS_MAX };
 }
 
@@ -137,11 +151,13 @@ function arrange() {
   rows = [...each("loop", ["wait"]), ...groups.flatMap(({ who }) => each(who, waysOf(who)))];
   [differences, faults] = [[], []];
   columns.forEach((_, column) => rows.forEach((row, at) => {
-    if (cellAt(column, at).fault || (row.way === "wait" && cellAt(column, at).kind === "ended")) faults.push({ column, row: at, call: null });
-    if (row.side === "b" && shown.a && differs(column, at)) differences.push({ column, row: at, call: null });
+    const place = { column, row: at, call: null }, cell = cellAt(column, at);
+    if (cell.fault || (row.way === "wait" && cell.kind === "ended")) faults.push(place);
+    if (row.side === "b" && shown.a && differs(column, at)) differences.push(place);
   }));
   $("more").hidden = !left;
-  $("more").replaceChildren(`${left} more connections are not drawn. `, el("button", { type: "button", onclick: () => { allGroups = true; show(); } }, "Draw all"));
+  const drawAll = () => { allGroups = true; show(); };
+  $("more").replaceChildren(`${left} more connections are not drawn. `, el("button", { type: "button", onclick: drawAll }, "Draw all"));
 }
 
 function cellAt(column, row) {
@@ -185,23 +201,48 @@ function drawTable() {
   choose(here, focused);
 }
 
+const nameOfGroup = (who) => who.replace(/[\d.]+$/, (one) => `${one.includes(".") ? "connection" : "slot"} ${one}`);
+
 function groupHead(who) {
-  return el("tr", {}, el("th", { class: "group", scope: "rowgroup" }, `connection ${who}`), el("td", { colspan: windowOf()[1] - windowOf()[0], class: "text", "aria-hidden": "true" }));
+  const [first, last] = windowOf();
+  return el("tr", {}, el("th", { class: "group", scope: "rowgroup" }, nameOfGroup(who)),
+    el("td", { class: "text", colspan: last - first, "aria-hidden": "true" }));
 }
 
 function drawHead() {
   const [first, last] = windowOf();
-  const all = sides().flatMap((side) => shown[side].turns.flatMap((turn) => turn.clients));
-  const only = all.every((step) => step.startsWith("client 0 "));
-  const heads = columns.slice(first, last).map((column, at) => {
-    const turns = sides().map((side) => (column[side] === null ? null : shown[side].turns[column[side]]));
-    const names = turns.map((turn, i) => `${sides()[i].toUpperCase()} ${!turn ? "–" : turn.ended ? "end" : turn.turn}`);
-    const same = turns.every((turn) => turn && !turn.ended && turn.turn === turns[0].turn);
-    const steps = [...new Set(turns.flatMap((turn) => turn?.clients ?? []))].map((step) => step.replace(/^client (\d+) /, only ? "" : "$1: "));
-    return el("th", { scope: "col", "data-column": first + at, "aria-colindex": first + at + 2 },
-      steps.map((step) => el("span", { class: "step" }, step)), el("span", { class: "turn" }, same ? `turn ${turns[0].turn}` : names.join(" · ")));
-  });
-  return el("tr", {}, el("th", { scope: "col" }, el("span", { class: "step" }, only ? "the client" : "client"), el("span", { class: "turn" }, "turn")), heads);
+  const steps = sides().flatMap((side) => shown[side].turns.flatMap((turn) => turn.clients));
+  const isAlone = steps.every((step) => !/^client [1-9]/.test(step));
+  const heads = [];
+  for (let at = first; at < last; at += 1) heads.push(drawColumnHead(at, isAlone));
+  return el("tr", {}, el("th", { scope: "col" }, steps.length > 0 && el("span", { class: "step" }, isAlone ? "the client" : "client"),
+    el("span", { class: "turn" }, "turn")), heads);
+}
+
+/** What the clients did before a turn; a step that one of two runs does not have names the run that has it. */
+function stepsBefore(turns, isAlone) {
+  const areBoth = turns.length === 2 && turns.every((turn) => turn && !turn.ended);
+  const whose = (step) => (!areBoth ? "" : !turns[0].clients.includes(step) ? " (B)" : !turns[1].clients.includes(step) ? " (A)" : "");
+  const steps = new Set(turns.flatMap((turn) => turn?.clients ?? []));
+  return [...steps].map((step) => step.replace(/^client (\d+) /, isAlone ? "" : "$1: ") + whose(step));
+}
+
+/** What the clients did before a turn, and its number in each run. */
+function drawColumnHead(at, isAlone) {
+  const turns = sides().map((side) => shown[side].turns[columns[at][side]]);
+  const names = turns.map((turn, i) => `${sides()[i].toUpperCase()} ${!turn ? "–" : turn.ended ? "end" : turn.turn}`);
+  const same = turns.every((turn) => turn && !turn.ended && turn.turn === turns[0].turn);
+  const missing = missingBefore(at), loop = turns.find((turn) => turn?.keyOf)?.keyOf("");
+  return el("th", { scope: "col", "data-column": at, "aria-colindex": at + 2 },
+    missing > 0 && el("span", { class: "step" }, `(${number(missing)} left out)`),
+    loop && el("span", { class: "step" }, loop.replace(", ", "")), stepsBefore(turns, isAlone).map((step) => el("span", { class: "step" }, step)),
+    el("span", { class: "turn" }, same ? `turn ${turns[0].turn}` : names.join(" · ")));
+}
+
+/** How many turns of run A were not told, of a loop that was too fast. */
+function missingBefore(at) {
+  const [before, turn] = [columns[at - 1], columns[at]].map((column) => shown.a?.turns[column?.a]);
+  return before && turn && !turn.ended && before.loop === turn.loop ? turn.turn - before.turn - 1 : 0;
 }
 
 function drawRow(row, at, differing, carried) {
@@ -233,9 +274,11 @@ function drawOne(cell, column, row, isDifferent, carried) {
   const ended = cell.kind === "gap" && columns.slice(0, column).some((one) => shown[side].turns[one[side]]?.ended);
   const stuck = (ended || cell.kind === "ended") && carried === "stalled";
   const isEnd = way === "wait" && cell.kind === "ended";
-  const classes = [way === "wait" && "text", cell.kind === "gap" && !stuck && "gap", (cell.fault || isEnd) && "fault", stuck && "after-fault", isDifferent && "differs"];
-  const content = way === "wait" ? (cell.turn ? waitText(cell.turn) : "") :
-    cell.kind === "gap" && !stuck ? null : [drawCell(cell, size), !cell.part && carried && el("span", { class: `hold ${carried}` }), cell.fault && el("span", { class: `word ${cell.fault.word}` }, cell.fault.word)];
+  const isGap = cell.kind === "gap" && !stuck;
+  const classes = [way === "wait" && "text", isGap && "gap", (cell.fault || isEnd) && "fault", stuck && "after-fault", isDifferent && "differs"];
+  const drawn = () => [drawCell(cell, size), !cell.part && carried && el("span", { class: `hold ${carried}` }),
+    cell.fault && el("span", { class: `word ${cell.fault.word}` }, cell.fault.word)];
+  const content = way === "wait" ? cell.turn && waitText(cell.turn) : isGap ? null : drawn();
   return el("td", { class: classes.filter(Boolean).join(" "), role: "gridcell", tabindex: -1, "data-column": column, "data-row": row,
     "aria-colindex": column + 2, "aria-label": nameOf(cell, row, isDifferent) }, content);
 }
@@ -245,10 +288,11 @@ function nameOf(cell, row, isDifferent) {
   const { who, way, side } = rows[row];
   const calls = cell.marks.filter((mark) => mark.at !== undefined).map((mark) => callAsCode(cell.turn.facts[mark.at]));
   const bits = cell.bits && Object.keys(cell.bits).filter((bit) => cell.bits[bit]).join(", ");
-  const what = cell.kind === "gap" ? "no such turn" : cell.kind === "ended" ? `the end: ${cell.turn.ended}`
-    : way === "wait" ? waitInWords(cell.turn)
+  const what = cell.kind === "gap" ? "no such turn" : cell.kind === "ended" ? `${waitText(cell.turn)}: ${cell.turn.ended}`
+    : way === "wait" ? `${waitText(cell.turn)}: ${waitInWords(cell.turn)}`
     : [cell.fault?.word ?? cell.state ?? (cell.closed ? "closed" : "not touched"), bits, ...calls].filter(Boolean).join("; ");
-  return `${WORD_OF[way]} ${who}, run ${side.toUpperCase()}${cell.turn && !cell.turn.ended ? `, turn ${cell.turn.turn}` : ""}: ${what}${isDifferent ? "; differs from run A" : ""}`;
+  const turn = cell.turn && !cell.turn.ended ? `, turn ${cell.turn.turn}` : "";
+  return `${WORD_OF[way]} ${who}, run ${side.toUpperCase()}${turn}: ${what}${isDifferent ? "; differs from run A" : ""}`;
 }
 
 // ---- The place and the keys --------------------------------------------------------------------
@@ -300,13 +344,14 @@ function culpritHere(then) {
 }
 
 function go(place, said = "") {
+  if (live.stream) live.paused = true;
   choose(place);
   $("say").textContent = said;
 }
 
 function stepCall(by) {
-  const calls = [];
-  columns.forEach((_, column) => cellAt(column, here.row).marks.forEach(({ at }) => at !== undefined && calls.push({ column, row: here.row, call: at })));
+  const calls = columns.flatMap((_, column) => cellAt(column, here.row).marks
+    .filter(({ at }) => at !== undefined).map(({ at }) => ({ column, row: here.row, call: at })));
   const order = ({ column, call }) => column * 10_000 + (call ?? (by > 0 ? -1 : 9_999));
   const next = by > 0 ? calls.find((one) => order(one) > order(here)) : calls.findLast((one) => order(one) < order(here));
   if (!next) return go(here, "no more calls in this row");
@@ -322,10 +367,10 @@ function stepTo(list, by, word) {
 
 const toCulprit = () => culpritHere((place) => go(place, "the call that it comes from"));
 
+const move = (right, down) => () => go({ column: here.column + right, row: here.row + down, call: null });
+
 const KEYS = {
-  ArrowRight: () => go({ ...here, column: here.column + 1, call: null }), ArrowLeft: () => go({ ...here, column: here.column - 1, call: null }),
-  ArrowDown: () => go({ ...here, row: here.row + 1, call: null }), ArrowUp: () => go({ ...here, row: here.row - 1, call: null }),
-  Home: () => go({ ...here, column: 0, call: null }), End: () => go({ ...here, column: columns.length - 1, call: null }),
+  ArrowRight: move(1, 0), ArrowLeft: move(-1, 0), ArrowDown: move(0, 1), ArrowUp: move(0, -1), Home: move(-Infinity, 0), End: move(Infinity, 0),
   n: () => stepCall(1), p: () => stepCall(-1),
   d: () => stepTo(differences, 1, "differences"), D: () => stepTo(differences, -1, "differences"),
   f: () => stepTo(faults, 1, "faults"), F: () => stepTo(faults, -1, "faults"), Enter: toCulprit,
@@ -357,40 +402,67 @@ const BIT_WORDS = {
   queued: [() => "the loop goes on with it in the next turn by itself", () => "the loop does not come back by itself"],
 };
 
+const runSign = (side) => el("span", { class: `run ${side}` }, side.toUpperCase());
+
 function inspect() {
   const row = rows[here.row], cell = cellAt(here.column, here.row);
-  const subject = row.way === "wait" ? "the wait" : row.way === "accept" ? row.who : `${WORD_OF[row.way]}, connection ${row.who}`;
+  const subject = row.way === "wait" ? "the wait" : row.way === "accept" ? row.who : `${WORD_OF[row.way]}, ${nameOfGroup(row.who)}`;
   const turn = cell.turn && (cell.turn.ended ? "after the last turn" : `turn ${cell.turn.turn}`);
-  const title = el("h2", { id: "inspector-title" }, el("span", { class: `run ${row.side}` }, row.side.toUpperCase()), ` ${turn ?? "no such turn"}: ${subject}`);
-  $("inspector").replaceChildren(title, ...(cell.kind === "gap" ? [el("p", {}, gapInWords(row.side))] :
-    cell.turn.ended ? endInWords(cell, row) : [...verdictOf(cell, row), ...bitTable(cell, row), ...beside(row), turnInWords(cell, row)]).flat());
+  const title = el("h2", { id: "inspector-title" }, runSign(row.side), ` ${turn ?? "no such turn"}: ${subject}`);
+  const parts = cell.kind === "gap" ? [el("p", {}, gapInWords(row.side))] : cell.turn.ended ? endInWords(cell, row)
+    : [chosenCall, verdictOf, bitTable, beside, turnInWords].flatMap((part) => part(cell, row));
+  $("inspector").replaceChildren(title, ...parts.filter(Boolean));
 }
 
 function gapInWords(side) {
   const ended = columns.slice(0, here.column).some((column) => shown[side].turns[column[side]]?.ended);
-  return ended ? `Run ${side.toUpperCase()} has no turn here: its last wait never ended.` : `Run ${side.toUpperCase()} has no turn for this step.`;
+  return `Run ${side.toUpperCase()} has no turn ${ended ? "here: its last wait never ended" : "for this step"}.`;
 }
 
 function endInWords({ turn }, { side }) {
   const stalls = turn.ended.startsWith("stall");
   const seen = shown[side].fault;
-  return [el("p", { class: "why bad" }, stalls ? "The loop waits, and nothing that happens will wake it. " : "", el("strong", {}, turn.ended), "."),
-    el("p", {}, seen ? `The record shows where it comes from: ${seen[1].text}, in turn ${seen[0].turn}.`
-      : "The record alone does not show it: by its bits, somebody would come back. The simulator knows both ends, and says what the kernel has not announced and never will.")];
+  return [
+    el("p", { class: "why bad" }, stalls ? "The loop waits, and nothing that happens will wake it. " : "", el("strong", {}, turn.ended), "."),
+    el("p", {}, seen ? `The record shows where it comes from: ${seen[1].text}, in turn ${seen[0].turn}.` : NOT_IN_RECORD),
+  ];
+}
+
+const NOT_IN_RECORD = "The record alone does not show it: by its bits, somebody would come back. The simulator knows both ends, " +
+  "and says what the kernel has not announced and never will.";
+
+/** The call that is chosen, and what the loop knows after it. */
+function chosenCall(cell, { way }) {
+  const mark = cell.marks.find(({ at }) => at === here.call);
+  if (!mark || here.call === null) return [];
+  const fact = cell.turn.facts[here.call];
+  const after = WAYS[way] && ` After it, ${WAYS[way].name} is ${mark.ready ? "ready" : "not ready"}.`;
+  return [el("p", { class: "call" }, el("code", {}, callAsCode(fact)), `: ${factInWords(fact)}.`, after)];
 }
 
 /** The state, and why somebody comes back or nobody does. */
 function verdictOf(cell, row) {
-  if (!cell.state) return [cell.closed && el("p", {}, `The connection is ${factInWords(cell.closed)}.`), cell.kind === "untouched" && el("p", {}, "This turn did not touch it.")].filter(Boolean);
-  const why = whyOf(shown[row.side], cell.index, row.who, row.way).filter(Boolean);
+  if (!cell.state) {
+    const untouched = cell.kind === "untouched" && row.way !== "wait" ? "This turn did not touch it." : "";
+    return [el("p", {}, cell.closed ? `The connection is ${factInWords(cell.closed)}.` : untouched)];
+  }
+  const { fault } = cell;
   const chip = el("span", { class: `chip ${cell.state}` }, `${SIGNS[cell.state]} ${cell.state}`);
-  const isStuck = cell.fault && cell.state !== "spinning";
-  const due = isStuck && cell.left.due_us !== undefined ? ` Only its deadline will, in ${duration(cell.left.due_us)}, to end it.` : "";
+  const more = fault && fault.word !== cell.state && [" and ", el("span", { class: "chip bad-box" }, fault.word)];
+  return [el("p", {}, "Left as ", chip, more), reasons(cell, row), toCulpritButton()];
+}
+
+function reasons(cell, row) {
+  const why = whyOf(shown[row.side], cell.index, row.who, row.way);
+  const isStuck = cell.state === "stalled" || cell.fault?.word === "work left";
+  if (isStuck && cell.left.due_us !== undefined) why.push(`Only its deadline will, in ${duration(cell.left.due_us)}, to end it.`);
+  return cell.fault ? el("ul", { class: "why bad" }, why.filter(Boolean).map((one) => el("li", {}, one))) : el("p", { class: "why" }, why.join(" "));
+}
+
+function toCulpritButton() {
   const culprit = culpritHere((place) => place);
   const code = culprit && callAsCode(cellAt(culprit.column, culprit.row).turn.facts[culprit.call]);
-  return [el("p", {}, "Left as ", chip, cell.fault && cell.fault.word !== cell.state && [" and ", el("span", { class: "chip bad-box" }, cell.fault.word)]),
-    el("p", { class: cell.fault ? "why bad" : "why" }, `${why.join(" ")}${due}`),
-    culprit && el("p", {}, el("button", { type: "button", onclick: toCulprit }, "Go to the call it comes from: ", el("code", {}, code)))].filter(Boolean);
+  return culprit && el("p", {}, el("button", { type: "button", onclick: toCulprit }, "Go to the call it comes from: ", el("code", {}, code)));
 }
 
 function bitTable(cell, row) {
@@ -401,35 +473,37 @@ function bitTable(cell, row) {
     return el("tr", {}, el("th", { scope: "row" }, bit), el("td", {}, changed ? el("strong", {}, words) : words));
   };
   const { phase, inbox, outbox, due_us: due } = cell.left;
+  const deadline = due === undefined ? "" : `; deadline in ${duration(due)}`;
   return [el("table", { class: "bits" }, el("tbody", {}, Object.keys(BIT_WORDS).map(line))),
-    el("p", {}, `Phase ${phase}; ${number(inbox)} bytes read and not used, ${number(outbox)} encoded and not sent${due === undefined ? "" : `; deadline in ${duration(due)}`}.`)];
+    el("p", {}, `Phase ${phase}; ${number(inbox)} bytes read and not used, ${number(outbox)} encoded and not sent${deadline}.`)];
 }
 
-/** The same place in the other run. */
-function beside(row) {
+/** The same place in the other run, with what differs in bold. */
+function beside(mine, row) {
   const other = rows.findIndex((one) => one.who === row.who && one.way === row.way && one.side !== row.side);
   if (other < 0 || !WAYS[row.way]) return [];
-  const cell = cellAt(here.column, other), mine = cellAt(here.column, here.row);
-  const letters = (bits) => [...lettersOf(bits)];
-  const words = cell.bits ? [letters(cell.bits).map((letter, at) => (mine.bits && letters(mine.bits)[at] !== letter ? el("strong", {}, letter) : letter)), `, ${cell.fault?.word ?? cell.state}`]
-    : [cell.kind === "gap" ? "no such turn" : cell.closed ? "closed" : "not touched"];
-  return [el("p", {}, mine.bits && `As letters ${lettersOf(mine.bits)}. `, `Run ${row.side === "a" ? "B" : "A"} here: `, words, ".")];
+  const cell = cellAt(here.column, other);
+  const own = mine.bits ? lettersOf(mine.bits) : "";
+  const letters = [...(cell.bits ? lettersOf(cell.bits) : "")].map((letter, at) => (own && own[at] !== letter ? el("strong", {}, letter) : letter));
+  const state = cell.fault?.word ?? cell.state ?? (cell.kind === "gap" ? "no such turn" : cell.closed ? "closed" : "not touched");
+  return [el("p", {}, own && ["In letters: ", el("code", {}, own), "; "], `run ${row.side === "a" ? "B" : "A"} here: `,
+    letters.length > 0 && [el("code", {}, letters), ", "], state, ".")];
 }
 
 /** Everything in the turn, in its order. */
-function turnInWords(cell, row) {
-  const { turn } = cell;
+function turnInWords({ turn }, row) {
   const culprit = culpritHere((place) => (place.column === here.column ? place.call : null));
+  const isMine = ({ who }) => turn.keyOf(who) === row.who;
+  const announced = (event) => el("li", { class: isMine(event) ? "" : "other" },
+    `▼ ${event.who}: the kernel announces ${setInWords(event.ready)}${event.end ? ", and an end behind it" : ""}`);
   const item = (fact, at) => {
-    const mine = turn.prefix + fact.who === row.who || row.way === "wait";
-    const classes = [!mine && "other", at === here.call && "picked-call", at === culprit && "culprit"].filter(Boolean).join(" ");
-    const code = fact.did === "call" ? el("code", {}, callAsCode(fact)) : null;
-    return el("li", { class: classes, "aria-current": at === here.call && "step" }, mine && row.way !== "wait" ? "" : `${fact.who ?? ""} `, code, code && ": ", factInWords(fact));
+    const classes = [!isMine(fact) && row.way !== "wait" && "other", at === here.call && "picked-call", at === culprit && "culprit"];
+    const code = fact.did === "call" && [el("code", {}, callAsCode(fact)), ": "];
+    return el("li", { class: classes.filter(Boolean).join(" "), "aria-current": at === here.call && "step" },
+      isMine(fact) ? "" : `${fact.who ?? ""} `, code, factInWords(fact));
   };
-  return [el("h3", {}, "In this turn"), el("ul", {},
-    turn.clients.length > 0 && el("li", {}, `Before it: ${turn.clients.join(", ")}.`), el("li", {}, waitInWords(turn)),
-    turn.events.map((event) => el("li", { class: turn.prefix + event.who === row.who ? "" : "other" }, `▼ ${event.who}: the kernel announces ${setInWords(event.ready)}${event.end ? ", and an end behind it" : ""}`))),
-    el("ol", {}, turn.facts.map(item))];
+  return [el("h3", {}, "In this turn"), el("ul", {}, turn.clients.length > 0 && el("li", {}, `Before it: ${turn.clients.join(", ")}.`),
+    el("li", {}, waitInWords(turn)), turn.events.map(announced)), el("ol", {}, turn.facts.map(item))];
 }
 
 // ---- What is shown, and the address ------------------------------------------------------------
@@ -439,34 +513,43 @@ function show(place) {
   drawVerdicts();
   if (place || !columns.length) here = place ?? { column: 0, row: 0, call: null };
   if (columns.length) drawTable();
-  else $("table").replaceChildren();
+  else { $("table").replaceChildren(); $("inspector").replaceChildren(el("h2", { id: "inspector-title" }, "No turn is chosen")); }
   for (const link of $("presets").querySelectorAll("a")) {
     const is = link.hash === `#a=${asked.a}&b=${asked.b}`;
     if (is) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
   }
+  const pairs = [...($("more-pairs")?.options ?? [])];
+  (pairs.find(({ value }) => value === `#a=${asked.a}&b=${asked.b}`) ?? pairs[0] ?? {}).selected = true;
 }
 
 function drawVerdicts() {
+  const titleOf = ({ title, backend, trigger }) => (title ? `: ${title}. ` : backend === trigger ? ". " : `, ${backend}. `);
   $("verdicts").replaceChildren(...sides().map((side) => {
     const { heading, trigger, fault } = shown[side];
     const verdict = heading.verdict ?? (fault ? `${fault[1].text}, in turn ${fault[0].turn}` : null);
     const parts = asked[side].split(":");
     const key = parts[0] === "lab" ? `${parts[2]}-${parts[1]}${parts[3] ? `-${parts[3]}` : ""}` : asked[side];
-    return el("p", { class: verdict ? "bad" : "" }, el("span", { class: `run ${side}` }, side.toUpperCase()),
-      el("span", { class: "name" }, ` ${trigger}`), heading.title ? `: ${heading.title}. ` : ` (${heading.backend}). `,
+    const title = side === "b" && shown.a ? unlike(titleOf(heading), shown.a.heading.title) : titleOf(heading);
+    return el("p", { class: verdict ? "bad" : "" }, runSign(side), el("span", { class: "name" }, ` ${trigger}`), title,
       el("strong", {}, verdict ? `Verdict: ${verdict}.` : "Nothing wrong: somebody comes back to all that is wanted."),
       LOOK[key] && el("span", { class: "look" }, LOOK[key]));
   }));
 }
 
+/** The title of run B without what the title of run A has said above it. */
+const unlike = (title, above) => (above && title.startsWith(`: ${above}`) ? title.slice(above.length + 2).replace(/^;/, ":") : title);
+
 /** Where to begin: at the first fault, or where the runs first differ. */
 function firstPlace() {
   const connection = Math.max(0, rows.findIndex(({ way }) => WAYS[way]));
   const waits = ({ column, row }) => cellAt(column, row).bits?.wanted;
-  return faults.find(({ row }) => rows[row].way !== "wait") ?? faults[0] ?? differences.find(waits) ?? { column: 0, row: connection, call: null };
+  const acute = ({ column, row }) => cellAt(column, row).bits?.ready;
+  const fault = faults.find(acute) ?? faults.find(({ row }) => WAYS[rows[row].way]) ?? faults[0];
+  return fault ?? differences.find(waits) ?? { column: 0, row: connection, call: null };
 }
 
 function writeAddress() {
+  if (asked.a === "live") return;
   const row = rows[here.row], index = columns[here.column][row.side];
   const side = index === null ? (row.side === "a" ? "b" : "a") : row.side;
   const turn = shown[side].turns[columns[here.column][side]].turn;
@@ -512,7 +595,8 @@ async function load(side, source) {
     if (kind === "own" && !own[side]) throw new Error("a record of one's own is not kept: give it again");
     const query = `lab?${new URLSearchParams({ trigger, scenario, mistake: mistake ?? "", seed: seed || "0" })}`;
     const text = kind === "own" ? own[side] : await fetched(kind === "lab" ? query : `records/${encodeURIComponent(source)}.jsonl`);
-    shown[side] = follow(parse(text));
+    // Something else may have been asked for in the meantime.
+    if (asked[side] === source) shown[side] = follow(parse(text));
   } catch (error) {
     trouble(`Run ${side.toUpperCase()} (${source}) cannot be shown: ${error.message}`);
   }
@@ -541,9 +625,13 @@ function drawSides() {
     const change = (source) => to(side === "a" ? source : asked.a, side === "b" ? source : asked.b);
     const pickSource = ({ target }) => change(target.value === "lab" ? "lab:edge:early:budget:0" : target.value);
     const source = el("select", { id: `source-${side}`, "aria-label": `Run ${side.toUpperCase()}: source`, onchange: pickSource },
-      side === "b" && option("", "nothing", kind), RECORDINGS.map((name) => option(name, `recording: ${name}`, kind)),
-      lab && option("lab", "experiment", kind), own[side] && option("own", "your record", kind), kind === "live" && option("live", "live", kind));
-    return el("fieldset", {}, el("legend", {}, el("span", { class: `run ${side}` }, side.toUpperCase())), source, lab && kind === "lab" && experiment(side, parts, change));
+      side === "b" && option("", "nothing", kind),
+      el("optgroup", { label: "Recordings" }, RECORDINGS.map((name) => option(name, name, kind))),
+      lab && option("lab", "experiment", kind),
+      own[side] && option("own", "your record", kind),
+      kind === "live" && option("live", "live", kind));
+    const rest = lab && kind === "lab" && experiment(side, parts, change);
+    return el("fieldset", {}, el("legend", {}, runSign(side)), source, rest);
   }));
   if (focused) $(focused)?.focus();
 }
@@ -552,27 +640,33 @@ function experiment(side, [, trigger, scenario, mistake, seed], change) {
   const ids = ["trigger", "scenario", "mistake", "seed"];
   const run = () => change(["lab", ...ids.map((id) => $(`${id}-${side}`).value)].join(":"));
   const select = (id, ...options) => el("label", {}, `${id} `, el("select", { id: `${id}-${side}`, onchange: run }, ...options));
-  const hurts = ({ name, hurts: triggers }) => `${name}${triggers.includes(trigger) ? "" : ` (harmless at ${trigger})`}`;
+  const hurts = ({ name, hurts: triggers }) => `${name}${triggers.includes(trigger) ? "" : " (harmless)"}`;
   return [
     select("trigger", ["edge", "level"].map((name) => option(name, name, trigger))),
-    select("scenario", lab.scenarios.map(({ name, title }) => option(name, `${name}: ${title}`, scenario))),
+    select("scenario", lab.scenarios.map(({ name }) => option(name, name, scenario))),
     select("mistake", option("", "none", mistake), lab.mistakes.map((one) => option(one.name, hurts(one), mistake))),
     el("label", {}, "seed ", el("input", { id: `seed-${side}`, type: "number", min: 0, value: seed || 0, onchange: run })),
   ];
 }
 
 function drawPresets() {
-  const kept = new Set(PRESETS.map(([, , b]) => b));
-  const wrong = (lab?.mistakes ?? []).flatMap(({ name, hurts, shown_by: scenario }) => hurts
-    .filter((trigger) => !kept.has(`${scenario}-${trigger}-${name}`))
-    .map((trigger) => [`${trigger}, ${scenario}: mistake “${name}”`, `lab:${trigger}:${scenario}::0`, `lab:${trigger}:${scenario}:${name}:0`]));
-  $("presets").replaceChildren(...[...PRESETS, ...wrong].map(([name, a, b]) => el("li", {}, el("a", { href: `#a=${a}&b=${b}` }, name))));
+  const links = PRESETS.map(([name, a, b]) => el("a", { href: `#a=${a}&b=${b}` }, name));
+  const of = (trigger, { name, shown_by: scenario }) => {
+    const experiment = `lab:${trigger}:${scenario}`;
+    return option(`#a=${experiment}::0&b=${experiment}:${name}:0`, `${trigger}, ${name}`);
+  };
+  const pairs = lab?.mistakes.flatMap((mistake) => mistake.hurts.map((trigger) => of(trigger, mistake)));
+  const more = pairs && el("select", { id: "more-pairs", onchange: ({ target }) => { location.hash = target.value; } }, pairs);
+  more?.prepend(option("", "choose a mistake", ""));
+  const items = more ? [...links, el("label", {}, "Right beside wrong: ", more)] : links;
+  $("presets").replaceChildren(...items.map((item) => el("li", {}, item)));
 }
 
 function giveOwn(side, text) {
   own[side] = text;
   if (asked[side] === "own") readAddress();
-  else to(side === "a" ? "own" : asked.a, side === "b" ? "own" : asked.b);
+  else if (side === "a") to("own", own.b && asked.b === "own" ? "own" : "");
+  else to(asked.a, "own");
 }
 
 function watchOwn() {
@@ -610,7 +704,7 @@ function connect() {
     if (live.turns.length > 400) live.turns.splice(0, 200);
   };
   live.stream.onerror = () => { live.state = "the stream is broken; trying again"; };
-  live.timer = setInterval(drawLive, 250);
+  live.timer = setInterval(drawLive, 500);
   drawLive();
 }
 
@@ -624,13 +718,13 @@ function disconnect() {
 function drawLive() {
   const last = live.turns.at(-1);
   drawLiveState();
-  if (live.paused || !live.heading || !last || last === live.drawn) return;
+  if (live.paused || document.hidden || !live.heading || !last || last === live.drawn) return;
   live.drawn = last;
-  shown.a = follow({ heading: live.heading, turns: live.turns.slice(-Number($("newest").value)) });
+  const { heading, turns } = live;
+  shown.a = follow({ heading, turns: turns.slice(-Number($("newest").value)), loops: loopsOf(turns) }, true);
   arrange();
-  const row = rows.findIndex(({ who, way }) => who === live.row?.who && way === live.row?.way);
-  const at = row >= 0 ? row : Math.max(0, rows.findIndex(({ way }) => WAYS[way]));
-  show({ column: columns.length - 1, row: at, call: null });
+  const touched = rows.findIndex(({ who, way }) => WAYS[way] && shown.a.turns.at(-1).parts.has(who));
+  show({ column: columns.length - 1, row: Math.max(0, touched), call: null });
 }
 
 function drawLiveState() {
@@ -645,7 +739,7 @@ function drawLiveState() {
 function watchLive() {
   $("live").hidden = false;
   $("connect").onclick = () => (live.stream ? disconnect() : to("live", ""));
-  $("pause").onclick = () => { live.paused = !live.paused; drawLive(); };
+  $("pause").onclick = () => { live.paused = !live.paused; live.drawn = null; drawLive(); };
 }
 
 // ---- The legend, and the beginning -------------------------------------------------------------
@@ -686,6 +780,7 @@ async function findLab() {
 }
 
 async function start() {
+  if (matchMedia("(max-width: 44rem)").matches) for (const id of ["sources", "keys"]) $(id).open = false;
   drawLegend();
   watchKeys();
   watchOwn();
