@@ -1,15 +1,15 @@
-//! **What does a way of waiting cost?** The same load over all six backends, as a table and as a
-//! picture.
+//! **What does a way of waiting cost?** The same load over all six backends, and over nginx where it
+//! is installed, as tables and as a picture.
 //!
 //!     cargo bench --bench compare
 //!     ROUNDS=31 cargo bench --bench compare
 //!
-//! A server per backend runs all the time, and they take turns, because the clock of a machine
+//! The servers of a table run all the time, and they take turns, because the clock of a machine
 //! drifts more in a minute than some of them differ. The load is closed: each connection asks as
 //! soon as it is answered. Servers are kept on one processor and the client on another, where there
 //! are two. Figures are medians over the rounds, with the lowest and the highest; processor time is
 //! the server's own (`/proc/PID/task/*/schedstat`), calls and wakes are what it counts itself
-//! (`/metrics`). Loopback only, about two minutes; it ends what it began.
+//! (`/metrics`). Loopback only, some four minutes; it ends what it began.
 //!
 //! The picture is `target/compare.svg`.
 
@@ -19,6 +19,7 @@ mod chart;
 mod load;
 mod server;
 
+use std::path::Path;
 use std::time::Duration;
 
 use load::Load;
@@ -27,14 +28,56 @@ use server::Server;
 /// How long one server is asked before it is the next one's turn.
 const TURN: Duration = Duration::from_millis(150);
 
-const BACKENDS: [&str; 6] = ["edge", "level", "poll", "select", "threads", "blocking"];
+/// The backends, and nginx if it is installed.
+const SERVERS: [&str; 7] = [
+    "edge", "level", "poll", "select", "threads", "blocking", "nginx",
+];
+
+/// What grows, and how many connections then ask and how many are idle.
+struct Growth {
+    title: &'static str,
+    /// The head of its steps.
+    step: &'static str,
+    steps: &'static [usize],
+    connections: fn(usize) -> (usize, usize),
+}
 
 /// Connections that ask, while all others are idle.
 const ACTIVE: usize = 8;
 
-/// Idle connections. select(2) cannot have more than 1,024 descriptors, nor `threads` more than 512
-/// threads.
-const IDLE: [usize; 5] = [0, 30, 100, 400, 4_000];
+const GROWTHS: [Growth; 2] = [
+    Growth {
+        title: "connections that all ask",
+        step: "active",
+        steps: &[1, 8, 64, 400, 1_000, 4_000],
+        connections: |step| (step, 0),
+    },
+    Growth {
+        title: "idle connections beside 8 that ask",
+        step: "idle",
+        steps: &[1, 30, 100, 400, 4_000],
+        connections: |step| (ACTIVE, step),
+    },
+];
+
+/// Whether a server can hold so many: select(2) has 1,024 descriptors, `threads` 512 threads, and
+/// `blocking` one connection at a time.
+fn holds(server: &str, connections: usize) -> bool {
+    match server {
+        "select" => connections <= 900,
+        "threads" => connections < 500,
+        "blocking" => false,
+        _ => true,
+    }
+}
+
+fn start(server: &'static str, root: &Path) -> Option<(&'static str, Server)> {
+    let started = match server {
+        "nginx" => Server::nginx(root),
+        backend => Some(Server::start(backend, root)),
+    };
+    Some((server, started?))
+}
 
 /// What one server needed in one round.
 #[derive(Clone, Copy)]
@@ -65,72 +108,88 @@ fn main() {
     for connections in [1, 64] {
         println!("{connections} connections:\n");
         head();
-        let all = BACKENDS.map(|backend| (backend, Server::start(backend, root.path()), 0));
-        for (backend, samples) in measure(all, connections, rounds) {
-            row(backend, &samples);
+        let all = SERVERS
+            .into_iter()
+            .filter_map(|server| start(server, root.path()));
+        for (server, samples) in measure(all, (connections, 0), rounds) {
+            row(server, &samples);
         }
         println!();
     }
-    println!("{ACTIVE} connections beside idle ones; processor time per request in µs:\n");
-    println!("| idle | {} |", BACKENDS[..5].join(" | "));
-    println!("|---:|---:|---:|---:|---:|---:|");
-    let mut lines: Vec<chart::Line> = (BACKENDS[..5].iter())
-        .map(|backend| chart::Line::new(backend))
-        .collect();
-    for idle in IDLE.into_iter().filter(|idle| idle * 2 + 200 < room) {
-        let can = |backend: &str| match backend {
-            "select" => idle <= 900,
-            "threads" => idle + ACTIVE < 500,
-            _ => true,
-        };
-        let able = BACKENDS[..5].iter().filter(|backend| can(backend));
-        let all = able.map(|backend| (*backend, Server::start(backend, root.path()), idle));
-        let found = measure(all, ACTIVE, rounds);
+    let mut panels = Vec::new();
+    for growth in &GROWTHS {
+        let lines = grow(growth, root.path(), room, rounds);
+        panels.push((growth.title, lines));
+    }
+    println!("{}", chart::draw(&panels));
+}
+
+/// One table: a server a column, a step a row.
+fn grow(growth: &Growth, root: &Path, room: usize, rounds: usize) -> Vec<chart::Line> {
+    let servers = SERVERS.into_iter().filter(|server| *server != "blocking");
+    let mut lines: Vec<_> = servers.map(chart::Line::new).collect();
+    let names: Vec<_> = lines.iter().map(|line| line.server).collect();
+    println!("{}; processor time per request in µs:\n", growth.title);
+    println!("| {} | {} |", growth.step, names.join(" | "));
+    println!("|---:|{}", "---:|".repeat(names.len()));
+    for step in growth
+        .steps
+        .iter()
+        .copied()
+        .filter(|step| step * 2 + 200 < room)
+    {
+        let able = names.iter().filter(|server| holds(server, step + ACTIVE));
+        let all = able.filter_map(|server| start(server, root));
+        let found = measure(all, (growth.connections)(step), rounds);
         let mut cells = Vec::new();
         for line in &mut lines {
-            let samples = found.iter().find(|(backend, _)| *backend == line.backend);
+            let samples = found.iter().find(|(server, _)| *server == line.server);
             cells.push(match samples {
                 Some((_, samples)) => {
                     let spread = spread(samples, |sample| sample.cpu);
-                    line.points.push((idle, spread));
+                    line.points.push((step, spread));
                     show(spread, 1)
                 }
                 None => String::new(),
             });
         }
-        println!("| {idle} | {} |", cells.join(" | "));
+        println!("| {step} | {} |", cells.join(" | "));
     }
-    let path = chart::draw(&lines);
-    println!("\n{path}");
+    println!();
+    lines
 }
 
 fn head() {
-    println!("| backend | requests/s | processor, µs | calls | wakes | p50, µs | p99, µs |");
+    println!("| server | requests/s | processor, µs | calls | wakes | p50, µs | p99, µs |");
     println!("|---|---:|---:|---:|---:|---:|---:|");
 }
 
-fn row(backend: &str, samples: &[Sample]) {
+fn row(server: &str, samples: &[Sample]) {
     let cell = |of: fn(&Sample) -> f64, digits| show(spread(samples, of), digits);
+    let counted = |of: fn(&Sample) -> f64| match server {
+        "nginx" => String::new(),
+        _ => cell(of, 2),
+    };
     println!(
-        "| {backend} | {} | {} | {} | {} | {} | {} |",
+        "| {server} | {} | {} | {} | {} | {} | {} |",
         cell(|one| one.per_second, 0),
         cell(|one| one.cpu, 1),
-        cell(|one| one.calls, 2),
-        cell(|one| one.wakes, 2),
+        counted(|one| one.calls),
+        counted(|one| one.wakes),
         cell(|one| one.p50, 0),
         cell(|one| one.p99, 0),
     );
 }
 
-/// The samples of servers that take turns, each with so many idle connections.
+/// The samples of servers that take turns, each with so many connections that ask and that do not.
 fn measure(
-    servers: impl IntoIterator<Item = (&'static str, Server, usize)>,
-    connections: usize,
+    servers: impl IntoIterator<Item = (&'static str, Server)>,
+    (active, idle): (usize, usize),
     rounds: usize,
 ) -> Vec<(&'static str, Vec<Sample>)> {
-    let with_load = servers.into_iter().map(|(backend, server, idle)| {
-        let load = Load::new(server.address, connections, idle);
-        (backend, server, load)
+    let with_load = servers.into_iter().map(|(name, server)| {
+        let load = Load::new(server.address, active, idle);
+        (name, server, load)
     });
     let mut all: Vec<_> = with_load.collect();
     let mut samples: Vec<_> = all.iter().map(|one| (one.0, Vec::new())).collect();
