@@ -6,14 +6,15 @@
 //! result comes back through the mailbox with the connection's token; if that connection is gone by
 //! then, the token's generation says so and the result is dropped.
 //!
-//! The idea: four lanes, each with its own queue and threads, so that what is cheap never waits
+//! The idea: five lanes, each with its own queue and threads, so that what is cheap never waits
 //! behind what is dear, nor behind a file system that hangs.
 //!
 //! | lane | what | threads |
 //! |---|---|---:|
 //! | short | names resolved, files opened, small ones read | 8 |
 //! | long | directories listed, content hashed | 2 |
-//! | fetch | the next piece of an answer that is being sent | 8 |
+//! | fetch | the next piece of a file that is being sent | 8 |
+//! | make | the next piece of an answer that is made while it is sent | 4 |
 //! | write | content of requests written to a disk | 8 |
 //!
 //! What is only to be closed goes to a thread of its own, `closing.rs`.
@@ -97,6 +98,7 @@ struct Lanes {
     short: Lane,
     long: Lane,
     fetch: Lane,
+    make: Lane,
     write: Lane,
 }
 
@@ -122,6 +124,8 @@ impl Offload {
             long: Lane::new("long", 2, WAITING_MAX),
             // One for each connection at most: an answer that has begun is not refused.
             fetch: Lane::new("fetch", 8, usize::MAX),
+            // As many as are not missed by the loop: a piece may be all computation.
+            make: Lane::new("make", 4, usize::MAX),
             // The same for content that is being received.
             write: Lane::new("write", 8, usize::MAX),
         })))
@@ -159,7 +163,8 @@ impl Offload {
         let lane = match &task.what {
             What::Answer(job) if job.writes() => &lanes.write,
             What::Answer(_) => &lanes.short,
-            What::Fetch(_) => &lanes.fetch,
+            What::Fetch(Fetch::Bytes { .. }) => &lanes.fetch,
+            What::Fetch(Fetch::Chunk(_)) => &lanes.make,
         };
         let has_room = lane.submit(task, lanes, mailbox).is_ok();
         if !has_room {
@@ -252,8 +257,14 @@ impl Drop for Offload {
 }
 
 impl Lanes {
-    fn all(&self) -> [&Lane; 4] {
-        [&self.short, &self.long, &self.fetch, &self.write]
+    fn all(&self) -> [&Lane; 5] {
+        [
+            &self.short,
+            &self.long,
+            &self.fetch,
+            &self.make,
+            &self.write,
+        ]
     }
 }
 
