@@ -135,7 +135,7 @@ const GUESSES: &[(&str, &str)] = &[
     ),
     (
         "-z --zip --tar --archive --enable-zip --enable-tar --enable-tar-gz --allow-archive",
-        "it makes no archives; make one and serve that: httpoll FILE",
+        "a listed directory needs no option: URL/?zip, ?tar.gz or ?tar; --no-archive says no",
     ),
     (
         "-t --threads --thread -j --jobs --processes --process --cores --cpus -n",

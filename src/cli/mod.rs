@@ -232,7 +232,8 @@ mod tests {
         let words = "--hidden --symlinks deny --index main.rs --spa=lib.rs --header X-A:b --cors \
                      --header-for *.js X-B:c --mime md=text/markdown --charset off --prefix /d/ \
                      --max-age 60 --immutable *.css --etag content --cache-memory 1M \
-                     --cache-valid 1s --no-nosniff --no-listing --follow-root --no-precompressed src";
+                     --cache-valid 1s --no-nosniff --no-listing --no-archive --follow-root \
+                     --no-precompressed src";
         let files = plan(words).unwrap().files.unwrap();
         let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
             field: format!("{name}: {value}").parse().unwrap(),
@@ -242,6 +243,7 @@ mod tests {
             root: "src".into(),
             index: vec!["main.rs".into()],
             listing: false,
+            archives: false,
             hidden: true,
             symlinks: Symlinks::Deny,
             follow_root: true,

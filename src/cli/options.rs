@@ -179,6 +179,9 @@ pub(super) struct FileOptions {
     /// Directories without an index file are 404 instead of listed
     #[arg(long)]
     pub(super) no_listing: bool,
+    /// Listed directories cannot be had as one download (?zip, ?tar.gz, ?tar)
+    #[arg(long)]
+    pub(super) no_archive: bool,
     /// Answer navigations to missing paths with FILE [index.html]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
           default_missing_value = "index.html")]

@@ -221,6 +221,7 @@ fn files_config(
             .filter(|names| !names.is_empty())
             .unwrap_or(default.index),
         listing: !files.no_listing,
+        archives: !files.no_archive,
         hidden: files.hidden,
         symlinks: files.symlinks,
         follow_root: files.follow_root,

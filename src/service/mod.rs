@@ -3,6 +3,8 @@
 //! *Floor 3.* Knows files and HTTP's semantics; does not know sockets, readiness or which of the
 //! six backends carries it. Each loop owns a service of its own, so a service needs no locks.
 
+mod archive;
+mod calendar;
 mod files;
 pub mod listing;
 mod mime;

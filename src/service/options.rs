@@ -199,6 +199,8 @@ pub struct FilesConfig {
     pub index: Vec<String>,
     /// Whether a directory without one of them is listed (otherwise 404).
     pub listing: bool,
+    /// Whether a directory that is listed can be had as one download, too: `?zip`, `?tar.gz`, `?tar`.
+    pub archives: bool,
     /// Whether names that start with a dot are served. `.well-known` always is (RFC 8615).
     pub hidden: bool,
     /// Symbolic links beneath the root.
@@ -249,6 +251,7 @@ impl Default for FilesConfig {
             single_file: false,
             index: vec!["index.html".into()],
             listing: true,
+            archives: true,
             hidden: false,
             symlinks: Symlinks::default(),
             follow_root: false,

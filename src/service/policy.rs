@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::mime;
@@ -20,6 +21,7 @@ use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 pub(super) struct Policy {
     pub(super) index: Vec<String>,
     pub(super) listing: bool,
+    pub(super) archives: bool,
     pub(super) hidden: bool,
     pub(super) precompressed: bool,
     pub(super) cache_valid: Option<Duration>,
@@ -41,6 +43,8 @@ pub(super) struct Policy {
     /// if it is empty.
     uploads: Option<Vec<u8>>,
     upload_bytes_max: u64,
+    /// Whether those may be sent only, and not read.
+    is_drop_box: bool,
 }
 
 impl Policy {
@@ -58,6 +62,7 @@ impl Policy {
             index: config.index.clone(),
             // One file has no siblings that it could be listed with or replaced by.
             listing: config.listing && single.is_none(),
+            archives: config.archives,
             precompressed: config.precompressed && single.is_none(),
             spa: config
                 .spa
@@ -73,7 +78,7 @@ impl Policy {
             cache_valid: config.cache_valid,
             etag: config.etag,
             prefix: config.prefix.clone(),
-            disposition: single.as_deref().map(disposition),
+            disposition: (single.as_deref()).map(|name| disposition("inline", name)),
             single,
             cors: config.cors,
             common: Common::new(config),
@@ -85,6 +90,7 @@ impl Policy {
                 let directory = uploads.directory.components().as_path();
                 directory.as_os_str().as_bytes().to_vec()
             }),
+            is_drop_box: (config.uploads.as_ref()).is_some_and(|uploads| uploads.only),
             upload_bytes_max: (config.uploads.as_ref()).map_or(0, |uploads| uploads.file_bytes_max),
         })
     }
@@ -96,6 +102,25 @@ impl Policy {
         self.uploads
             .as_ref()
             .is_some_and(|directory| directory.is_empty() || below(directory, path).is_some())
+    }
+
+    /// The directory that may not be read from, without a slash at either end.
+    pub(super) fn drop_box(&self) -> Option<&[u8]> {
+        self.uploads.as_deref().filter(|_| self.is_drop_box)
+    }
+
+    /// What the directory `key` is called where it is saved: the last name of its path, else of the
+    /// prefix, else that of the root, unless that is hidden or none.
+    pub(super) fn folder_name<'n>(&'n self, key: &'n [u8], root: &'n Path) -> &'n [u8] {
+        let last = |path: &'n [u8]| {
+            let path = path.strip_suffix(b"/").unwrap_or(path);
+            let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+            Some(name).filter(|name| !name.is_empty())
+        };
+        let own = || root.file_name().map(OsStrExt::as_bytes);
+        (last(key).or_else(|| last(self.prefix.as_bytes())))
+            .or_else(|| own().filter(|name| !self.hides(name)))
+            .unwrap_or(b"files")
     }
 
     /// How long a file may be that is sent to a directory, if any can be.
@@ -373,13 +398,13 @@ impl HeaderRule {
     }
 }
 
-/// Shown in place, and saved under its name (RFC 6266 §4). The plain parameter comes first, for the
+/// Shown in place (`inline`) or not, and saved under its name (RFC 6266 §4). The plain parameter comes first, for the
 /// clients that read no other; what a quoted string cannot hold for all of them stands as `_` there
 /// (RFC 6266, Appendix D), and exactly in the extended one (RFC 8187 §3.2).
-fn disposition(name: &[u8]) -> String {
+pub(super) fn disposition(kind: &str, name: &[u8]) -> String {
     let exact = String::from_utf8_lossy(name);
     let plain = exact.replace(|c: char| c.is_control() || "\"\\%".contains(c), "_");
-    let simple = format!("inline; filename=\"{plain}\"");
+    let simple = format!("{kind}; filename=\"{plain}\"");
     match plain.is_ascii() && plain == exact {
         true => simple,
         false => format!(

@@ -8,6 +8,7 @@
 
 mod admin;
 mod allocations;
+mod archive;
 mod cases;
 mod cli;
 mod conformance;

@@ -136,6 +136,8 @@ fn strict_allows_whatever_may_wait() {
             ("/large", Some(300_000)),
             ("/huge/absolute", Some(4)),
             ("/huge/", None),
+            ("/slow/?zip", None),
+            ("/huge/?tar.gz", None),
         ] {
             let whole = server.raw(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes());
             let (head, body) = whole.split_once("\r\n\r\n").unwrap();
@@ -174,6 +176,46 @@ fn a_huge_listing_full_of_links_stops_nobody() {
         for n in 0..4 {
             assert!(page.contains(&format!("link-{n}")), "{backend}: link {n}");
         }
+        drop(server);
+    });
+}
+
+#[test]
+fn an_archive_of_a_slow_file_system_stops_nobody() {
+    each(&MANY, |backend| {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        let server = Server::of(backend, root.path(), &[]);
+        let archive = taken_while_others_are_served(&server, &mount.gate, "/?tar");
+        for name in ["fast", "slow/large", "slow/small"] {
+            assert!(archive.contains(&format!("/{name}\0")), "{backend}: {name}");
+        }
+        assert!(archive.len() > LARGE_BYTES && archive.ends_with("\r\n0\r\n\r\n"));
+        drop(server);
+    });
+}
+
+/// What is half read when its client leaves is closed where that may wait.
+#[test]
+fn an_archive_of_a_slow_file_system_is_given_up_elsewhere() {
+    each(&MANY, |backend| {
+        let Some((mount, root)) = root_with(SlowFs::mount) else {
+            return;
+        };
+        fs::create_dir(root.path().join("f")).unwrap();
+        symlink("../slow/shut", root.path().join("f/shut")).unwrap();
+        let server = Server::of(backend, root.path(), &[]);
+        let mut client = server.connect();
+        client.send(request("GET", "/f/?zip", &[]).as_bytes());
+        mount.gate.is_reached();
+        reset(client);
+        mount.gate.open();
+        mount.closing.is_reached();
+        for _ in 0..3 {
+            assert_eq!(server.get("/fast").text(), "fast", "{backend}");
+        }
+        assert!(mount.closing.open(), "{backend}: others waited for it");
         drop(server);
     });
 }

@@ -6,25 +6,25 @@
 //! to the loop that asked through a channel. The loop looks into it only while a job is out, so a
 //! hit pays one comparison. A job that is dropped unrun (its connection is gone) fills nothing.
 
-use std::ffi::{CStr, CString};
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::http::head::Known;
-use crate::http::validator::{self, Evaluation};
+use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 use crate::service::Reply;
+use crate::service::archive::Packing;
+use crate::service::archive::walk::Scope;
 use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, serve};
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
-use crate::service::listing::{LinkTarget, Listing, ListingFormat, ListingOptions};
+use crate::service::listing::{Listing, ListingFormat, ListingOptions};
 use crate::service::opening::alike::{Member, Turn};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
-use crate::service::opening::{Media, Resolver};
-use crate::service::options::Symlinks;
+use crate::service::opening::{Media, Resolver, link_target};
 use crate::service::policy::Policy;
 use crate::service::work::{Gone, Outcome, Work};
 
@@ -129,6 +129,37 @@ impl Attempt<'_> {
         Ok(self.policy.decorate(response, key))
     }
 
+    /// All of a directory that is listed as one download: nothing of it is read for the head.
+    fn archive(
+        &self,
+        packing: Packing,
+        key: &[u8],
+        request: &Request<'_>,
+        now: &Tick,
+    ) -> Result<Response, Refusal> {
+        if !self.policy.archives {
+            return Err(Refusal::Status(Status::NOT_FOUND));
+        }
+        let name = self.policy.folder_name(key, self.root.path());
+        let scope = Scope {
+            root: Arc::clone(self.root),
+            hidden: self.policy.hidden,
+            sealed: self.policy.drop_box().map(<[u8]>::to_vec),
+        };
+        let folder = key.strip_prefix(b"/").unwrap_or(key);
+        let response = match validator::evaluate(request, &Validators::default(), now.wall) {
+            Evaluation::Proceed => packing.of(scope, folder, name, now),
+            Evaluation::NotModified => {
+                Response::new(Status::NOT_MODIFIED).field("Cache-Control", "no-store")
+            }
+            Evaluation::Failed => {
+                let status = Status::PRECONDITION_FAILED;
+                return Ok(self.policy.error_page(status, request, key));
+            }
+        };
+        Ok(self.policy.decorate(response, key))
+    }
+
     fn listing(
         &self,
         directory: OwnedFd,
@@ -138,6 +169,7 @@ impl Attempt<'_> {
         let options = ListingOptions {
             hidden: self.policy.hidden,
             at_root: key == b"/",
+            archives: self.policy.archives,
             takes_uploads: self.policy.takes_uploads(key),
             format: ListingFormat::of(request),
             link_target: link_target(self.root, key),
@@ -175,7 +207,14 @@ impl Lookup for Attempt<'_> {
             },
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
-        match resolver.resolve(key)? {
+        let named = resolver.resolve(key)?;
+        if matches!(named, Named::Listing(_))
+            && role == Role::Itself
+            && let Some(packing) = Packing::asked(request.query())
+        {
+            return self.archive(packing, key, request, now);
+        }
+        match named {
             Named::File(resource) => {
                 let selected = resource.select(role, request);
                 let response = resource.answer(selected, request, now.wall, self.policy);
@@ -194,21 +233,6 @@ impl Lookup for Attempt<'_> {
             Named::Listing(_) => Err(Refusal::Status(Status::NOT_FOUND)),
         }
     }
-}
-
-/// How a listing finds out what a link in the directory `key` leads to: by opening it as a request
-/// would, so that a listing says nothing about what would not be served.
-fn link_target(root: &Arc<Root>, key: &[u8]) -> Option<LinkTarget> {
-    if root.symlinks() == Symlinks::Deny {
-        return None;
-    }
-    let root = Arc::clone(root);
-    let directory = key.strip_prefix(b"/").unwrap_or(key).to_vec();
-    Some(Box::new(move |name: &CStr| {
-        let path = CString::new([&directory, name.to_bytes()].concat()).ok()?;
-        let opened = root.look(&path, Wait::Allowed).ok()?;
-        rustix::fs::fstat(opened).ok()
-    }))
 }
 
 /// Something a miss job loaded.

@@ -19,9 +19,9 @@ use crate::service::options::PART_PREFIX;
 /// What one getdents64(2) may fill: at most 341 names of 24 bytes, usually some 250.
 pub(super) const BATCH_BYTES: usize = 8 * 1024;
 
-pub(super) struct Directory {
-    pub(super) fd: OwnedFd,
-    pub(super) options: ListingOptions,
+pub(in crate::service) struct Directory {
+    pub(in crate::service) fd: OwnedFd,
+    pub(in crate::service) options: ListingOptions,
 }
 
 impl Directory {

@@ -27,10 +27,11 @@
 //!
 //! *References:* getdents64(2), stat(2), openat2(2).
 
-mod directory;
-mod names;
+pub(super) mod directory;
+pub(super) mod names;
 mod pieces;
 mod render;
+pub(super) mod selection;
 pub(super) mod upload_form;
 
 use std::cell::Cell;
@@ -70,6 +71,8 @@ pub struct ListingOptions {
     pub hidden: bool,
     /// Whether this is the topmost directory that is served: no way up is shown.
     pub at_root: bool,
+    /// Whether it can be had as one download: then the page has a button for that.
+    pub archives: bool,
     /// Whether files can be sent to it, each of so many bytes at most: then the page has a form for
     /// them.
     pub takes_uploads: Option<u64>,
@@ -195,12 +198,7 @@ impl Listing {
 
     /// The page of these names, or without any a stream of the directory.
     fn new(page: Page, names: Option<Sorted>, directory: Directory) -> Self {
-        let ListingOptions {
-            format,
-            takes_uploads,
-            ..
-        } = directory.options;
-        let fields = render::fields(format, takes_uploads.is_some());
+        let fields = render::fields(&directory.options);
         let (body, etag) = match names {
             Some(Sorted { names, digest }) => {
                 let (body, etag) = Pieces::sorted(page, names).into_body(digest);

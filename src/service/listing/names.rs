@@ -16,16 +16,16 @@ use sha2::{Digest, Sha256};
 
 /// One line of a listing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a CStr,
-    pub(super) is_directory: bool,
-    pub(super) is_link: bool,
+pub(in crate::service) struct Entry<'a> {
+    pub(in crate::service) name: &'a CStr,
+    pub(in crate::service) is_directory: bool,
+    pub(in crate::service) is_link: bool,
     pub(super) meta: Option<Meta>,
 }
 
 /// What costs a stat(2) to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Meta {
+pub(in crate::service) struct Meta {
     /// Bytes, of a file.
     pub(super) size: u64,
     /// Seconds since 1970, before it too.
@@ -42,7 +42,7 @@ pub(super) struct Totals {
 
 /// Names, and what is known of each.
 #[derive(Clone, Default)]
-pub(super) struct Names {
+pub(in crate::service) struct Names {
     /// All names, each with its NUL.
     text: Vec<u8>,
     rows: Vec<Row>,
@@ -80,12 +80,37 @@ impl Names {
         });
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Adds an entry, complete.
+    pub(super) fn push_entry(&mut self, entry: &Entry<'_>) {
+        self.push(entry.name, kind_of(entry));
+        if let Some(row) = self.rows.last_mut() {
+            row.is_link = entry.is_link;
+            row.has_meta = entry.meta.is_some();
+            row.meta = entry.meta.unwrap_or(row.meta);
+        }
+    }
+
+    /// Keeps the first `len` entries, and no room for more.
+    pub(super) fn truncate(&mut self, len: usize) {
+        let mut kept = Self::default();
+        let text = self.rows.iter().take(len);
+        kept.text = Vec::with_capacity(
+            text.map(|row| name_at(&self.text, row).count_bytes() + 1)
+                .sum(),
+        );
+        kept.rows = Vec::with_capacity(len);
+        for entry in (0..len).filter_map(|index| self.entry(index)) {
+            kept.push_entry(&entry);
+        }
+        *self = kept;
+    }
+
+    pub(in crate::service) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Bytes of memory that they need.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::service) fn bytes(&self) -> usize {
         self.text.len() + self.rows.len() * size_of::<Row>()
     }
 
@@ -102,7 +127,7 @@ impl Names {
     }
 
     /// The entry at `index`, once completed.
-    pub(super) fn entry(&self, index: usize) -> Option<Entry<'_>> {
+    pub(in crate::service) fn entry(&self, index: usize) -> Option<Entry<'_>> {
         self.rows.get(index).map(|row| entry(&self.text, row))
     }
 
@@ -116,10 +141,7 @@ impl Names {
             let Some(found) = look(name_at(text, row), row.kind) else {
                 return false;
             };
-            row.kind = match found.is_directory {
-                true => FileType::Directory,
-                false => FileType::RegularFile,
-            };
+            row.kind = kind_of(&found);
             row.is_link = found.is_link;
             row.has_meta = found.meta.is_some();
             row.meta = found.meta.unwrap_or(row.meta);
@@ -134,7 +156,7 @@ impl Names {
         let text = &self.text;
         self.rows.sort_unstable_by(|a, b| {
             let (a, b) = (entry(text, a), entry(text, b));
-            (b.is_directory.cmp(&a.is_directory)).then_with(|| by_name(a.name, b.name))
+            in_order((a.is_directory, a.name), (b.is_directory, b.name))
         });
     }
 
@@ -180,6 +202,19 @@ fn entry<'a>(text: &'a [u8], row: &Row) -> Entry<'a> {
         is_link: row.is_link,
         meta: row.has_meta.then_some(row.meta),
     }
+}
+
+const fn kind_of(entry: &Entry<'_>) -> FileType {
+    if entry.is_directory {
+        FileType::Directory
+    } else {
+        FileType::RegularFile
+    }
+}
+
+/// The order of a listing, by whether it is a directory and by name.
+pub(super) fn in_order(a: (bool, &CStr), b: (bool, &CStr)) -> Ordering {
+    (b.0.cmp(&a.0)).then_with(|| by_name(a.1, b.1))
 }
 
 /// No two names of a directory are equal, but many begin alike: what both have is looked at once,

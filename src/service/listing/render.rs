@@ -5,10 +5,13 @@
 //!
 //! The page works without its script, which only adds sorting and a filter; it loads nothing from
 //! anywhere, and its Content-Security-Policy permits exactly this style and this script by their
-//! hashes. Where it takes files it has a style and a script more (`upload_form.rs`), and its policy
-//! permits what they need, requests and a form to its own origin: there only. A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left
-//! override cannot turn `gpj.exe` around beyond itself) and without control characters; linked it
-//! is the percent-encoded bytes, so that a name which is not UTF-8 still leads to its file.
+//! hashes. A button for an archive is a form, which is permitted to its own origin then. Where it takes
+//! files it has a style and a script more (`upload_form.rs`), and its policy permits what they need,
+//! requests to its own origin: there only.
+//!
+//! A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left override cannot
+//! turn `gpj.exe` around beyond itself) and without control characters; linked it is the
+//! percent-encoded bytes, so that a name which is not UTF-8 still leads to its file.
 //!
 //! *References:* [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) §7 (JSON strings),
 //! RFC 3986 §4.2 (a relative reference's first segment holds no colon).
@@ -19,12 +22,14 @@ use std::fmt::Write;
 use super::names::{Entry, Totals};
 use super::{ListingFormat, ListingOptions, upload_form};
 use crate::http::target::encode_segment;
+use crate::service::calendar::{self, Moment};
 use crate::service::pages::{ICON, escape_html};
 
 /// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
-pub(super) const fn fields(format: ListingFormat, takes_uploads: bool) -> &'static [u8] {
-    match format {
-        ListingFormat::Html if takes_uploads => UPLOAD_FIELDS,
+pub(super) const fn fields(options: &ListingOptions) -> &'static [u8] {
+    match options.format {
+        ListingFormat::Html if options.takes_uploads.is_some() => UPLOAD_FIELDS,
+        ListingFormat::Html if options.archives => ARCHIVE_FIELDS,
         ListingFormat::Html => HTML_FIELDS,
         ListingFormat::Json => {
             b"Content-Type: application/json\r\nCache-Control: no-cache\r\n\
@@ -42,6 +47,7 @@ pub(super) struct Page {
     format: ListingFormat,
     path: String,
     at_root: bool,
+    archives: bool,
     takes_uploads: Option<u64>,
     /// Whether a row has been written: JSON separates them.
     begun: bool,
@@ -53,6 +59,7 @@ impl Page {
             format: options.format,
             path: shown(path).into_owned(),
             at_root: options.at_root,
+            archives: options.archives,
             takes_uploads: options.takes_uploads,
             begun: false,
         }
@@ -115,6 +122,11 @@ impl Page {
         } else {
             up_row(span)
         };
+        let is_empty = totals.is_some_and(|totals| *totals == Totals::default());
+        let download = match self.archives && !is_empty {
+            true => DOWNLOAD,
+            false => "",
+        };
         let (style, form) = match self.takes_uploads {
             Some(bytes_max) => (
                 format!("</style>\n<style>{}", upload_form::STYLE),
@@ -130,7 +142,7 @@ impl Page {
              <title>Index of {title}</title>\n{ICON}\n<style>{STYLE}{style}</style>\n</head>\n\
              <body>\n<main>\n<header>\n<h1>{crumbs}</h1>\n\
              <p id=\"summary\" aria-live=\"polite\">{summary}</p>\n\
-             </header>\n{form}<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
+             {download}</header>\n{form}<table>\n<thead><tr><th scope=\"col\"{sort}>Name</th>{sizes}</tr></thead>\n\
              {up}<tbody id=\"rows\">\n"
         )
     }
@@ -319,31 +331,28 @@ fn grouped(number: u64) -> String {
 }
 
 /// Day and time of day in UTC: `2024-02-29` and `12:34:56`.
-///
-/// Not through `httpdate`, which ends at 1970 and 9999: an mtime may be any 64-bit number.
 fn utc(seconds: i64) -> (String, String) {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days since 1 March of year 0, in eras of 400 years (146,097 days), which all have the same
-    // leap years. A year that begins in March has its leap day last, where it disturbs nothing.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March: 31, 30, 31, 30, 31 days, and again; 153 days for each five.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let Moment {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = calendar::utc(seconds);
     (
-        format!("{year:04}-{month:02}-{day_of_month:02}"),
-        format!(
-            "{:02}:{:02}:{:02}",
-            second / 3_600,
-            second / 60 % 60,
-            second % 60
-        ),
+        format!("{year:04}-{month:02}-{day:02}"),
+        format!("{hour:02}:{minute:02}:{second:02}"),
     )
 }
+
+/// The button for all of it. A form, because it says `?zip=` without a script.
+///
+/// PITFALL: wget -r follows links, those with `rel=nofollow` too: it would fetch everything three
+/// times for each directory above it (`a_mirror_does_not_take_the_archives`).
+const DOWNLOAD: &str = "<form id=\"download\" aria-label=\"Download this folder\">\
+    <span>Download all</span> <button name=\"zip\">zip</button>\
+    <button name=\"tar.gz\">tar.gz</button><button name=\"tar\">tar</button></form>\n";
 
 const META_COLUMNS: &str =
     "<th scope=\"col\">Size</th><th scope=\"col\">Modified<span> (UTC)</span></th>";
@@ -354,14 +363,20 @@ const SCRIPT: &str = include_str!("page.js");
 const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-cache\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
-    img-src data:; style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ='; \
+    img-src data:; style-src 'sha256-iLtabXnWttQhE5DA5x54SQGvBZPAGo2yb/ZJTernsWg='; \
+    script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g='\r\n";
+
+const ARCHIVE_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
+    Cache-Control: no-cache\r\nVary: Accept\r\n\
+    Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
+    img-src data:; style-src 'sha256-iLtabXnWttQhE5DA5x54SQGvBZPAGo2yb/ZJTernsWg='; \
     script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g='\r\n";
 
 const UPLOAD_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-cache\r\nVary: Accept\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
+    style-src 'sha256-iLtabXnWttQhE5DA5x54SQGvBZPAGo2yb/ZJTernsWg=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
     script-src 'sha256-4Ic05Iz7qwwB5Cwm6kBsSStUa0S+GFke34lXl/9Ww0g=' 'sha256-fZDIlz1cQr6VoiePwpz2De9u0E7n0SATWw7esTc3oxI='\r\n";
 
 #[cfg(test)]
@@ -499,54 +514,53 @@ mod tests {
     /// A changed style or script with a stale hash would be blocked by every browser, silently.
     #[test]
     fn the_policy_permits_these_styles_and_scripts_and_no_more() {
-        let check =
-            |takes_uploads: Option<u64>, styles: &[&str], scripts: &[&str], others: &str| {
-                let hashes = |contents: &[&str]| -> String {
-                    let quoted = contents
-                        .iter()
-                        .map(|content| format!(" '{}'", policy_hash(content)));
-                    quoted.collect()
-                };
-                let expected = format!(
-                    "\r\nContent-Security-Policy: default-src 'none'; base-uri 'none'; {others}\
-                 img-src data:; style-src{}; script-src{}\r\n",
-                    hashes(styles),
-                    hashes(scripts)
-                );
-                let fields = fields(ListingFormat::Html, takes_uploads.is_some());
-                let fields = std::str::from_utf8(fields).unwrap();
-                assert!(
-                    fields.ends_with(&expected),
-                    "the policy should be: {expected}"
-                );
-                // What is permitted is what stands in the page.
-                let page = page_with(
-                    "/a/",
-                    &ListingOptions {
-                        takes_uploads,
-                        ..ListingOptions::default()
-                    },
-                );
-                for (name, contents) in [("style", styles), ("script", scripts)] {
-                    let start = format!("<{name}>");
-                    assert_eq!(page.matches(&start).count(), contents.len(), "{name}");
-                    for content in contents {
-                        assert!(
-                            page.contains(&format!("{start}{content}</{name}>\n")),
-                            "{name}"
-                        );
-                    }
-                }
+        let check = |archives: bool,
+                     takes_uploads: Option<u64>,
+                     styles: &[&str],
+                     scripts: &[&str],
+                     others: &str| {
+            let hashes = |contents: &[&str]| -> String {
+                let quoted = contents
+                    .iter()
+                    .map(|content| format!(" '{}'", policy_hash(content)));
+                quoted.collect()
             };
-        check(None, &[STYLE], &[SCRIPT], "form-action 'none'; ");
+            let expected = format!(
+                "\r\nContent-Security-Policy: default-src 'none'; base-uri 'none'; {others}\
+                 img-src data:; style-src{}; script-src{}\r\n",
+                hashes(styles),
+                hashes(scripts)
+            );
+            let options = ListingOptions {
+                archives,
+                takes_uploads,
+                ..ListingOptions::default()
+            };
+            let fields = std::str::from_utf8(fields(&options)).unwrap();
+            assert!(
+                fields.ends_with(&expected),
+                "the policy should be: {expected}"
+            );
+            // What is permitted is what stands in the page.
+            let page = page_with("/a/", &options);
+            for (name, contents) in [("style", styles), ("script", scripts)] {
+                let start = format!("<{name}>");
+                assert_eq!(page.matches(&start).count(), contents.len(), "{name}");
+                for content in contents {
+                    assert!(
+                        page.contains(&format!("{start}{content}</{name}>\n")),
+                        "{name}"
+                    );
+                }
+            }
+        };
+        check(false, None, &[STYLE], &[SCRIPT], "form-action 'none'; ");
+        check(true, None, &[STYLE], &[SCRIPT], "form-action 'self'; ");
         let styles = [STYLE, upload_form::STYLE];
         let scripts = [SCRIPT, upload_form::SCRIPT];
-        check(
-            Some(9),
-            &styles,
-            &scripts,
-            "form-action 'self'; connect-src 'self'; ",
-        );
+        let with_uploads = "form-action 'self'; connect-src 'self'; ";
+        check(false, Some(9), &styles, &scripts, with_uploads);
+        check(true, Some(9), &styles, &scripts, with_uploads);
     }
 
     /// The rest of the page is the same: what it gets is taken out again.

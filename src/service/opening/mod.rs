@@ -7,16 +7,19 @@ pub(crate) mod load;
 pub(crate) mod meta;
 pub(crate) mod open;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 
 use crate::http::Tick;
+use crate::service::listing::LinkTarget;
 use crate::service::opening::alike::Turn;
 use crate::service::opening::load::{Loaded, load};
 use crate::service::opening::meta::{Identity, Links, Medium};
-use crate::service::opening::open::{Patience, Refusal, Root};
+use crate::service::opening::open::{Patience, Refusal, Root, Wait};
+use crate::service::options::Symlinks;
 use crate::service::policy::Policy;
 
 /// What stands at a path.
@@ -87,6 +90,21 @@ impl Resolver<'_> {
         }
         Ok(loaded)
     }
+}
+
+/// How a listing finds out what a link in the directory `key` leads to: by opening it as a request
+/// would, so that a listing says nothing about what would not be served.
+pub(crate) fn link_target(root: &Arc<Root>, key: &[u8]) -> Option<LinkTarget> {
+    if root.symlinks() == Symlinks::Deny {
+        return None;
+    }
+    let root = Arc::clone(root);
+    let directory = key.strip_prefix(b"/").unwrap_or(key).to_vec();
+    Some(Box::new(move |name: &CStr| {
+        let path = CString::new([&directory, name.to_bytes()].concat()).ok()?;
+        let opened = root.look(&path, Wait::Allowed).ok()?;
+        rustix::fs::fstat(opened).ok()
+    }))
 }
 
 /// What kind of file system each device holds: asked once.

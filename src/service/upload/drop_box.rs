@@ -37,7 +37,7 @@ fn told(query: &str) -> String {
 const FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
     connect-src 'self'; img-src data:; \
-    style-src 'sha256-IxktGPF9FIt/O/YATJX3DhXjfshST0AWDQfRhb/pWiQ=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
+    style-src 'sha256-iLtabXnWttQhE5DA5x54SQGvBZPAGo2yb/ZJTernsWg=' 'sha256-IFBEWIAYcWGjFsPf9i6p9VIySARQmeSOVJ6RY7ndoek='; \
     script-src 'sha256-fZDIlz1cQr6VoiePwpz2De9u0E7n0SATWw7esTc3oxI='\r\n";
 
 #[cfg(test)]

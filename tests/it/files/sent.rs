@@ -14,7 +14,10 @@ fn site(directory: &str) -> Site {
         directory: PathBuf::from(directory),
         ..UploadConfig::default()
     };
-    let site = Site::new(|config: &mut FilesConfig| config.uploads = Some(uploads));
+    let site = Site::new(|config: &mut FilesConfig| {
+        config.uploads = Some(uploads);
+        config.archives = false;
+    });
     for path in ["in/a.html", "in/b/a.svg", "index/a.html", "a.html"] {
         site.write(path, "<b>a</b>");
     }
