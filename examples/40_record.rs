@@ -7,7 +7,7 @@
 //! cargo run --example 40_record -- show edge early budget  the same as text
 //! cargo run --example 40_record -- text FILE               a record as text
 //! cargo run --example 40_record -- diff FILE FILE          where two of them differ
-//! cargo run --example 40_record -- check FILE              whether it keeps to the table
+//! cargo run --example 40_record -- check FILE              whether its loops keep to the table
 //! cargo run --example 40_record -- trace FILE              for a viewer of Trace Event Format
 //! ```
 //!

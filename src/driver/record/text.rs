@@ -6,7 +6,7 @@ use super::words::directions::letters;
 use super::{Announced, Called, Did, SettledRecord, TurnRecord};
 use crate::readiness::Trigger;
 
-/// Shows one turn, each line with its end.
+/// Shows one turn, each line with its end; of the first loop unless it says so.
 ///
 /// A connection that is left shows four letters for each direction: `W`anted, `R`eady, `A`rmed,
 /// `Q`ueued, or a dot; and the word of what never should be.
@@ -26,6 +26,9 @@ pub struct Text<'t> {
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.turn.worker > 0 {
+            write!(f, "loop {} ", self.turn.worker)?;
+        }
         write!(f, "turn {} {}", self.turn.turn, self.turn.woke)?;
         for (at, event) in self.turn.events.iter().enumerate() {
             f.write_str(if at == 0 { ": " } else { ", " })?;
