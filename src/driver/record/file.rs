@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use super::recorder::Beginning;
 use super::{Heading, Recorder, TurnRecord};
 use crate::driver::observe::lines::{Lines, LogEnd};
 use crate::driver::observe::observer::Observer;
@@ -16,6 +17,7 @@ pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(crate) struct RecordFile {
     lines: Lines,
     end: LogEnd,
+    began: Beginning,
 }
 
 impl RecordFile {
@@ -29,7 +31,8 @@ impl RecordFile {
         };
         let (lines, end) = Lines::start("record", out)?;
         lines.send(&mut first, 1);
-        Ok(Self { lines, end })
+        let began = Beginning::default();
+        Ok(Self { lines, end, began })
     }
 
     /// What records loop `worker`.
@@ -43,6 +46,7 @@ impl RecordFile {
             }
             bytes.clear();
         })
+        .since(&self.began)
     }
 
     /// No further loop is recorded. Gives what waits for the end of those that are.
@@ -80,7 +84,58 @@ impl<W: Write> Write for Bounded<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
     use super::*;
+    use crate::driver::observe::observer::{Fact, Woke};
+    use crate::http::Tick;
+    use crate::readiness::Trigger;
+
+    /// Takes what is written to where a test can see it.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A turn of a loop that began at this time.
+    fn turn(observer: &mut impl Observer, now: &Tick) {
+        let (timeout, events, woke) = (None, &[][..], Woke::Ready);
+        observer.observe(&Fact::TurnStarted {
+            timeout,
+            events,
+            woke,
+            now,
+        });
+        observer.observe(&Fact::TurnEnded { lag: None });
+    }
+
+    #[test]
+    fn all_loops_of_a_record_count_from_its_beginning() {
+        let (kept, heading) = (Kept::default(), Heading::new("edge", Trigger::Edge));
+        let record = RecordFile::begin(Box::new(kept.clone()), &heading).unwrap();
+        let (mut one, mut other) = (record.observer(0), record.observer(1));
+        let mut now = Tick::for_tests();
+        turn(&mut one, &now);
+        now.instant += Duration::from_micros(7);
+        turn(&mut other, &now);
+        drop((one, other));
+        assert!(record.close().wait(Duration::from_secs(20)));
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let turns: Vec<TurnRecord> = (text.lines().skip(1))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let times: Vec<_> = turns.iter().map(|turn| (turn.worker, turn.at_us)).collect();
+        assert_eq!(times, [(0, 0), (1, 7)]);
+    }
 
     #[test]
     fn a_full_record_ends_with_a_whole_line() {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::recorder::Beginning;
 use super::{Heading, Recorder, TurnRecord};
 use crate::driver::observe::observer::{Fact, Observer};
 use crate::http::{Chunk, Chunks, Wake};
@@ -31,6 +32,7 @@ pub(crate) struct Broadcast(Arc<Audience>);
 
 struct Audience {
     heading: Heading,
+    began: Beginning,
     watchers: Mutex<VecDeque<Arc<Mutex<Waiting>>>>,
     /// How many there are, to be read without the lock.
     count: AtomicUsize,
@@ -58,6 +60,7 @@ impl Broadcast {
     pub(crate) fn new(heading: Heading) -> Self {
         Self(Arc::new(Audience {
             heading,
+            began: Beginning::default(),
             watchers: Mutex::default(),
             count: AtomicUsize::new(0),
         }))
@@ -74,7 +77,7 @@ impl Broadcast {
         };
         Sampled {
             broadcast: self.clone(),
-            inner: Recorder::new(worker, tell),
+            inner: Recorder::new(worker, tell).since(&self.0.began),
             is_on: false,
             second: None,
             turns: 0,

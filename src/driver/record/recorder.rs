@@ -1,5 +1,6 @@
 //! An observer that makes a record.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::{Announced, Called, Did, SettledRecord, TurnRecord};
@@ -11,6 +12,9 @@ use crate::http::Tick;
 use crate::kernel::{Sent, errno_name};
 use crate::readiness::{Directions, Event, Token};
 
+/// When a record began: with the first turn of any of its loops.
+pub(super) type Beginning = Arc<OnceLock<Instant>>;
+
 /// Makes a record of one loop, and hands over each turn when it has ended.
 ///
 /// ```
@@ -21,7 +25,7 @@ use crate::readiness::{Directions, Event, Token};
 /// ```
 pub struct Recorder<F> {
     take: F,
-    began: Option<Instant>,
+    began: Beginning,
     /// The start of the present turn.
     now: Option<Instant>,
     turn: TurnRecord,
@@ -37,7 +41,7 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
         };
         Self {
             take,
-            began: None,
+            began: Beginning::default(),
             now: None,
             turn,
             requests: false,
@@ -53,13 +57,20 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
         self
     }
 
+    /// Has its times in common with other loops of the same record.
+    #[must_use]
+    pub(super) fn since(mut self, began: &Beginning) -> Self {
+        self.began = Arc::clone(began);
+        self
+    }
+
     /// A turn begins that is not recorded. It is counted.
     pub(super) const fn pass_over(&mut self) {
         self.turn.turn += 1;
     }
 
     fn start(&mut self, timeout: Option<Duration>, events: &[Event], woke: Woke, now: &Tick) {
-        let began = *self.began.get_or_insert(now.instant);
+        let began = *self.began.get_or_init(|| now.instant);
         self.now = Some(now.instant);
         let turn = &mut self.turn;
         turn.turn += 1;
