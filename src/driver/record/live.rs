@@ -19,6 +19,9 @@ use crate::http::{Chunk, Chunks, Wake};
 /// Turns that one watcher may be behind.
 const WAITING_MAX: usize = 256;
 
+/// And how long they may be together: a turn of a thousand connections is most of a megabyte.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
 /// Those that watch at once. The one that has watched longest makes room for another: it may be gone
 /// without a word, which an answer that has nothing to send would not notice.
 const WATCHERS_MAX: usize = 8;
@@ -42,6 +45,8 @@ struct Audience {
 #[derive(Default)]
 struct Waiting {
     turns: VecDeque<Arc<str>>,
+    /// Of all of them.
+    bytes: usize,
     dropped: u64,
     wake: Option<Wake>,
     /// It has made room for another.
@@ -49,6 +54,32 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn push(&mut self, turn: Arc<str>) {
+        self.bytes += turn.len();
+        self.turns.push_back(turn);
+        while self.turns.len() > WAITING_MAX || self.bytes > WAITING_BYTES_MAX {
+            self.pop();
+            self.dropped += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Arc<str>> {
+        let first = self.turns.pop_front()?;
+        self.bytes -= first.len();
+        Some(first)
+    }
+
+    /// The next turns: as many as make a piece.
+    fn take(&mut self) -> Vec<Arc<str>> {
+        let mut left = PIECE_BYTES;
+        let next = std::iter::from_fn(|| {
+            let turn = (left > 0).then(|| self.pop())??;
+            left = left.saturating_sub(turn.len());
+            Some(turn)
+        });
+        next.collect()
+    }
+
     fn wake(&mut self) {
         if let Some(wake) = self.wake.take() {
             wake.wake();
@@ -85,11 +116,19 @@ impl Broadcast {
         }
     }
 
-    /// Another watcher, as a stream of events.
+    /// Another watcher, as a stream of events. It watches from the first that it is asked for: the
+    /// answer to a HEAD never is.
     pub(crate) fn watch(&self) -> impl Chunks + use<> {
-        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        EventStream {
+            broadcast: self.clone(),
+            waiting: Arc::default(),
+            has_begun: false,
+        }
+    }
+
+    fn join(&self, waiting: &Arc<Mutex<Waiting>>) {
         let mut watchers = lock(&self.0.watchers);
-        watchers.push_back(Arc::clone(&waiting));
+        watchers.push_back(Arc::clone(waiting));
         if watchers.len() > WATCHERS_MAX
             && let Some(longest) = watchers.pop_front()
         {
@@ -98,13 +137,6 @@ impl Broadcast {
             longest.wake();
         }
         self.0.count.store(watchers.len(), Relaxed);
-        drop(watchers);
-        let heading = serde_json::to_string(&self.0.heading).unwrap_or_default();
-        EventStream {
-            audience: Arc::clone(&self.0),
-            waiting,
-            first: Some(format!("event: heading\ndata: {heading}\n\n")),
-        }
     }
 
     fn is_watched(&self) -> bool {
@@ -118,11 +150,7 @@ impl Broadcast {
             let mut waiting = lock(watcher);
             waiting.dropped += skipped;
             if !line.is_empty() {
-                waiting.turns.push_back(Arc::clone(&line));
-            }
-            if waiting.turns.len() > WAITING_MAX {
-                waiting.turns.pop_front();
-                waiting.dropped += 1;
+                waiting.push(Arc::clone(&line));
             }
             waiting.wake();
         }
@@ -189,35 +217,36 @@ impl<F: FnMut(&TurnRecord)> Observer for Sampled<F> {
 
 /// The events of one watcher. Dropped with its answer, when the client is gone.
 struct EventStream {
-    audience: Arc<Audience>,
+    broadcast: Broadcast,
     waiting: Arc<Mutex<Waiting>>,
-    first: Option<String>,
+    has_begun: bool,
 }
 
 impl Chunks for EventStream {
     fn next_chunk(&mut self, wake: &Wake) -> Chunk {
-        if let Some(first) = self.first.take() {
-            return Chunk::Bytes(first.into_bytes());
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.broadcast.join(&self.waiting);
+            let heading = serde_json::to_string(&self.broadcast.0.heading).unwrap_or_default();
+            return Chunk::Bytes(format!("event: heading\ndata: {heading}\n\n").into_bytes());
         }
         let mut waiting = lock(&self.waiting);
         if waiting.over {
             return Chunk::End;
         }
-        let mut text = String::new();
-        // A String takes everything.
-        if waiting.dropped > 0 {
-            let _ = write!(text, "event: dropped\ndata: {}\n\n", waiting.dropped);
-            waiting.dropped = 0;
-        }
-        while let Some(turn) = waiting.turns.pop_front() {
-            let _ = write!(text, "data: {turn}\n\n");
-            if text.len() > PIECE_BYTES {
-                break;
-            }
-        }
-        if text.is_empty() {
+        let (dropped, turns) = (std::mem::take(&mut waiting.dropped), waiting.take());
+        if dropped == 0 && turns.is_empty() {
             waiting.wake = Some(wake.clone());
             return Chunk::Pending;
+        }
+        // What follows takes longer than a loop should wait for.
+        drop(waiting);
+        let mut text = String::new();
+        // A String takes everything.
+        if dropped > 0 {
+            let _ = write!(text, "event: dropped\ndata: {dropped}\n\n");
+        }
+        for turn in turns {
+            let _ = write!(text, "data: {turn}\n\n");
         }
         Chunk::Bytes(text.into_bytes())
     }
@@ -228,8 +257,47 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        let mut watchers = lock(&self.audience.watchers);
+        let audience = &self.broadcast.0;
+        let mut watchers = lock(&audience.watchers);
         watchers.retain(|one| !Arc::ptr_eq(one, &self.waiting));
-        self.audience.count.store(watchers.len(), Relaxed);
+        audience.count.store(watchers.len(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readiness::Trigger;
+
+    /// What comes of all that is there now.
+    fn taken(watcher: &mut impl Chunks) -> String {
+        let mut text = String::new();
+        loop {
+            match watcher.next_chunk(&Wake::noop()) {
+                Chunk::Bytes(bytes) => text += std::str::from_utf8(&bytes).unwrap(),
+                _ => return text,
+            }
+        }
+    }
+
+    #[test]
+    fn a_watcher_that_takes_nothing_holds_little_however_large_the_turns_are() {
+        let broadcast = Broadcast::new(Heading::new("edge", Trigger::Edge));
+        let mut watcher = broadcast.watch();
+        assert!(!broadcast.is_watched(), "nothing is asked of it yet");
+        assert!(taken(&mut watcher).starts_with("event: heading\n"));
+        let large = "x".repeat(400 * 1024);
+        for line in [&large, "a", &large, "b", &large, "c"] {
+            broadcast.tell(line, 0);
+        }
+        let text = taken(&mut watcher);
+        assert!(text.contains("event: dropped\ndata: 1\n\n"), "the first");
+        // What was dropped, and five turns.
+        assert_eq!(text.matches("data: ").count(), 6);
+        // One that is too long by itself is not told at all.
+        broadcast.tell(&"x".repeat(WAITING_BYTES_MAX + 1), 0);
+        assert_eq!(taken(&mut watcher), "event: dropped\ndata: 1\n\n");
+        let audience = lock(&broadcast.0.watchers);
+        assert_eq!(lock(&audience[0]).bytes, 0);
     }
 }
