@@ -62,9 +62,10 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let (log, log_end) = AccessLog::stdout()?;
     let server = server.with_tallies(tallies).announced_by(log.clone(), text);
     let server = server.log_to(wanted.then_some(log)).record_to(record);
-    server.supervised_by(supervisor).run(service)?;
+    let result = server.supervised_by(supervisor).run(service);
+    // Whatever became of it: they say what came before.
     log_end.wait(LOG_PATIENCE);
-    Ok(())
+    Ok(result?)
 }
 
 /// The file of `--record`; one that is there is overwritten.

@@ -305,15 +305,15 @@ impl WorkerThreads {
         for signal in self.signals.drain(..) {
             signal_hook::low_level::unregister(signal);
         }
-        for thread in self.threads.drain(..) {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")))?;
-        }
+        let panicked = |_| Err(io::Error::other("a loop panicked"));
+        let joined = self.threads.drain(..).map(thread::JoinHandle::join);
+        let ended = joined.map(|joined| joined.unwrap_or_else(panicked));
+        let result = ended.fold(Ok(()), Result::and);
+        // Above all if a loop has failed: they say what it did before.
         for end in trace_end.into_iter().chain(record_end) {
             end.wait(LINES_PATIENCE);
         }
-        Ok(())
+        result
     }
 }
 
@@ -326,8 +326,12 @@ const LINES_PATIENCE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::config::Config;
+    use crate::driver::observe::observer::{Fact, Woke};
+    use crate::http::Tick;
 
     #[test]
     fn a_loop_that_panics_ends_the_server() {
@@ -337,5 +341,49 @@ mod tests {
         workers.spawn("loop", || panic!("as a test")).unwrap();
         let error = workers.wait(&Supervisor::default(), None).unwrap_err();
         assert_eq!(error.to_string(), "a loop panicked");
+    }
+
+    /// Takes what it is given when the loop has ended, and a moment later.
+    struct Late(Arc<Mutex<Vec<u8>>>, mpsc::Receiver<()>);
+
+    impl Write for Late {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.1.recv();
+            let (_never, tells) = mpsc::channel::<()>();
+            let _ = tells.recv_timeout(Duration::from_millis(10));
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_record_of_a_loop_that_panics_is_written_to_its_end() {
+        let (kept, (running, ended)) = (Arc::default(), mpsc::channel());
+        let out = Box::new(Late(Arc::clone(&kept), ended));
+        let plan = WorkerPlan::new(&Config::default(), None, None).unwrap();
+        let mut plan = plan.recorded_to(Some(out)).unwrap();
+        let mut recorder = plan.recorders().unwrap();
+        let (news, tell) = UnixStream::pair().unwrap();
+        let mut workers = WorkerThreads::new(plan, (news, Arc::new(tell))).unwrap();
+        let work = move || {
+            let _running = running;
+            let (timeout, events, woke) = (None, &[][..], Woke::Ready);
+            let now = &Tick::for_tests();
+            recorder.observe(&Fact::TurnStarted {
+                timeout,
+                events,
+                woke,
+                now,
+            });
+            recorder.observe(&Fact::TurnEnded { lag: None });
+            panic!("as a test")
+        };
+        workers.spawn("loop", work).unwrap();
+        workers.wait(&Supervisor::default(), None).unwrap_err();
+        let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("\"turn\":1"), "{text}");
     }
 }
