@@ -4,11 +4,13 @@
 //! the way is said in its place, in a line that begins with `#`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::recorder::Beginning;
 use super::{Heading, Recorder, TurnRecord};
 use crate::driver::observe::lines::{Lines, LogEnd};
-use crate::driver::observe::observer::Observer;
+use crate::driver::observe::observer::{Fact, Observer};
 
 /// How large a record may become: some hundred thousand turns.
 pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -18,6 +20,7 @@ pub(crate) struct RecordFile {
     lines: Lines,
     end: LogEnd,
     began: Beginning,
+    is_full: Arc<AtomicBool>,
 }
 
 impl RecordFile {
@@ -25,28 +28,37 @@ impl RecordFile {
     pub(crate) fn begin(out: Box<dyn Write + Send>, heading: &Heading) -> io::Result<Self> {
         let mut first = serde_json::to_vec(heading)?;
         first.push(b'\n');
+        let is_full = Arc::<AtomicBool>::default();
         let out = Bounded {
             out,
             left: BYTES_MAX,
+            is_full: Arc::clone(&is_full),
         };
         let (lines, end) = Lines::start("record", out)?;
         lines.send(&mut first, 1);
-        let began = Beginning::default();
-        Ok(Self { lines, end, began })
+        Ok(Self {
+            lines,
+            end,
+            began: Beginning::default(),
+            is_full,
+        })
     }
 
     /// What records loop `worker`.
     pub(crate) fn observer(&self, worker: usize) -> impl Observer + Send + use<> {
         let (lines, mut bytes) = (self.lines.clone(), Vec::new());
-        Recorder::new(worker, move |turn: &TurnRecord| {
+        let recorder = Recorder::new(worker, move |turn: &TurnRecord| {
             // Numbers and text: none that serde_json is known to refuse.
             if serde_json::to_writer(&mut bytes, turn).is_ok() {
                 bytes.push(b'\n');
                 lines.send(&mut bytes, 1);
             }
             bytes.clear();
-        })
-        .since(&self.began)
+        });
+        UntilFull {
+            is_full: Arc::clone(&self.is_full),
+            inner: recorder.since(&self.began),
+        }
     }
 
     /// No further loop is recorded. Gives what waits for the end of those that are.
@@ -55,15 +67,40 @@ impl RecordFile {
     }
 }
 
-/// Takes whole lines up to a bound, and nothing more.
+/// A loop pays nothing for a record that takes no more.
+struct UntilFull<O> {
+    is_full: Arc<AtomicBool>,
+    inner: O,
+}
+
+impl<O: Observer> Observer for UntilFull<O> {
+    fn observe(&mut self, fact: &Fact<'_>) {
+        if self.is_watching() {
+            self.inner.observe(fact);
+        }
+    }
+
+    fn is_watching(&self) -> bool {
+        !self.is_full.load(Relaxed)
+    }
+}
+
+/// Takes whole lines up to a bound, says so, and takes nothing more.
 struct Bounded<W> {
     out: W,
     left: u64,
+    is_full: Arc<AtomicBool>,
 }
+
+/// The last line of a record that has come to the bound.
+const FULL: &[u8] = b"# the record is full\n";
 
 impl<W: Write> Write for Bounded<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let all = bytes.len();
+        if self.is_full.load(Relaxed) {
+            return Ok(all);
+        }
         if all as u64 <= self.left {
             let n = self.out.write(bytes)?;
             self.left -= n as u64;
@@ -73,7 +110,8 @@ impl<W: Write> Write for Bounded<W> {
         let room = usize::try_from(self.left).unwrap_or(all).min(all);
         let whole = memchr::memrchr(b'\n', &bytes[..room]).map_or(0, |at| at + 1);
         self.out.write_all(&bytes[..whole])?;
-        self.left = 0;
+        self.out.write_all(FULL)?;
+        self.is_full.store(true, Relaxed);
         Ok(all)
     }
 
@@ -84,11 +122,11 @@ impl<W: Write> Write for Bounded<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
-    use crate::driver::observe::observer::{Fact, Woke};
+    use crate::driver::observe::observer::Woke;
     use crate::http::Tick;
     use crate::readiness::Trigger;
 
@@ -142,10 +180,19 @@ mod tests {
         let mut bounded = Bounded {
             out: Vec::new(),
             left: 10,
+            is_full: Arc::default(),
         };
         for chunk in ["abc\n", "defg\nhi\n", "j\n"] {
             bounded.write_all(chunk.as_bytes()).unwrap();
         }
-        assert_eq!(bounded.out, b"abc\ndefg\n");
+        let expected = [b"abc\ndefg\n", FULL].concat();
+        assert_eq!(bounded.out, expected);
+        let recorder = Recorder::new(0, |_: &TurnRecord| panic!("a turn is told of"));
+        let mut observer = UntilFull {
+            is_full: bounded.is_full,
+            inner: recorder,
+        };
+        assert!(!observer.is_watching(), "and nothing is paid for it");
+        turn(&mut observer, &Tick::for_tests());
     }
 }
