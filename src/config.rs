@@ -2,8 +2,8 @@
 //!
 //! *Right below the drivers, which read it.* Plain values: it collects those that the floors below
 //! define for themselves and adds the server's own. `cli/` turns words into a [`Config`]; a
-//! library user fills one in directly. Units stand in the names; every default is a number that
-//! `--help` and the README repeat.
+//! library user fills one in directly. Units stand in the names; the default of an option stands in
+//! `--help`, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +113,7 @@ pub struct Config {
     pub port: u16,
     /// How connections are carried.
     pub backend: Backend,
-    /// Loops that share nothing, each with a service of its own. 1 for the blocking drivers.
+    /// Loops, each with clients and a service of its own. 1 for the blocking drivers.
     pub workers: usize,
     /// Whether another process may listen on the same port on purpose.
     pub reuse_port: bool,

@@ -28,7 +28,7 @@
 //! 5  main.rs, cli      words, a plan, an exit code
 //! 4  driver            the event loop, threads, signals: may use everything below
 //! 3  service           files, routes, listings: knows the disk, no sockets
-//! 2  kernel            every system call of the loop, in one trait
+//! 2  kernel            what a loop asks of Linux about sockets, in two traits
 //!    readiness         select, poll, epoll: the part under study
 //! 1  conn              the connection as an automaton: no sockets, clock, files or threads
 //! 0  http              vocabulary and wire format: pure values

@@ -142,7 +142,7 @@ pub(super) struct Serving {
     #[arg(short, long, value_name = "NAME", default_value = "edge",
           value_parser = values::one_of(&BACKENDS), hide_possible_values = true)]
     pub(super) backend: Backend,
-    /// Loops that share nothing, or auto: one per processor
+    /// Loops with clients and a cache of their own, or auto: one per processor
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = values::workers)]
     pub(super) workers: Workers,
     /// Show the address as a QR code, for a phone: see --listen

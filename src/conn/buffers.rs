@@ -125,13 +125,13 @@ impl Inbox {
 #[derive(Clone, Copy, Default)]
 pub(super) struct BodyReader {
     left: Left,
-    /// NextContent taken so far.
+    /// Content taken so far.
     pub(super) total: u64,
     /// How much of it there may be (413).
     pub(super) bytes_max: u64,
     /// Of it, content that was discarded.
     pub(super) drained: u64,
-    /// NextContent that came since the mark of the body time-out.
+    /// Content that came since the mark of the body time-out.
     pub(super) window: u64,
     /// Whether the sink asked us to stop offering.
     pub(super) blocked: bool,
@@ -222,7 +222,7 @@ impl BodyReader {
         }
     }
 
-    /// NextContent that the client has announced to send in any case: what counts against the limit
+    /// Content that the client has announced to send in any case: what counts against the limit
     /// before it is here.
     pub(super) fn announced(&self) -> u64 {
         match &self.left {

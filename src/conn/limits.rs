@@ -1,7 +1,7 @@
 //! What one connection may cost, in bytes, fields and time, and what it says when that is too much.
 //!
-//! *Floor 1.* Plain values; who enforces which is named at each. `--help` and the README repeat
-//! the defaults.
+//! *Floor 1.* Plain values; in brackets, the status that tells a client that it was too much. `--help`
+//! repeats the defaults that have an option; `PROMISES.md` has most of them.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! *Floor 1.* Knows HTTP's framing, reuse and time limits. Does not know sockets, the clock, files
 //! or threads: what happened comes in through `on_*`, what to do comes out of `next_*`, what it
-//! is interested in out of `wants_*`, and plain verbs are commands. So six drivers share it, a
+//! is interested in out of `wants_*`, and plain verbs are commands. So six backends share it, a
 //! test is one line of bytes, and the simulator can feed it any schedule.
 //!
 //! A request is answered only when it is complete: content that is not wanted is drained first if

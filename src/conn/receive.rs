@@ -146,7 +146,7 @@ impl Connection {
         }
     }
 
-    /// NextContent that is dropped, so that the answer which is held may go.
+    /// Content that is dropped, so that the answer which is held may go.
     pub(super) fn draining(&mut self, now: &Tick) -> Option<Next> {
         match self.next_content(now)? {
             NextContent::NeedBytes => return Some(Next::NeedBytes),

@@ -1,6 +1,6 @@
 //! Between a connection and a service: takes steps, asks, answers.
 //!
-//! *Floor 4.* The same for all six drivers. It performs no input or output itself, so it neither
+//! *Floor 4.* The same for all six backends. It performs no input or output itself, so it neither
 //! waits nor knows what would be worth waiting for.
 
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(crate) enum Advanced {
     Spent,
     /// A proxy has named its client; there may be more to do.
     Client(Option<IpAddr>),
-    /// An answer must be made by work that may block.
+    /// An answer must be made by work that may wait.
     Job(Job),
     /// The connection is over.
     Close(CloseReason),
@@ -52,7 +52,8 @@ pub(crate) fn begin(peer: Peer, limits: &Arc<Limits>, now: &Tick) -> Connection 
     }
 }
 
-/// Takes up to `steps` steps on a connection, with `service` answering and `sink` receiving.
+/// Takes the steps that a connection has, with `service` answering and `sink` receiving. Each request
+/// costs one of `steps`. Content costs none: there is no more of it than the inbox holds.
 pub(crate) fn advance<S: Service>(
     conn: &mut Connection,
     sink: &mut Option<Box<dyn Sink>>,
@@ -116,7 +117,7 @@ enum Offered {
     Taken,
     /// It takes none before it says so.
     Waits,
-    /// It takes none before work is done that may block.
+    /// It takes none before work is done that may wait.
     Job(Job),
     /// It ends the upload by an answer; `None` stands for a panic.
     Reply(Option<Reply>),

@@ -1,19 +1,22 @@
-//! Drivers: six ways to carry connections, one match to choose.
+//! Drivers: an event loop for four backends, a straight line for two, and one match to choose.
 //!
-//! *Floor 4.* May use everything below. Arrows between its folders go down this table:
+//! *Floor 4.* May use everything below. A folder uses those below it in this table. Only types and
+//! constants are used the other way: `blocking/`, `record/` and `observe/` speak of what is left behind
+//! as `event_loop/settle.rs` does, `record/` knows the loop's reserved tokens, and `observe/metrics.rs`
+//! the numbers of `offload/`.
 //!
 //! | folder | what it is |
 //! |---|---|
 //! | `process/` | a server from its binding to its end: workers, signals, the operators' address |
+//! | `lab/` | experiments: the production loop in the simulator, right or with a mistake |
 //! | `event_loop/` | one thread, any number of connections; `event_loop/settle.rs` is the page on which edge and level differ |
 //! | `blocking/` | the same protocol in a program that waits: one client at a time, or one per thread |
-//! | `lab/` | experiments: the production loop in the simulator, right or with a mistake |
 //! | `record/` | what a loop did, turn by turn, as data: made, read again, checked, printed |
 //! | `offload/` | threads for work that may wait, for the loops |
 //! | `observe/` | what happened, told to observers: access lines, counters, metrics |
 //!
 //! `exchange.rs` stands between a connection and a service; `receive.rs`, `transmit.rs` and
-//! `wanted.rs` stand between a connection and its socket, for all six drivers alike.
+//! `wanted.rs` stand between a connection and its socket, for all six backends alike.
 
 mod blocking;
 mod event_loop;

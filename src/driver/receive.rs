@@ -1,6 +1,6 @@
 //! The way in: what a socket has, read for its connection, one call at a time.
 //!
-//! *Floor 4.* The same for all six drivers.
+//! *Floor 4.* The same for all six backends.
 //!
 //! *References:* recv(2), epoll(7) Q9.
 

@@ -22,7 +22,7 @@ pub struct Budget {
     /// Bytes for all together, shared out while that makes more for each: the fewer calls of
     /// sendfile(2) a file takes, the less it costs.
     pub bytes_of_all: usize,
-    /// Requests answered, or chunks of content taken.
+    /// Requests answered.
     pub steps: u32,
 }
 

@@ -1,6 +1,6 @@
 //! The way out: what a connection has to send, given to its socket, one call at a time.
 //!
-//! *Floor 4.* The same for all six drivers. Bytes are written at once, without asking whether the
+//! *Floor 4.* The same for all six backends. Bytes are written at once, without asking whether the
 //! socket is writable: it almost always is, and only after EAGAIN is it worth a system call to be
 //! told when it is again.
 //!

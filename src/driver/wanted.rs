@@ -1,6 +1,6 @@
 //! What a connection and the layer beneath its socket want of the kernel.
 //!
-//! *Floor 4.* The same for all six drivers.
+//! *Floor 4.* The same for all six backends.
 
 use crate::conn::Connection;
 use crate::kernel::Socket;

@@ -1,9 +1,11 @@
-//! The loop's entire conversation with the operating system, in one trait.
+//! All that a loop asks of the operating system about sockets and time, in two traits: [`Kernel`] for
+//! all sockets together, [`Socket`] for each. Files are the service's, which asks for them by itself.
 //!
 //! *Floor 2.* Knows sockets, descriptors and the clock; knows nothing of HTTP beyond the
-//! [`Source`] whose bytes sendfile(2) moves. Three implementations stand behind it: [`Linux`] over
-//! any [`Selector`](crate::readiness::Selector), the simulated kernel that tests run the
-//! production loop in, and [`Traced`], which wraps either and prints each call.
+//! [`Source`] whose bytes sendfile(2) moves. Two kernels stand behind them: [`Linux`] over any
+//! [`Selector`](crate::readiness::Selector), and the simulated one that tests run the production loop
+//! in. Two more wrap either: [`Traced`], which prints each call, and the one of `sim/layered.rs`, which
+//! puts a [`Layer`] over each socket.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -174,7 +176,8 @@ pub trait Socket {
     }
 }
 
-/// Every system call of the event loop that is about more than one socket.
+/// The system calls of the event loop that are not one socket's own business: accepting, watching,
+/// waiting, and the time.
 pub trait Kernel {
     /// Which promise [`Kernel::wait`] makes.
     const TRIGGER: Trigger;
@@ -183,7 +186,8 @@ pub trait Kernel {
     /// Whether closing a socket is enough to stop watching it, see
     /// [`Selector::FORGETS_CLOSED`](crate::readiness::Selector::FORGETS_CLOSED).
     const FORGETS_CLOSED: bool = false;
-    /// A connected socket. Dropping it closes it; [`Kernel::deregister`] comes first.
+    /// A connected socket. Dropping it closes it; [`Kernel::deregister`] comes first, unless the kernel
+    /// [forgets](Kernel::FORGETS_CLOSED) it by itself.
     type Socket: Socket;
     /// A listening socket. Dropping it closes it; switch [`Kernel::watch`] off first.
     type Listener;

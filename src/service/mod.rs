@@ -67,7 +67,7 @@ pub enum Reply {
     /// At once. A request body that is not wanted is drained if it is small; otherwise the
     /// connection closes behind the answer.
     Now(Response),
-    /// By work that may block: the driver decides on which thread it runs.
+    /// By work that may wait: the driver decides on which thread it runs.
     Later(Job),
     /// After the request's body has been received.
     Receive(Box<dyn Sink>),
@@ -93,11 +93,12 @@ pub struct Tallies {
 pub enum Flow {
     /// So many bytes; the rest is offered again.
     Taken(usize),
-    /// None now: stop reading from the client until the sink wakes us.
+    /// None now, until the sink wakes us. Meanwhile the client is read from only until the inbox of
+    /// its connection is full.
     Busy,
-    /// So many bytes, and none before [`Sink::flush`] has been called, where waiting is allowed: the
-    /// connection is not read until then, which is how a slow disk becomes backpressure for the
-    /// client.
+    /// So many bytes, and none before [`Sink::flush`] has been called, where waiting is allowed. Until
+    /// then the client is read from only until the inbox of its connection is full, which is how a
+    /// slow disk becomes backpressure for the client.
     Full(usize),
 }
 

@@ -1,4 +1,4 @@
-//! The linear reading: read, answer, send, again. One connection from its first byte to its last.
+//! The straight line: answer, send, wait, read, again. One connection from its first byte to its last.
 //!
 //! *Floor 4.* What the event loop does for thousands of connections in turns, this does for one,
 //! waiting wherever that one makes it wait. The `blocking` backend calls it for one client after

@@ -24,7 +24,7 @@ use crate::service::Service;
 pub(crate) struct Blocking<S: Service> {
     pub(crate) acceptor: Acceptor,
     pub(crate) service: S,
-    /// Of these, what the `threads` backend may hold are threads.
+    /// For the `threads` backend, `connections_max` counts threads.
     pub(crate) settings: Settings,
     /// Where calls are printed, if anywhere.
     pub(crate) trace: Option<Lines>,

@@ -1,4 +1,4 @@
-//! One connection, served by the linear reading and told of to the observers.
+//! One connection, served by the straight line of `mod.rs` and told of to the observers.
 //!
 //! *Floor 4.* The same for both drivers that wait.
 

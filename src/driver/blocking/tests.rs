@@ -1,4 +1,4 @@
-//! The linear reading, told by a clock of its own; and over a layer, to a real client.
+//! The straight line, told by a clock of its own; and over a layer, to a real client.
 
 #![expect(clippy::disallowed_methods, reason = "the server has a thread")]
 

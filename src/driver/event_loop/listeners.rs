@@ -3,7 +3,8 @@
 //! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or a
 //! connection that may be dropped", *ready* is "accept has not said EAGAIN since the last event".
 //! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
-//! under edge the kernel does not repeat an event, so the loop must try again by itself. A
+//! under edge the kernel does not repeat an event, so the loop must try again by itself. Here it does
+//! both under both. What is given up first, before a listener pauses, is said in `room.rs`. A
 //! descriptor that another process frees raises no event at all, so a paused listener is tried
 //! again by the clock, and so is one that the kernel will not watch again.
 //!

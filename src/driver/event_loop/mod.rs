@@ -4,17 +4,21 @@
 //! code, and so that the trigger is a constant of the kernel's type; and over the [`Observer`], so
 //! that a loop without observers pays nothing for them.
 //!
-//! A turn has two passes: **read every ready socket first, then answer.** A check of a file made
-//! while answering then follows every read of the turn, so one check per file per turn is enough
-//! to show every edit that was made before a request was sent.
+//! A turn has two passes: **read every ready socket first, once each, then answer.** A check of a
+//! file made while answering then follows every read of the turn, so one check per file per turn is
+//! enough to show every edit that was made before a request was sent.
 //!
 //! ```text
-//! wait ─▶ collect ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ expire
-//!  events   ready bits  accept     read      answer, send, settle
+//! wait ─▶ collect ─▶ look_* ─▶ admit ─▶ fill (all) ─▶ serve (all) ─▶ expire ─▶ is_done
+//!  events   ready bits          accept     read      answer, send, settle
 //!
-//! collect: events, messages, the run queue, and connections whose deadline has passed
-//! look_*:  connections that no event announces, because a wait or a registration has failed, or
-//!          because a job is at work for a client that may be gone
+//! collect: the batch of this turn: the run queue, then events and messages, then connections
+//!          whose deadline has passed
+//! look_*:  connections that no event announces, because a wait or a registration has failed;
+//!          and the end of those whose client is gone while a job is at work for it
+//! admit:   newcomers, who are not in this batch; the listeners close here when the loop stops
+//! expire:  who is late even now that all that was there has been served
+//! is_done: when a stop has lasted as long as it may, the end of all connections
 //! ```
 //!
 //! *References:* epoll(7).

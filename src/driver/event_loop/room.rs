@@ -222,7 +222,8 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     }
 
     /// The connection to drop next: first the oldest one that never completed a request, then the
-    /// longest idle one, then one below the minimal rate; never an answer in flight.
+    /// longest idle one, then one whose client sends or takes below the minimal rate; never another
+    /// answer in flight.
     ///
     /// PITFALL: no connection that was served is dropped while a client that was just accepted has
     /// not been read from: in a later turn that one may prove silent, and is dropped first

@@ -111,7 +111,9 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         }
     }
 
-    /// Second pass: answer and send, until nothing is left or the budget is spent.
+    /// Second pass: answer and send, until nothing is left or the share of this turn is spent.
+    ///
+    /// It leaves its queue first: what happens in here may put it into the run queue again.
     pub(super) fn serve(&mut self, token: Token, slot: &mut Slot<K>) -> PassEnd {
         slot.dequeue();
         let mut budget = self.share;
@@ -131,7 +133,8 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         }
     }
 
-    /// Takes the steps that can be taken; the reason if the connection is over.
+    /// Answers what can be answered, and hands over what may wait; the reason if the connection is
+    /// over.
     fn answer(
         &mut self,
         token: Token,
@@ -165,7 +168,9 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         Ok(())
     }
 
-    /// Sends until there is nothing more, the socket is full or the budget is spent.
+    /// Sends until there is nothing more, the socket is full or the share is spent. What a file or a
+    /// stream would have to wait for is fetched elsewhere: that lane takes one piece for each
+    /// connection and refuses none.
     fn transmit(&mut self, token: Token, slot: &mut Slot<K>, budget: &mut Budget) {
         let mut allowance = Allowance {
             bytes: budget.bytes,
@@ -270,7 +275,8 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         }
     }
 
-    /// Tells of answers that are out, or cut short.
+    /// Tells of answers that are out, or cut short, where
+    /// [`report_finished`](crate::conn::Limits::report_finished) asks for that.
     fn report(&mut self, token: Token, slot: &mut Slot<K>) {
         if self.settings.limits.report_finished {
             while let Some(finished) = slot.conn.next_finished() {
@@ -286,6 +292,9 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
     }
 
     /// Ends a connection that has left the table. Returns its peer.
+    ///
+    /// In this order: work for it is void, then its answers are told as cut short, and only then its
+    /// end.
     pub(super) fn end(&mut self, token: Token, mut slot: Slot<K>, reason: CloseReason) -> Peer {
         self.offload.settle(token);
         slot.conn.on_abort(reason);

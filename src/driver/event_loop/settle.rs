@@ -1,9 +1,11 @@
 //! What is left behind when a connection has been served: the page on which edge and level differ.
 //!
-//! *Floor 4.* A pure function over four facts. Per direction there are two bits. **Wanted**: the
-//! protocol would use it ([`Connection::wants_read`](crate::conn::Connection::wants_read),
-//! `wants_write`). **Ready**: the kernel said so, and no call has failed with EAGAIN since. Input
-//! and output happen only where both are set. After that:
+//! *Floor 4.* A pure function over the trigger and three facts; the fourth, what is armed already, is
+//! for the loop, which makes a system call only where that changes. Per direction there are two bits.
+//! **Wanted**: the protocol would use it
+//! ([`Connection::wants_read`](crate::conn::Connection::wants_read), `wants_write`). **Ready**: the
+//! kernel said so, and no call has failed with EAGAIN since. Input and output happen only where both
+//! are set. After that:
 //!
 //! | a direction ended the turn … | edge (epoll `EPOLLET`) | level (epoll, poll, select) |
 //! |---|---|---|

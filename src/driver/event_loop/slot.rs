@@ -23,7 +23,8 @@ pub(super) struct Slot<K: Kernel> {
     armed: Directions,
     /// The end of the client's stream has been announced: a short read does not mean "empty".
     eof_possible: bool,
-    /// In the run queue or in this turn's batch.
+    /// In the run queue or in this turn's batch. More than [`Settled::queued`], which asks for the
+    /// run queue.
     queued: bool,
     /// Looked at by the clock: see `room.rs`.
     unwatched: bool,

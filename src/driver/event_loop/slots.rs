@@ -18,7 +18,7 @@ struct SlotEntry<T> {
     value: Option<T>,
 }
 
-/// Slots from here on are reserved for listeners and the waker.
+/// Slots from here on are reserved for listeners and for the mailbox's notifier.
 pub(in crate::driver) const RESERVED: u32 = 0xffff_0000;
 
 impl<T> Slots<T> {

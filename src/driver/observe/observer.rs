@@ -65,7 +65,8 @@ pub enum Fact<'a> {
     TurnStarted {
         /// How long the wait might have taken; `None` is for ever.
         timeout: Option<Duration>,
-        /// What the kernel said, listeners and the waker included. A driver that waits has none.
+        /// What the kernel said, listeners and the mailbox's notifier included. A driver that waits
+        /// has none.
         events: &'a [Event],
         /// What ended it.
         woke: Woke,

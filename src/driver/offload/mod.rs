@@ -1,4 +1,4 @@
-//! Threads for what may block: a cold file, a slow disk, a huge directory.
+//! Threads for work that may wait: a cold file, a slow disk, a huge directory.
 //!
 //! *Floor 4.* Regular files cannot be polled: epoll refuses them and poll calls them always ready.
 //! A loop lives with that by asking the kernel not to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`) and,
@@ -45,7 +45,8 @@ use crate::service::{Gone, Job, Outcome, run_to_end};
 use fetch::fetch;
 use jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 
-/// How many requests may wait in a lane of one loop; one beyond is answered 503.
+/// How many requests may wait in the short lane of one loop, and in its long one; one beyond is
+/// answered 503. The other two refuse nothing: an answer or an upload has begun there.
 const WAITING_MAX: usize = 1024;
 
 /// How often it is asked whether clients that say no more are still there.
@@ -84,7 +85,7 @@ pub(crate) fn run_job(job: Job, gone: &Gone<'_>) -> JobResult {
     }
 }
 
-/// Where a loop sends what may block.
+/// Where a loop sends work that may wait.
 pub struct Offload {
     lanes: Option<Arc<Lanes>>,
     /// The connections that wait for work that is not back yet: none of it belongs to an idle

@@ -1,7 +1,8 @@
 //! The threads of a running server: each loop in its own, and one that waits for signals.
 //!
 //! *Floor 4.* The calling thread does nothing but wait: one signal wakes all loops to stop, a
-//! second one ends them. The loops share nothing but what `plan.rs` holds.
+//! second one ends them. The loops share nothing but what `plan.rs` holds and what
+//! their services have in common, as the directory of uploads.
 //!
 //! *References:* signal-safety(7) (why a signal becomes a byte in a pipe).
 

@@ -18,11 +18,11 @@
 //!  "lag_us":41}
 //! ```
 //!
-//! `who` is `slot.generation` of a connection, `listener` or `waker`. Sets of directions are `r`,
-//! `w`, `rw` or empty. Times are microseconds: `at_us` since the record began, the others from the
-//! start of the turn. What has no value is left out: `timeout_us` of a wait that may last for ever,
-//! `got` of a call that failed. A reader ignores what it does not know; [`VERSION`] changes when
-//! something that is there comes to mean something else.
+//! `who` is `slot.generation` of a connection, `listener`, or `waker`: the notifier of the loop's
+//! mailbox. Sets of directions are `r`, `w`, `rw` or empty. Times are microseconds: `at_us` since the
+//! record began, the others from the start of the turn. What has no value is left out: `timeout_us` of
+//! a wait that may last for ever, `got` of a call that failed. A reader ignores what it does not know;
+//! [`VERSION`] changes when something that is there comes to mean something else.
 //!
 //! [`Checker`] proves the table of `settle.rs` from a record alone, and [`Text`] prints one so that
 //! two can be compared line by line.

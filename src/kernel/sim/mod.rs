@@ -136,7 +136,7 @@ impl<const EDGE: bool> Sim<EDGE> {
         }
     }
 
-    /// Threads for work that may block.
+    /// Threads for work that may wait.
     pub fn elsewhere(&self) -> Elsewhere {
         Elsewhere(Arc::clone(&self.world))
     }
