@@ -61,12 +61,16 @@ struct UploadContext {
 
 impl UploadContext {
     /// What a PUT does with a name that is taken: one that says what it replaces may, and means no
-    /// other name (RFC 9110 §13.1.1). Where nothing is set, one may prefer a number to a refusal, as
-    /// a form does (RFC 7240).
+    /// other name (RFC 9110 §13.1.1), but not in a drop box: `If-Match: *` would take away what
+    /// others have sent. Where nothing is set, one may prefer a number to a refusal, as a form does
+    /// (RFC 7240).
     fn policy_for_put(&self, request: &Request<'_>) -> OnConflict {
         match self.on_conflict {
             None | Some(OnConflict::Rename) if request.field("if-match").is_some() => {
-                OnConflict::Replace
+                match self.only {
+                    true => OnConflict::Refuse,
+                    false => OnConflict::Replace,
+                }
             }
             None if prefers_rename(request) => OnConflict::Rename,
             policy => policy.unwrap_or(OnConflict::Refuse),

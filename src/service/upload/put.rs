@@ -89,10 +89,12 @@ impl Conditions {
         };
         // By its stamps: what GET says with --etag content is not known without reading the file.
         let is_said = self.context.etag == EtagMode::Stat && there.is_settled(now);
-        let etag = is_said.then(|| there.etag("identity"));
+        // Of a drop box nothing is read, not by conditions either: 412 or not would tell its time.
+        let is_told = !self.context.only || self.on_conflict == OnConflict::Replace;
+        let etag = (is_said && is_told).then(|| there.etag("identity"));
         let validators = Validators {
             etag: etag.as_deref(),
-            modified: there.modified(now),
+            modified: there.modified(now).filter(|_| is_told),
         };
         if validator::evaluate(&request, &validators, now) != Evaluation::Proceed {
             return Err(failed_precondition());

@@ -212,6 +212,41 @@ fn of_a_drop_box_nothing_can_be_read() {
     });
 }
 
+/// Neither is it lost to another sender, nor do conditions tell what is not shown.
+#[test]
+fn of_a_drop_box_nothing_is_replaced_or_found_out_by_conditions() {
+    each(&BACKENDS, |backend| {
+        for (words, taken) in [(&[][..], 409), (&["--on-conflict=rename"], 201)] {
+            let words = [&["--upload-only"], words].concat();
+            let inbox = Inbox::start(backend, &words);
+            let first = inbox.put("/inbox/a", &[], b"first");
+            let tag = format!("If-Match: {}", first.field("ETag").unwrap());
+            for (condition, status) in [
+                ("If-Match: *", 409),
+                (&tag, 412),
+                ("If-Match: \"x\"", 412),
+                ("If-None-Match: *", 412),
+                ("If-None-Match: \"x\"", taken),
+                ("If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT", taken),
+                ("If-Unmodified-Since: Sat, 01 Jan 2050 00:00:00 GMT", taken),
+            ] {
+                let answer = inbox.put("/inbox/a", &[condition], b"other");
+                assert_eq!(answer.status, status, "{backend} {words:?} {condition}");
+            }
+            assert_eq!(inbox.tree()["a"], b"first", "{backend} {words:?}");
+        }
+        // Whoever runs it may say otherwise.
+        let inbox = Inbox::start(backend, &["--upload-only", "--on-conflict=replace"]);
+        let first = inbox.put("/inbox/a", &[], b"first");
+        let tag = format!("If-Match: {}", first.field("ETag").unwrap());
+        assert_eq!(
+            inbox.put("/inbox/a", &["If-Match: \"x\""], b"no").status,
+            412
+        );
+        assert_eq!(inbox.put("/inbox/a", &[&tag], b"other").status, 204);
+    });
+}
+
 /// All that an upload does, under each sandbox, as a user without rights where the test may become one.
 #[test]
 fn the_sandbox_leaves_room_for_uploads() {
