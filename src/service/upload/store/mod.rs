@@ -226,19 +226,17 @@ impl Store {
         if so_far + bytes > self.file_bytes_max {
             return Err(Failure::TooLong);
         }
-        let before = self.used.fetch_add(bytes, Relaxed);
-        let failure = if self.quota_bytes.is_some_and(|quota| before + bytes > quota) {
-            Failure::QuotaSpent
-        } else if so_far / LOOK_EVERY != (so_far + bytes) / LOOK_EVERY || so_far == 0 {
-            match self.has_room(directory, bytes) {
-                true => return Ok(()),
-                false => Failure::NoSpace,
-            }
-        } else {
-            return Ok(());
-        };
-        self.give_back(bytes);
-        Err(failure)
+        let quota = self.quota_bytes.unwrap_or(u64::MAX);
+        // In one step: what was taken for a moment and given back would refuse another upload.
+        let with = |used: u64| used.checked_add(bytes).filter(|used| *used <= quota);
+        let taken = self.used.fetch_update(Relaxed, Relaxed, with);
+        taken.map_err(|_| Failure::QuotaSpent)?;
+        let looks = so_far / LOOK_EVERY != (so_far + bytes) / LOOK_EVERY || so_far == 0;
+        if looks && !self.has_room(directory, bytes) {
+            self.give_back(bytes);
+            return Err(Failure::NoSpace);
+        }
+        Ok(())
     }
 
     /// Of an upload that another server of this directory has begun, none was taken here.
