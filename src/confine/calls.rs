@@ -201,6 +201,7 @@ const WRITING: &[libc::c_long] = &[
     libc::SYS_linkat,
     libc::SYS_renameat2,
     libc::SYS_mkdirat,
+    libc::SYS_ftruncate,
     libc::SYS_fsync,
     libc::SYS_flock,
 ];

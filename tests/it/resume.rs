@@ -8,6 +8,7 @@ use httpoll::config::Backend;
 
 use crate::harness::{Answer, BACKENDS, Client, Server, request, tool};
 use crate::process::{each, wait_until};
+use crate::uploads::digest;
 
 fn serve(backend: Backend, root: &Path) -> Server {
     Server::of(
@@ -159,6 +160,103 @@ fn a_digest_of_the_whole_is_checked_before_the_name_appears() {
         assert_eq!(last.status, status, "{}", last.text());
         assert_eq!(names(root.path()).len(), usize::from(status == 201));
     }
+}
+
+/// Of one part (RFC 9530 §2): what was damaged on the way is sent again, and nothing else is lost.
+#[test]
+fn a_digest_of_a_part_is_checked_by_itself() {
+    let of = |content: &[u8]| format!("Content-Digest: {}", digest(content));
+    for backend in Backend::ALL {
+        let root = root();
+        let server = serve(backend, root.path());
+        let upload = begin(&server, "/in/a");
+        let part = |at: &str, complete: &str, digest: &str, content: &[u8]| {
+            let fields = [
+                &format!("Upload-Offset: {at}"),
+                &format!("Upload-Complete: {complete}"),
+                digest,
+            ];
+            send(&server, "PATCH", &upload, &fields, content)
+        };
+        assert_eq!(part("0", "?0", &of(b"0123"), b"0123").status, 204);
+        for (complete, digest, content) in [
+            ("?0", of(b"0123"), &b"4567"[..]),
+            ("?1", of(b"01234567"), b"4567"),
+            ("?0", "Content-Digest: sha-256=AAAA".to_owned(), b"4567"),
+        ] {
+            let damaged = part("4", complete, &digest, content);
+            assert_eq!(damaged.status, 400, "{backend:?} {digest}");
+            assert_eq!(offset(&server, &upload), Some(4), "{backend:?} {digest}");
+        }
+        assert_eq!(part("4", "?1", &of(b"4567"), b"4567").status, 201);
+        assert_eq!(server.get("/in/a").body, b"01234567");
+    }
+}
+
+/// A field that is no boolean of its kind, or a length that does not fit, makes no file of a part.
+#[test]
+fn a_part_is_never_taken_for_the_whole() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    for complete in ["?0", "?0;a=b", "?0 ; a"] {
+        let field = format!("Upload-Complete: {complete}");
+        let begun = send(&server, "PUT", "/in/a", &[&field], b"");
+        assert_eq!(begun.field("Upload-Offset"), Some("0"), "{complete}");
+    }
+    for complete in ["0", "?2", "false", "?0, ?0", "?00", ""] {
+        let field = format!("Upload-Complete: {complete}");
+        let answer = send(&server, "PUT", "/in/a", &[&field], b"part");
+        assert_eq!(answer.status, 400, "{complete}");
+    }
+    let twice = ["Upload-Complete: ?1", "Upload-Complete: ?0"];
+    assert_eq!(send(&server, "PUT", "/in/a", &twice, b"part").status, 400);
+    for (length, status) in [("5", 400), ("3", 400), ("x", 400), ("4", 201)] {
+        let length = format!("Upload-Length: {length}");
+        let fields = ["Upload-Complete: ?1", &length];
+        let answer = send(&server, "PUT", "/in/a", &fields, b"0123");
+        assert_eq!(answer.status, status, "{length}");
+    }
+    let upload = begin(&server, "/in/b");
+    for at in ["+0", "0, 0", "-0", "0x0"] {
+        let field = format!("Upload-Offset: {at}");
+        assert_eq!(send(&server, "PATCH", &upload, &[&field], b"x").status, 400);
+    }
+    let twice = ["Upload-Offset: 0", "Upload-Offset: 1"];
+    assert_eq!(send(&server, "PATCH", &upload, &twice, b"x").status, 400);
+    assert_eq!(offset(&server, &upload), Some(0));
+}
+
+/// What is not there any more is told as that, and no disk is called broken.
+#[test]
+fn an_upload_without_a_place_is_refused() {
+    let root = root();
+    let server = serve(Backend::Edge, root.path());
+    let end = ["Upload-Offset: 0", "Upload-Complete: ?1"];
+    // A name was cut off.
+    let upload = begin(&server, "/in/a");
+    let (_, token) = upload.split_once('?').unwrap();
+    for target in ["/in/", "/in/sub/"] {
+        let target = format!("{target}?{token}");
+        assert_eq!(send(&server, "PATCH", &target, &end, b"x").status, 400);
+    }
+    assert_eq!(offset(&server, &upload), Some(0));
+    // The owner has tidied up.
+    let mut client = server.connect();
+    put(
+        &mut client,
+        "PATCH",
+        &upload,
+        &end,
+        &[b'x'; 300_000],
+        300_001,
+    );
+    wait_until("some of it is kept", || kept(root.path()) > 0);
+    for name in names(root.path()) {
+        fs::remove_file(root.path().join("in").join(name)).unwrap();
+    }
+    client.send(b"x");
+    assert_eq!(client.answer("PATCH").status, 404);
+    assert_eq!(names(root.path()).len(), 0);
 }
 
 /// What the last part is refused for may be mended: what has come before stays.

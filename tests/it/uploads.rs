@@ -111,7 +111,7 @@ fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(next).collect()
 }
 
-fn digest(content: &[u8]) -> String {
+pub(crate) fn digest(content: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(content)))
 }
 

@@ -71,13 +71,15 @@ impl Refused {
             ),
             Failure::OtherOffset(offset) => {
                 let why = "The part does not begin where the last one ended.";
-                let mut refused = Self::because(Status::CONFLICT, why);
-                refused.offset = Some(offset);
-                return refused;
+                return Self::because(Status::CONFLICT, why).at(offset);
             }
             Failure::Unknown => (
                 Status::NOT_FOUND,
                 "This upload is complete, was given up, or has never begun.",
+            ),
+            Failure::Gone => (
+                Status::NOT_FOUND,
+                "The folder or the unfinished file was removed meanwhile: send it again.",
             ),
             Failure::InUse => (
                 Status::CONFLICT,
@@ -110,6 +112,12 @@ impl Refused {
             passes,
             ..Self::because(status, why)
         }
+    }
+
+    /// The same of an upload that goes on from there.
+    pub(super) const fn at(mut self, offset: u64) -> Self {
+        self.offset = Some(offset);
+        self
     }
 
     pub(super) const fn name(&self) -> &Vec<u8> {

@@ -16,11 +16,10 @@ use crate::http::Request;
 pub(super) struct Expected(Vec<[u8; 32]>);
 
 impl Expected {
-    /// Those of a request; why they cannot be read.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, &'static str> {
+    /// Those in these fields of a request; why they cannot be read.
+    pub(super) fn of(request: &Request<'_>, fields: &[&str]) -> Result<Self, &'static str> {
         let mut digests = Vec::new();
-        // Without a Content-Encoding, which is refused, content and representation are the same.
-        for name in ["content-digest", "repr-digest"] {
+        for name in fields {
             for value in request.field_values(name) {
                 digests.extend(parse(value)?);
             }

@@ -19,6 +19,7 @@
 mod answer;
 mod digest;
 mod drop_box;
+mod fields;
 mod form;
 mod name;
 mod put;
@@ -37,6 +38,7 @@ use crate::service::routing::Decoration;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Reply, Service};
 use answer::{Refused, UploadAnswers};
+use fields::PartFields;
 use form::Form;
 use name::BadName;
 use put::Whole;
@@ -162,17 +164,19 @@ impl<S: Service> Uploads<S> {
             let why = "Send the file as it is, without Content-Encoding.";
             return Err(Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why));
         }
+        if matches!(request.method(), Method::Put | Method::Patch) && target.is_directory {
+            return Err(bad_name(BadName::Empty));
+        }
+        let bad_field = |why| Refused::because(Status::BAD_REQUEST, why);
+        let part = PartFields::of(request).map_err(bad_field)?;
         if request.method() == Method::Put {
-            if target.is_directory {
-                return Err(bad_name(BadName::Empty));
-            }
             // RFC 9110 §14.5: a server that ignored it would take the part for the whole.
             if request.field("content-range").is_some() {
                 let why = "A part of a file cannot be put.";
                 return Err(Refused::because(Status::BAD_REQUEST, why));
             }
             // A proxy has taken the field away: this is not the content of the file.
-            if resume::is_meant(request) && !resume::begins(request) {
+            if resume::is_meant(request) && part.complete != Some(false) {
                 let why = "The field Upload-Complete: ?0 is missing.";
                 return Err(Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why));
             }

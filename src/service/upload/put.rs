@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::UploadContext;
 use super::answer::{Kept, Refused, UploadAnswers};
 use super::digest::Expected;
+use super::fields::PartFields;
 use super::receive::{Incoming, Receiver, number, split_path};
 use super::store::{Destination, Failure, Store};
 use crate::http::validator::{self, Evaluation, Validators};
@@ -61,9 +62,13 @@ impl Conditions {
         }
     }
 
-    /// Whether the file may be created or replaced, before any of it is here; where, and how long
-    /// it is said to be.
-    pub(super) fn check_first(&self, path: &[u8], length: &str) -> Result<Destination, Refused> {
+    /// Whether the file may be created or replaced, before any of it is here; where. Of its length
+    /// what is announced.
+    pub(super) fn check_first(
+        &self,
+        path: &[u8],
+        announced: Option<u64>,
+    ) -> Result<Destination, Refused> {
         let (folder, name) = split_path(path);
         let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
         let place = self.store().find(folder)?;
@@ -72,7 +77,6 @@ impl Conditions {
             None => self.check_new()?,
         }
         // What is announced is refused before it is sent, for clients that wait to be told.
-        let announced = self.request().field(length).and_then(number);
         self.store().expect_room(&place, announced.unwrap_or(0))?;
         Ok(place)
     }
@@ -118,6 +122,10 @@ impl Conditions {
 pub(super) const DAMAGED: &str =
     "The content is not what its digest says: it was damaged on the way.";
 
+pub(super) fn bad_request(why: &str) -> Refused {
+    Refused::because(Status::BAD_REQUEST, why)
+}
+
 fn failed_precondition() -> Refused {
     let why = "The file is not what the request expects.";
     Refused::because(Status::PRECONDITION_FAILED, why)
@@ -130,6 +138,8 @@ pub(super) struct Whole {
     /// Its path below the upload directory, and in it its name.
     path: Vec<u8>,
     expected: Expected,
+    /// What the request says besides Content-Length (Upload-Length).
+    length: Option<u64>,
 }
 
 impl Whole {
@@ -142,23 +152,31 @@ impl Whole {
     ) -> Result<Self, Response> {
         let conditions = Conditions::new(context, request, now);
         let begun = Self::begin_file(&conditions, &path);
-        let (incoming, expected) =
+        let (incoming, expected, length) =
             begun.map_err(|refused| conditions.answers().refused(&refused))?;
         Ok(Self {
             conditions,
             incoming,
             path,
             expected,
+            length,
         })
     }
 
-    fn begin_file(conditions: &Conditions, path: &[u8]) -> Result<(Incoming, Expected), Refused> {
-        let bad = |why| Refused::because(Status::BAD_REQUEST, why);
-        let expected = Expected::of(&conditions.request()).map_err(bad)?;
-        let place = conditions.check_first(path, "content-length")?;
+    fn begin_file(
+        conditions: &Conditions,
+        path: &[u8],
+    ) -> Result<(Incoming, Expected, Option<u64>), Refused> {
+        let (bad, request) = (bad_request, conditions.request());
+        let length = PartFields::of(&request).map_err(bad)?.length;
+        // Without a Content-Encoding, which is refused, content and representation are the same.
+        let fields = ["content-digest", "repr-digest"];
+        let expected = Expected::of(&request, &fields).map_err(bad)?;
+        let announced = request.field("content-length").and_then(number);
+        let place = conditions.check_first(path, announced)?;
         let mut incoming = Incoming::begin(conditions.store(), place)?;
         incoming.file.let_follow(path.to_vec());
-        Ok((incoming, expected))
+        Ok((incoming, expected, length))
     }
 
     fn keep(self) -> Result<Kept, Refused> {
@@ -167,12 +185,18 @@ impl Whole {
             incoming,
             path,
             expected,
+            length,
         } = self;
         let (file, digest) = incoming.end();
         if !expected.is(&digest) {
-            return Err(Refused::because(Status::BAD_REQUEST, DAMAGED));
+            return Err(bad_request(DAMAGED));
         }
         let bytes = file.bytes();
+        if length.is_some_and(|length| length != bytes) {
+            return Err(bad_request(
+                "The file is not as long as Upload-Length says.",
+            ));
+        }
         let (_, name) = split_path(&path);
         let check = |directory: BorrowedFd<'_>, name: &CStr| conditions.check(directory, name);
         let published = file.publish::<Refused>(name, conditions.on_conflict, check)?;

@@ -16,7 +16,8 @@
 //!
 //! The token in the URL is the only key: 64 random bits, as hard to guess as the name is to know.
 //! A hash of the whole is not kept between requests, so the answer carries no digest; one that the
-//! client sends with the last part is checked by reading the file once.
+//! client sends with the last part (Repr-Digest) is checked by reading the file once. That of a part
+//! (Content-Digest) is checked as it comes, and a part that was damaged is taken back.
 
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -27,8 +28,9 @@ use sha2::{Digest, Sha256};
 use super::UploadContext;
 use super::answer::{Kept, Refused};
 use super::digest::Expected;
-use super::put::{Conditions, DAMAGED};
-use super::receive::{Buffered, Receiver, number, split_path};
+use super::fields::PartFields;
+use super::put::{Conditions, DAMAGED, bad_request};
+use super::receive::{Buffered, Receiver, split_path};
 use super::store::Failure;
 use super::store::Unnamed;
 use super::store::UploadToken;
@@ -56,7 +58,8 @@ pub(super) fn is_meant(request: &Request<'_>) -> bool {
 
 /// Whether a PUT begins an upload whose content comes later (`Upload-Complete: ?0`).
 pub(super) fn begins(request: &Request<'_>) -> bool {
-    request.method() == Method::Put && request.field("upload-complete") == Some(b"?0")
+    let is_part = |fields: PartFields| fields.complete == Some(false);
+    request.method() == Method::Put && PartFields::of(request).is_ok_and(is_part)
 }
 
 /// One request of a resumable upload.
@@ -85,19 +88,8 @@ impl Work for Resume {
             (None, _) => begin(&conditions, &path).map(Outcome::Answer),
             (Some(token), Method::Head) => look(&conditions, token).map(Outcome::Answer),
             (Some(token), Method::Delete) => cancel(&conditions, &path, token).map(Outcome::Answer),
-            (Some(token), _) => {
-                let opened = open(&conditions, &path, token);
-                let begun = opened.and_then(|file| check_offset(&conditions, file));
-                begun.map(|mut file| {
-                    file.let_follow(path.clone());
-                    Outcome::Receive(Buffered::sink(Rest {
-                        conditions: conditions.clone(),
-                        path,
-                        token,
-                        file,
-                    }))
-                })
-            }
+            (Some(token), _) => Rest::begin(&conditions, path, token)
+                .map(|rest| Outcome::Receive(Buffered::sink(rest))),
         };
         done.unwrap_or_else(|refused| Outcome::Answer(conditions.answers().refused(&refused)))
     }
@@ -109,7 +101,8 @@ impl Work for Resume {
 
 /// Looks whether the file would be taken, and keeps a place for its content.
 fn begin(conditions: &Conditions, path: &[u8]) -> Result<Response, Refused> {
-    conditions.check_first(path, "upload-length")?;
+    let fields = PartFields::of(&conditions.request()).map_err(bad_request)?;
+    conditions.check_first(path, fields.length)?;
     let token = conditions.store().begin_resumable()?;
     let response = offset(Response::new(Status::CREATED), 0);
     let location = format!("{}?upload={token}", conditions.answers().url(path));
@@ -134,14 +127,11 @@ fn open(conditions: &Conditions, path: &[u8], token: UploadToken) -> Result<Unna
 }
 
 /// A part that does not begin where the last one ended would leave a hole, or write over it.
-fn check_offset(conditions: &Conditions, file: Unnamed) -> Result<Unnamed, Refused> {
-    let Some(said) = conditions.request().field("upload-offset").and_then(number) else {
-        let why = "Say by Upload-Offset where the part begins.";
-        return Err(Refused::because(Status::BAD_REQUEST, why));
-    };
-    match said == file.bytes() {
-        true => Ok(file),
-        false => Err(Failure::OtherOffset(file.bytes()).into()),
+fn check_offset(said: Option<u64>, here: u64) -> Result<(), Refused> {
+    let said = said.ok_or_else(|| bad_request("Say by Upload-Offset where the part begins."))?;
+    match said == here {
+        true => Ok(()),
+        false => Err(Failure::OtherOffset(here).into()),
     }
 }
 
@@ -151,12 +141,54 @@ struct Rest {
     path: Vec<u8>,
     token: UploadToken,
     file: Unnamed,
+    fields: PartFields,
+    /// Of this part, and its hash if one is expected.
+    expected: Expected,
+    hash: Option<Sha256>,
+    /// Where it began.
+    from: u64,
+    /// Of all that the file will hold.
+    expected_whole: Expected,
 }
 
 impl Rest {
-    fn keep(self) -> Result<Response, Refused> {
-        let request = self.conditions.request();
-        if request.field("upload-complete") != Some(b"?1") {
+    fn begin(conditions: &Conditions, path: Vec<u8>, token: UploadToken) -> Result<Self, Refused> {
+        let request = conditions.request();
+        let fields = PartFields::of(&request).map_err(bad_request)?;
+        let expected = Expected::of(&request, &["content-digest"]).map_err(bad_request)?;
+        let expected_whole = Expected::of(&request, &["repr-digest"]).map_err(bad_request)?;
+        let mut file = open(conditions, &path, token)?;
+        let from = file.bytes();
+        check_offset(fields.offset, from)?;
+        file.let_follow(path.clone());
+        Ok(Self {
+            conditions: conditions.clone(),
+            path,
+            token,
+            file,
+            fields,
+            hash: (!expected.is_empty()).then(Sha256::new),
+            expected,
+            from,
+            expected_whole,
+        })
+    }
+
+    /// A part that is not what its digest says is taken back: what came before is good.
+    fn check_part(&mut self) -> Result<(), Refused> {
+        let digest = self.hash.take().map(|hash| hash.finalize().into());
+        match digest.is_none_or(|digest| self.expected.is(&digest)) {
+            true => Ok(()),
+            false => {
+                self.file.cut(self.from)?;
+                Err(bad_request(DAMAGED).at(self.from))
+            }
+        }
+    }
+
+    fn keep(mut self) -> Result<Response, Refused> {
+        self.check_part()?;
+        if self.fields.complete != Some(true) {
             let response = offset(Response::new(Status::NO_CONTENT), self.file.bytes());
             let location = format!(
                 "{}?upload={}",
@@ -166,16 +198,14 @@ impl Rest {
             let response = response.field("Location", &location);
             return Ok(self.conditions.answers().plain(response));
         }
-        let bad = |why| Refused::because(Status::BAD_REQUEST, why);
-        let expected = Expected::of(&request).map_err(bad)?;
+        let expected = &self.expected_whole;
         if !expected.is_empty() && !expected.is(&whole_digest(self.file.fd()?)?) {
             // What is there cannot be mended by more of it.
             self.file.discard();
-            return Err(bad(DAMAGED));
+            return Err(bad_request(DAMAGED));
         }
         let bytes = self.file.bytes();
-        let length = request.field("upload-length").and_then(number);
-        if length.is_some_and(|length| length != bytes) {
+        if self.fields.length.is_some_and(|length| length != bytes) {
             return Err(Failure::OtherOffset(bytes).into());
         }
         let (folder, name) = split_path(&self.path);
@@ -206,6 +236,9 @@ impl Receiver for Rest {
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         let written = self.file.write(bytes);
         written.map_err(|failure| self.conditions.answers().refused(&failure.into()))
     }

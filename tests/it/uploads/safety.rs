@@ -291,6 +291,14 @@ fn the_sandbox_leaves_room_for_uploads() {
                 let names = ["new/", "new/b", "new/b (1)", "new/dir/", "new/dir/a"];
                 assert_eq!(inbox.names(), names, "{why}");
                 assert_eq!(inbox.server.get("/inbox/new/dir/a").text(), "two", "{why}");
+                // A part that was damaged is cut off again.
+                let part = ["Upload-Complete: ?0"];
+                let begun = inbox.put("/inbox/new/c", &part, b"");
+                let damaged = format!("Content-Digest: {}", digest(b"other"));
+                let fields = ["Content-Length: 1", "Upload-Offset: 0", &damaged];
+                let head = request("PATCH", begun.field("Location").unwrap(), &fields);
+                let answer = inbox.send("PATCH", head.as_bytes(), b"x");
+                assert_eq!(answer.status, 400, "{why}: {}", answer.text());
             }
         }
     });

@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     OtherOffset(u64),
     /// There is no such unfinished upload.
     Unknown,
+    /// The owner has removed the directory, or the hidden file.
+    Gone,
     /// Another connection sends it.
     InUse,
     /// One file may not be so long.
@@ -37,6 +39,7 @@ impl From<Errno> for Failure {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::EXIST | Errno::NOTEMPTY => Self::Exists,
+            Errno::NOENT => Self::Gone,
             Errno::NOTDIR | Errno::ISDIR | Errno::LOOP => Self::NotAFile,
             Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => Self::BadName,
             Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::MLINK => Self::NoSpace,

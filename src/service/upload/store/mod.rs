@@ -351,6 +351,15 @@ impl Unnamed {
         }
     }
 
+    /// Takes back what was appended behind `bytes`, of one that is gone on with.
+    pub(crate) fn cut(&mut self, bytes: u64) -> Result<(), Failure> {
+        // What cannot be taken back is not to be gone on with.
+        rustix::fs::ftruncate(self.fd()?, bytes).inspect_err(|_| self.ending = Ending::Dropped)?;
+        self.store.give_back(self.bytes.saturating_sub(bytes));
+        self.bytes = bytes;
+        Ok(())
+    }
+
     /// Appends. What fails here is over: its room is free again before another file needs it.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.append(bytes);
