@@ -55,6 +55,9 @@ fn a_record_of_a_real_loop_keeps_to_the_table() {
         let mut checker = Checker::new(heading.trigger);
         turns.iter().for_each(|turn| checker.follow(turn));
         assert_eq!(checker.broken(), None, "{backend}");
+        let facts = turns.iter().flat_map(|turn| &turn.facts);
+        let answers = facts.filter(|did| matches!(did, Did::Answered { .. }));
+        assert_eq!(answers.count(), 6, "{backend}");
         let accepted = calls(&turns, "accept");
         assert!(
             accepted >= 6 && calls(&turns, "sendfile") >= 3,

@@ -107,6 +107,8 @@ impl WorkerPlan {
         let begun = out.zip(heading(self.backend));
         let begun = begun.map(|(out, heading)| RecordFile::begin(out, &heading));
         self.record = begun.transpose()?;
+        // Answers belong to it.
+        Arc::make_mut(&mut self.limits).report_finished |= self.record.is_some();
         Ok(self)
     }
 

@@ -143,7 +143,8 @@ pub enum Did {
     },
     /// A system call.
     Call(Called),
-    /// An answer is out or was cut short.
+    /// An answer is out or was cut short; told only if
+    /// [`Limits::report_finished`](crate::conn::Limits::report_finished) says so, as in a server.
     Answered {
         /// On which connection.
         who: String,
