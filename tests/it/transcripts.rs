@@ -102,15 +102,7 @@ fn run<const EDGE: bool, O: Observer>(
     lines: &Lines,
     settings: Settings<O>,
 ) {
-    let quiet = Disturbances {
-        interrupts: false,
-        spurious: false,
-        no_descriptors: false,
-        small_batches: false,
-        jump: None,
-        hides_ends: false,
-    };
-    let sim = Sim::<EDGE>::new(Schedule::friendly()).disturbed(quiet);
+    let sim = Sim::<EDGE>::new(Schedule::friendly()).disturbed(Disturbances::NONE);
     sim.client(script, room);
     let kernel = Traced::printing(sim.clone(), lines.sink());
     let listeners = vec![sim.listen()];

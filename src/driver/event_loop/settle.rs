@@ -4,7 +4,8 @@
 //! for the loop, which makes a system call only where that changes. Per direction there are two bits.
 //! **Wanted**: the protocol would use it
 //! ([`Connection::wants_read`](crate::conn::Connection::wants_read), `wants_write`). **Ready**: the
-//! kernel said so, and no call has failed with EAGAIN since. Input and output happen only where both
+//! kernel said so, and no call has shown since that it is over, by EAGAIN or by a short read or write
+//! that means the same. Input and output happen only where both
 //! are set. After that:
 //!
 //! | a direction ended the turn … | edge (epoll `EPOLLET`) | level (epoll, poll, select) |
@@ -29,7 +30,7 @@ use crate::readiness::{Directions, Trigger};
 pub struct Bits {
     /// What the protocol would do, or the layer beneath it, which comes first.
     pub wanted: Directions,
-    /// What the kernel said can be done, and has not taken back by EAGAIN.
+    /// What the kernel said can be done, and no EAGAIN, short read or short write has taken back.
     pub ready: Directions,
     /// What the kernel has been asked to announce: its interest set.
     pub armed: Directions,
@@ -169,7 +170,7 @@ mod tests {
         });
     }
 
-    /// Readiness is taken back by EAGAIN alone.
+    /// Calls take readiness back; `settle` itself takes nothing back.
     #[test]
     fn what_the_kernel_said_is_remembered() {
         each(|_, bits, settled| assert_eq!(settled.ready, bits.ready));

@@ -131,12 +131,8 @@ impl Experiment {
             seed => Schedule::seeded(seed),
         };
         let quiet = Disturbances {
-            interrupts: false,
-            spurious: false,
-            no_descriptors: false,
-            small_batches: false,
-            jump: None,
             hides_ends: self.mistake.is_some_and(|mistake| mistake.hides_ends),
+            ..Disturbances::NONE
         };
         let sim = Sim::<EDGE>::new(schedule).disturbed(quiet).recorded();
         for (acts, outbox_max) in (self.scenario.clients)() {

@@ -211,7 +211,7 @@ pub struct SettledRecord {
     /// What the protocol would do.
     #[serde(with = "words::directions")]
     pub wanted: Directions,
-    /// What the kernel said can be done, and has not taken back by EAGAIN.
+    /// What the kernel said can be done, and no EAGAIN, short read or short write has taken back.
     #[serde(with = "words::directions")]
     pub ready: Directions,
     /// What it had been asked to announce.

@@ -211,29 +211,11 @@ impl<const EDGE: bool> Sim<EDGE> {
         lock(&self.world).clock += time;
     }
 
-    /// One move of the world, if there is one to make.
-    fn step(&self) -> bool {
-        let task = {
-            let mut world = lock(&self.world);
-            let moves = world.moves();
-            if moves.is_empty() {
-                return false;
-            }
-            let chosen = moves[world.schedule.pick(moves.len())];
-            world.make(chosen)
-        };
-        // The world is not locked here: the task will notify.
-        if let Some(task) = task {
-            task();
-        }
-        true
-    }
-
     /// What the schedule lets happen before the kernel looks.
     fn stir(&self) -> io::Result<bool> {
         let moves = lock(&self.world).schedule.pick(8);
         let mut made = 0;
-        while (moves == 0 || made < moves) && self.step() {
+        while (moves == 0 || made < moves) && step(&self.world) {
             made += 1;
         }
         lock(&self.world).disturb()
@@ -386,7 +368,7 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
                     return world.judge();
                 }
             }
-            if !self.step() {
+            if !step(&self.world) {
                 let mut world = lock(&self.world);
                 let left = until.map(|until| until.saturating_sub(world.clock));
                 world.sleep(left);
@@ -408,7 +390,11 @@ impl<const EDGE: bool> Kernel for Sim<EDGE> {
 
 impl Socket for SimSocket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.call("read", |wire| wire.read(into))
+        let interrupted = self.before_read();
+        self.call("read", |wire| match interrupted {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => wire.read(into),
+        })
     }
 
     fn write(&mut self, from: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
@@ -459,6 +445,15 @@ impl Socket for SimSocket {
 }
 
 impl SimSocket {
+    /// What the schedule lets come between two reads; `true` is a signal that ends this one.
+    fn before_read(&self) -> bool {
+        let allowed = lock(&self.world).disturbances;
+        if allowed.moves_between_reads && lock(&self.world).schedule.pick(2) == 1 {
+            step(&self.world);
+        }
+        allowed.interrupts_reads && lock(&self.world).schedule.pick(4) == 1
+    }
+
     /// One call of the loop on this socket.
     fn call(
         &mut self,
@@ -550,6 +545,24 @@ impl Notify for SimNotifier {
         world.notified = true;
         world.change(Key::Notifier);
     }
+}
+
+/// One move of the world, if there is one to make.
+fn step(world: &SharedWorld) -> bool {
+    let task = {
+        let mut world = lock(world);
+        let moves = world.moves();
+        if moves.is_empty() {
+            return false;
+        }
+        let chosen = moves[world.schedule.pick(moves.len())];
+        world.make(chosen)
+    };
+    // The world is not locked here: the task will notify.
+    if let Some(task) = task {
+        task();
+    }
+    true
 }
 
 /// A time-out in a transcript.

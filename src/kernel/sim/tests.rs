@@ -53,7 +53,8 @@ fn waiting_for_nothing_over_and_over_is_a_spin() {
     let (mut sim, socket) = accepted::<true>(vec![Act::Vanish], 100);
     sim.register(&socket, SLOT, Directions::READ).unwrap();
     assert!((0..2_000).any(|_| wait(&mut sim, Some(0)).is_err()));
-    assert!(matches!(sim.verdict(), Some(Verdict::Spin(_))));
+    let said = sim.verdict().unwrap().to_string();
+    assert_eq!(said, "spin: 1000 waits and nothing was moved; open: slot 3");
 }
 
 #[test]
@@ -209,4 +210,52 @@ fn the_same_seed_gives_the_same_transcript() {
     }
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
+}
+
+/// Reads until the seeds have shown what they can do between two reads of one turn.
+fn reads(disturbances: Disturbances) -> Vec<Result<usize, io::ErrorKind>> {
+    let mut seen = Vec::new();
+    for seed in 0..50 {
+        let mut sim = Sim::<true>::new(Schedule::seeded(seed)).disturbed(disturbances);
+        let script = vec![
+            Act::Send(vec![b'x'; 40]),
+            Act::Send(vec![b'x'; 40]),
+            Act::Vanish,
+        ];
+        let listener = sim.listen();
+        sim.client(script, 100);
+        sim.watch(&listener, LISTENER, true).unwrap();
+        while wait(&mut sim, None).unwrap().is_empty() {}
+        let (mut socket, _) = sim.accept(&listener).unwrap();
+        seen.extend((0..20).map(|_| socket.read(&mut [0; 64]).map_err(|error| error.kind())));
+    }
+    seen
+}
+
+#[test]
+fn a_read_is_interrupted_only_where_that_is_allowed() {
+    let interrupted = Err(io::ErrorKind::Interrupted);
+    assert!(!reads(Disturbances::NONE).contains(&interrupted));
+    let signals = Disturbances {
+        interrupts_reads: true,
+        ..Disturbances::NONE
+    };
+    let seen = reads(signals);
+    assert!(seen.contains(&interrupted));
+    assert!(seen.contains(&Err(io::ErrorKind::WouldBlock)));
+}
+
+#[test]
+fn bytes_come_between_two_reads_only_where_that_is_allowed() {
+    // EAGAIN, and then bytes without a wait.
+    let came = |seen: &[Result<usize, io::ErrorKind>]| {
+        let mut turns = seen.chunks(20).flat_map(|turn| turn.windows(2));
+        turns.any(|two| two[0].is_err() && two[1].is_ok())
+    };
+    assert!(!came(&reads(Disturbances::NONE)));
+    let moves = Disturbances {
+        moves_between_reads: true,
+        ..Disturbances::NONE
+    };
+    assert!(came(&reads(moves)));
 }

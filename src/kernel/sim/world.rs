@@ -105,6 +105,10 @@ pub struct Disturbances {
     pub small_batches: bool,
     /// The process is stopped for so long (SIGSTOP, a suspended laptop): deadlines are missed.
     pub jump: Option<Duration>,
+    /// EINTR from read, with nothing taken.
+    pub interrupts_reads: bool,
+    /// Clients go on between two reads of one turn, as beside another processor.
+    pub moves_between_reads: bool,
     /// Events do not say that the peer has ended: a mistake, for tests that want it noticed.
     pub hides_ends: bool,
 }
@@ -356,7 +360,8 @@ impl World {
         self.idle_waits += 1;
         self.waits += 1;
         if self.idle_waits > IDLE_WAITS_MAX {
-            let what = format!("{IDLE_WAITS_MAX} waits and nothing was moved");
+            let open = self.open().join(", ");
+            let what = format!("{IDLE_WAITS_MAX} waits and nothing was moved; open: {open}");
             self.condemn(Verdict::Spin(what));
         } else if self.waits > WAITS_MAX {
             self.condemn(Verdict::Spin(format!("{WAITS_MAX} waits and no end")));
@@ -399,12 +404,7 @@ impl World {
     fn forgotten(&self) -> Option<String> {
         let waits = |client: &usize| self.clients[*client].awaits().is_some();
         let client = (0..self.clients.len()).find(waits)?;
-        let wire = &self.wires[client];
-        let watch = self.watches.get(&Key::Socket(client));
-        let who = match watch {
-            Some(watch) => format!("slot {}", watch.token.slot()),
-            None => format!("the socket of client {client}"),
-        };
+        let (wire, who) = (&self.wires[client], self.who(client));
         Some(if wire.server == ServerEnd::Backlog {
             format!("client {client} waits to be accepted")
         } else if !wire.inbox.is_empty() {
@@ -424,6 +424,21 @@ impl World {
         })
     }
 
+    /// The server's end of a connection, as the loop knows it.
+    fn who(&self, client: usize) -> String {
+        match self.watches.get(&Key::Socket(client)) {
+            Some(watch) => format!("slot {}", watch.token.slot()),
+            None => format!("the socket of client {client}"),
+        }
+    }
+
+    /// The connections that the loop has not closed.
+    fn open(&self) -> Vec<String> {
+        let is_open = |client: &usize| self.wires[*client].server == ServerEnd::Open;
+        let open = (0..self.wires.len()).filter(is_open);
+        open.map(|client| self.who(client)).collect()
+    }
+
     /// Whether every client has come to its end and every socket is closed.
     pub(super) fn is_over(&self) -> bool {
         let ends = |(client, wire): (&Client, &Wire)| {
@@ -433,16 +448,29 @@ impl World {
     }
 }
 
+impl Disturbances {
+    /// Nothing besides splitting and delaying.
+    pub const NONE: Self = Self {
+        interrupts: false,
+        spurious: false,
+        no_descriptors: false,
+        small_batches: false,
+        jump: None,
+        interrupts_reads: false,
+        moves_between_reads: false,
+        hides_ends: false,
+    };
+}
+
 impl Default for Disturbances {
-    /// Everything but jumps of the clock.
+    /// Everything but jumps of the clock and what comes between two reads.
     fn default() -> Self {
         Self {
             interrupts: true,
             spurious: true,
             no_descriptors: true,
             small_batches: true,
-            jump: None,
-            hides_ends: false,
+            ..Self::NONE
         }
     }
 }
