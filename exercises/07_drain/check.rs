@@ -24,5 +24,8 @@ pub fn check(round: u64) -> Verdict {
         asks(&[3_000, 2]),
     ];
     let scene = Scene::new("three clients at once", clients);
+    scene.play(round, |stage| serve(stage, &mut Mine))?;
+    let mut scene = Scene::new("a signal interrupts a read (EINTR)", [asks(&[7; 400])]);
+    scene.disturbances.interrupts_reads = true;
     scene.play(round, |stage| serve(stage, &mut Mine))
 }

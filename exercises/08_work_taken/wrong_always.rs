@@ -1,5 +1,6 @@
 //! To be on the safe side:
-//! a client that thinks for a second: edge, seed 0: spin: 1000 waits and nothing was moved
+//! a client that thinks for a second: edge, seed 0: spin: 1000 waits and nothing was moved;
+//! open: slot 0
 
 use httpoll::driver::Bits;
 use httpoll::readiness::Trigger;

@@ -23,6 +23,7 @@ pub fn on_readable(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::Empty),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -20,6 +20,7 @@ pub fn on_readable(
             Ok(0) => return Ok(Reading::End),
             Ok(n) => input.extend_from_slice(&piece[..n]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::Empty),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

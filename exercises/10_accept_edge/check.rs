@@ -6,6 +6,7 @@ use std::io;
 use exercises::Verdict;
 use exercises::small::{Accept, Parts, asks, serve};
 use exercises::stage::{Listener, Scene, Socket};
+use rustix::io::Errno;
 
 struct Mine {
     /// One accept that fails with ECONNABORTED.
@@ -19,7 +20,7 @@ impl Parts<true> for Mine {
         new: &mut Vec<Socket>,
     ) -> io::Result<Accept> {
         if std::mem::take(&mut self.gone) {
-            listener.fail_next(io::ErrorKind::ConnectionAborted);
+            listener.fail_next(Errno::CONNABORTED.raw_os_error());
         }
         super::answer::on_listener(listener, new)?;
         Ok(Accept::All)

@@ -25,6 +25,16 @@ impl Parts<true> for Mine {
     }
 }
 
+/// The same client, with 6,000 bytes in each request: zeros in front of its number.
+fn pads(mut client: Client) -> Client {
+    for act in &mut client.script {
+        if let Act::Send(line) = act {
+            line.splice(..0, [b'0'; 6_000]);
+        }
+    }
+    client
+}
+
 pub fn check(round: u64) -> Verdict {
     let play = |name, clients: Vec<Client>| {
         Scene::new(name, clients).play(round, |stage| serve(stage, &mut Mine))
@@ -41,5 +51,14 @@ pub fn check(round: u64) -> Verdict {
     play(
         "three clients at once",
         vec![asks(&[5; 2_500]), asks_in_turn(&[1, 2]), asks(&[10; 900])],
-    )
+    )?;
+    // So a short read is not the last one of its turn, and what is read no multiple of a piece.
+    let client = || pads(asks_in_turn(&[7; 6]));
+    let mut scene = Scene::new(
+        "clients send while they are read from",
+        [client(), client()],
+    );
+    scene.seeds = 20;
+    scene.disturbances.moves_between_reads = true;
+    scene.play(round, |stage| serve(stage, &mut Mine))
 }

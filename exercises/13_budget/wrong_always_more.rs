@@ -1,5 +1,6 @@
 //! "More" to be on the safe side. The queue is never empty, so the loop never sleeps:
-//! one client sends much and another one waits: edge, seed 0: spin: 1000 waits and nothing was moved
+//! one client sends much and another one waits: edge, seed 0: spin: 1000 waits and nothing was moved;
+//! open: slot 1
 
 use std::io::{self, Read};
 
@@ -24,6 +25,7 @@ pub fn on_readable(socket: &mut Socket, input: &mut Vec<u8>) -> io::Result<Readi
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::More),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

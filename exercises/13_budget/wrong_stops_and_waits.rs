@@ -1,5 +1,5 @@
 //! Stops when the budget is spent, and says that nothing is left:
-//! one client sends much and another one waits: edge, seed 0: stall: slot 0 has 55904 unread bytes and
+//! one client sends much and another one waits: edge, seed 0: stall: slot 0 has 55905 unread bytes and
 //! no event will say so
 
 use std::io::{self, Read};
@@ -25,6 +25,7 @@ pub fn on_readable(socket: &mut Socket, input: &mut Vec<u8>) -> io::Result<Readi
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::Empty),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

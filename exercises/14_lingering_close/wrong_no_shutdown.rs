@@ -1,5 +1,5 @@
 //! Waits for the client to end, which waits for the server to end:
-//! a small upload: edge, seed 0: stall: slot 0 has room for 65536 bytes, client 0 has 45 and
+//! a small upload: edge, seed 0: stall: slot 0 has room for 65536 bytes, client 0 has 46 and
 //! waits for the end
 
 use std::io::{self, Read as _};
@@ -31,6 +31,7 @@ impl Ending {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return true,
             }
         }

@@ -12,13 +12,9 @@ pub fn check(_: u64) -> Verdict {
         trying(sentence.clone());
         attempt(holds).map_err(|why| {
             // The place is of use to you, and changes with every line that is added there.
-            let said = why.rsplit_once(" (").map_or(&*why, |(said, _)| said);
-            let mut begin: String = said.chars().take(90).collect();
-            if begin.len() < said.len() {
-                begin.push_str(" …");
-            }
-            let whole = format!("{why}, in tests/it/conformance");
-            Symptom::new(format!("{sentence}: {begin}")).seen([whole])
+            let (said, place) = why.rsplit_once(" (").unwrap_or((&why, ""));
+            let place = format!("In tests/it/conformance ({place}");
+            Symptom::new(format!("{sentence}: {said}")).seen([place])
         })?;
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Adds its events to those of the wait before:
 //! register with data waiting reports at once: it panicked: assertion `left == right` failed:
-//! [Event { token: Token(425201762403), readab …
+//! [Event { token: Token(425201762403), readable: true, writable: true, eof_possible: false },
+//! Event { token: Token(30064771073), readable: true, writable: false, eof_possible: false }]
+//! left: 2 right: 1
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

@@ -1,7 +1,7 @@
 //! Asks for IN and OUT only. That the client has ended is seen when there is nothing left to read, and by
 //! nobody who stops at a short read:
 //! data and fin in one event set eof possible: it panicked: Event { token: Token(30064771073),
-//! readable: true, writable: false, eof_possi …
+//! readable: true, writable: false, eof_possible: false }
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

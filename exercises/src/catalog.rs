@@ -13,6 +13,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// `drain`.
+    pub fn name(&self) -> &str {
+        self.folder.split_once('_').map_or("", |(_, name)| name)
+    }
+
     /// One of its files.
     pub fn path(&self, file: &str) -> PathBuf {
         root().join(&self.folder).join(file)

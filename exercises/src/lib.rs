@@ -19,6 +19,7 @@ pub mod select;
 pub mod small;
 pub mod stage;
 pub mod talk;
+mod transcript;
 
 pub use httpoll::readiness::Directions;
 pub use judge::{Symptom, Verdict};

@@ -14,7 +14,7 @@ use httpoll::kernel::{Kernel, Socket as _};
 use httpoll::readiness::{Event, Token};
 
 use crate::judge::{stuck, trying};
-use crate::{Directions, Symptom, Verdict};
+use crate::{Directions, Symptom, Verdict, transcript};
 
 /// Clients, and what each must receive.
 pub struct Scene {
@@ -117,12 +117,11 @@ impl Scene {
         // Behind the verdict the sockets are only put away.
         let end = lines.iter().position(|line| line.starts_with("!!"));
         lines.truncate(end.unwrap_or(lines.len()));
-        let last = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
-        Err(match last {
-            [] => symptom,
-            last => symptom
+        Err(match lines.is_empty() {
+            true => symptom,
+            false => symptom
                 .seen(["The last turns of the loop:"])
-                .seen(last.iter().copied()),
+                .seen(transcript::last(&lines)),
         })
     }
 
@@ -262,23 +261,28 @@ pub struct Listener<const EDGE: bool> {
     pub sim: Sim<EDGE>,
     calls: Calls,
     listener: SimListener,
-    fails_next: Option<io::ErrorKind>,
+    fails_next: Option<i32>,
 }
 
 impl<const EDGE: bool> Listener<EDGE> {
-    /// Lets the next accept fail, whoever waits.
-    pub fn fail_next(&mut self, error: io::ErrorKind) {
-        self.fails_next = Some(error);
+    /// Lets the next accept fail with this error, whoever waits.
+    pub fn fail_next(&mut self, errno: i32) {
+        self.fails_next = Some(errno);
     }
 
     /// # Errors
     /// `WouldBlock` if nobody waits; others as accept(2) has them.
     pub fn accept(&mut self) -> io::Result<Socket> {
         count(&self.calls);
-        if let Some(error) = self.fails_next.take() {
-            return Err(error.into());
+        let fails = self.fails_next.take();
+        if fails.is_some() {
+            self.sim.refuse_accepting(fails);
         }
-        let (inner, _) = self.sim.accept(&self.listener)?;
+        let accepted = self.sim.accept(&self.listener);
+        if fails.is_some() {
+            self.sim.refuse_accepting(None);
+        }
+        let (inner, _) = accepted?;
         Ok(Socket {
             inner,
             calls: Rc::clone(&self.calls),
@@ -336,5 +340,3 @@ fn count(calls: &Calls) {
 const CALLS_MAX: u32 = 20_000;
 /// Waits between two looks at what the clients have received.
 const LOOK_EVERY: usize = 64;
-/// The end of a transcript that is shown.
-const LINES_SHOWN: usize = 14;

@@ -17,14 +17,14 @@ fn main() -> ExitCode {
         ["all"] => return try_all(&all),
         [number, command @ ..] => (*number, command),
     };
-    let entry = number
-        .parse()
-        .ok()
-        .and_then(|n: u32| all.iter().find(|entry| entry.number == n));
-    let Some(entry) = entry else {
+    let is_meant = |entry: &&Entry| match number.parse::<u32>() {
+        Ok(n) => entry.number == n,
+        Err(_) => entry.name() == number,
+    };
+    let Some(entry) = all.iter().find(is_meant) else {
         let last = all.last().map_or(0, |entry| entry.number);
         return usage(&format!(
-            "there is no exercise {number:?}; they are numbered 1 to {last}"
+            "there is no exercise {number:?}: they have numbers, 1 to {last}, and names; `cargo ex` lists both"
         ));
     };
     match command {
@@ -32,27 +32,35 @@ fn main() -> ExitCode {
         ["hint"] => hint(entry, "1"),
         ["hint", step] => hint(entry, step),
         ["solution"] => solution(entry),
-        _ => usage(&format!("unknown: {:?}", command.join(" "))),
+        _ => usage(&format!(
+            "an exercise has `hint` and `solution`, and no {:?}",
+            command.join(" ")
+        )),
     }
 }
 
+/// The reason alone: below a list of commands it would not be seen.
 fn usage(what: &str) -> ExitCode {
-    eprintln!("{what}\n\n{USAGE}");
+    eprintln!("{what}");
     ExitCode::from(2)
 }
 
 const USAGE: &str = "\
 cargo ex                the exercises, and which of them you have solved
 cargo ex all            the same, after building those that are blank there
-cargo ex 7              judges exercises/07_*/todo.rs
+cargo ex 7              judges exercises/07_*/todo.rs; so does `cargo ex drain`
 cargo ex 7 hint         the first hint; cargo ex 7 hint 2 is the next one
 cargo ex 7 solution     one solution";
 
 /// Those that do not compile stay blank; the others are not held up by them.
 fn try_all(all: &[Entry]) -> ExitCode {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let words = ["build", "-q", "-p", "exercises", "--bins", "--keep-going"];
-    let built = Command::new(cargo).args(words).status();
+    // Not `--bins`: `prove` takes every answer in, and an error would be shown twice.
+    let programs = all
+        .iter()
+        .flat_map(|entry| ["--bin".to_owned(), entry.program()]);
+    let words = ["build", "-q", "-p", "exercises", "--keep-going"];
+    let built = Command::new(cargo).args(words).args(programs).status();
     if !built.is_ok_and(|status| status.success()) {
         say("");
     }
@@ -64,9 +72,10 @@ fn list(all: &[Entry]) -> ExitCode {
     let states: Vec<_> = all.iter().map(begin).collect();
     for (entry, state) in all.iter().zip(states) {
         say(format!(
-            "{:>3}  {:7}  {}",
+            "{:>3}  {:7}  {:17}  {}",
             entry.number,
             end(state),
+            entry.name(),
             title(entry)
         ));
     }
@@ -141,7 +150,7 @@ fn hint(entry: &Entry, step: &str) -> ExitCode {
     let at = step.parse().ok().and_then(|n: usize| n.checked_sub(1));
     let Some(hint) = at.and_then(|at| hints.get(at)) else {
         return usage(&format!(
-            "exercise {number} has hints 1 to {count}, none is {step:?}"
+            "exercise {number} has hints 1 to {count}, and no hint {step}"
         ));
     };
     say(format!("{hint}\n"));
