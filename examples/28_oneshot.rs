@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(word) => word.parse().map_err(|error| format!("{word:?} milliseconds: {error}"))?,
         None => 500,
     };
-    println!("way              echoes/s  mixed up  events/echo  together  armed/event");
+    println!("way              mixed up  events/echo  together  armed/event");
     for (name, flags) in [
         ("level", EventFlags::IN),
         ("edge", EventFlags::IN | EventFlags::ET),
@@ -76,8 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             [&counts.echoes, &counts.mixed_up, &counts.events, &counts.together, &counts.armed]
                 .map(|count| count.load(Relaxed));
         println!(
-            "{name:<15} {:>9} {mixed_up:>9} {:>12.2} {together:>9} {:>12.2}",
-            echoes * 1000 / duration.max(1),
+            "{name:<15} {mixed_up:>9} {:>12.2} {together:>9} {:>12.2}",
             events as f64 / echoes.max(1) as f64,
             armed as f64 / events.max(1) as f64,
         );
