@@ -170,6 +170,14 @@ impl<S: Service> Uploads<S> {
         let bad_field = |why| Refused::because(Status::BAD_REQUEST, why);
         let part = PartFields::of(request).map_err(bad_field)?;
         if request.method() == Method::Put {
+            // Its content would end with the connection, which no request can (RFC 1945 §7.2.2).
+            if request.minor_version() == 0
+                && request.field("content-length").is_none()
+                && part.complete != Some(false)
+            {
+                let why = "Say by Content-Length how long the file is.";
+                return Err(Refused::because(Status::LENGTH_REQUIRED, why));
+            }
             // RFC 9110 §14.5: a server that ignored it would take the part for the whole.
             if request.field("content-range").is_some() {
                 let why = "A part of a file cannot be put.";

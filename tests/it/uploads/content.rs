@@ -256,6 +256,10 @@ fn a_client_of_http_1_0_can_send_a_file() {
         let answer = inbox.server.raw(sent);
         assert!(answer.starts_with("HTTP/1.1 201"), "{backend}: {answer}");
         assert_eq!(inbox.tree()["a"], b"abc", "{backend}");
+        // One that ends with the connection would be kept without any of it.
+        let answer = inbox.server.raw(b"PUT /inbox/b HTTP/1.0\r\n\r\nabc");
+        assert!(answer.starts_with("HTTP/1.1 411"), "{backend}: {answer}");
+        assert_eq!(inbox.names(), ["a"], "{backend}");
     });
 }
 
