@@ -25,6 +25,8 @@ pub(super) struct Form {
     folder: Vec<u8>,
     multipart: Multipart,
     part: FormPart,
+    /// Whether a part was a file's, be it that of no file that was chosen.
+    has_file_part: bool,
     results: Vec<Result<Kept, Refused>>,
     /// Bytes of paths in them.
     answer_bytes: usize,
@@ -69,6 +71,7 @@ impl Form {
             folder,
             multipart,
             part: FormPart::Ignored,
+            has_file_part: false,
             results: Vec::new(),
             answer_bytes: 0,
         })
@@ -78,6 +81,7 @@ impl Form {
         let Some(sent) = file_name else {
             return FormPart::Ignored;
         };
+        self.has_file_part = true;
         // A form without a chosen file sends one with an empty name.
         if sent.is_empty() {
             return FormPart::Ignored;
@@ -191,6 +195,10 @@ impl Receiver for Form {
     fn finish(mut self) -> Response {
         if !self.multipart.is_complete() {
             return self.malformed("The form ends before its last boundary.");
+        }
+        // Who typed `curl -F file=a.txt` would take a success for the file's.
+        if !self.has_file_part {
+            return self.malformed("No part of the form is a file: curl wants -F file=@NAME.");
         }
         UploadAnswers::of(&self.context, &self.request.borrow()).all(&self.folder, &self.results)
     }

@@ -227,5 +227,12 @@ fn what_is_no_form_is_refused() {
         ]
         .concat();
         check(&kind, &empty, 303);
+        // `curl -F f=a.txt`, without the `@`: a field, and no file.
+        let field = [
+            part("name=f", b"a.txt"),
+            format!("--{BOUNDARY}--").into_bytes(),
+        ]
+        .concat();
+        check(&kind, &field, 400);
     });
 }
