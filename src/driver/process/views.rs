@@ -8,7 +8,7 @@ use crate::http::{Body, Request, Response, Status, Tick};
 use crate::service::{Reply, Router};
 
 /// A file of the page, and its media type.
-type Part = (&'static str, &'static str, &'static str);
+type PagePart = (&'static str, &'static str, &'static str);
 
 macro_rules! part {
     ($name:literal, $media_type:expr) => {
@@ -24,7 +24,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const LINES: &str = "application/jsonl; charset=utf-8";
 
 /// What the page consists of.
-const PARTS: &[Part] = &[
+const PARTS: &[PagePart] = &[
     ("/", HTML, include_str!("../../../www/loop.html")),
     part!("loop.css", "text/css; charset=utf-8"),
     part!("loop.js", "text/javascript; charset=utf-8"),

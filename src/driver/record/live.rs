@@ -36,14 +36,14 @@ pub(crate) struct Broadcast(Arc<Audience>);
 struct Audience {
     heading: Heading,
     began: Beginning,
-    watchers: Mutex<VecDeque<Arc<Mutex<Waiting>>>>,
+    watchers: Mutex<VecDeque<Arc<Mutex<Untaken>>>>,
     /// How many there are, to be read without the lock.
     count: AtomicUsize,
 }
 
 /// What one watcher has not taken yet.
 #[derive(Default)]
-struct Waiting {
+struct Untaken {
     turns: VecDeque<Arc<str>>,
     /// Of all of them.
     bytes: usize,
@@ -53,7 +53,7 @@ struct Waiting {
     over: bool,
 }
 
-impl Waiting {
+impl Untaken {
     fn push(&mut self, turn: Arc<str>) {
         self.bytes += turn.len();
         self.turns.push_back(turn);
@@ -126,7 +126,7 @@ impl Broadcast {
         }
     }
 
-    fn join(&self, waiting: &Arc<Mutex<Waiting>>) {
+    fn join(&self, waiting: &Arc<Mutex<Untaken>>) {
         let mut watchers = lock(&self.0.watchers);
         watchers.push_back(Arc::clone(waiting));
         if watchers.len() > WATCHERS_MAX
@@ -218,7 +218,7 @@ impl<F: FnMut(&TurnRecord)> Observer for Sampled<F> {
 /// The events of one watcher. Dropped with its answer, when the client is gone.
 struct EventStream {
     broadcast: Broadcast,
-    waiting: Arc<Mutex<Waiting>>,
+    waiting: Arc<Mutex<Untaken>>,
     has_begun: bool,
 }
 

@@ -72,7 +72,7 @@ struct Maker {
     left_out: LeftOut,
     /// When it was asked for, in seconds since 1970.
     asked: i64,
-    state: Progress,
+    state: MakerState,
 }
 
 /// A file of which a part has been sent.
@@ -84,7 +84,7 @@ struct OpenFile {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum MakerState {
     Walking,
     /// All entries are written.
     Finishing,
@@ -132,7 +132,7 @@ impl ArchiveStream {
             file: None,
             left_out: LeftOut::default(),
             asked: i64::try_from(asked.as_secs()).unwrap_or(0),
-            state: Progress::Walking,
+            state: MakerState::Walking,
         })))
     }
 }
@@ -144,14 +144,14 @@ impl Maker {
 
     /// The next piece; an empty one if all that could be done at once made nothing.
     fn piece(&mut self) -> Result<Vec<u8>, End> {
-        if self.state == Progress::Ended {
+        if self.state == MakerState::Ended {
             return Err(End::Complete);
         }
         let mut deflater = Deflater::default();
         let mut out = Vec::with_capacity(PIECE_BYTES + 4 * 1024);
         for _ in 0..STEPS_MAX {
             self.step(&mut deflater, &mut out)?;
-            if self.state == Progress::Ended || out.len() >= WHOLE_BYTES_MAX {
+            if self.state == MakerState::Ended || out.len() >= WHOLE_BYTES_MAX {
                 break;
             }
         }
@@ -162,7 +162,7 @@ impl Maker {
         if !out.is_empty() {
             gzip.piece(&out, &mut deflater, &mut packed);
         }
-        if self.state == Progress::Ended {
+        if self.state == MakerState::Ended {
             gzip.finish(&mut packed);
         }
         Ok(packed)
@@ -172,9 +172,9 @@ impl Maker {
         if self.file.is_some() {
             return self.go_on(deflater, out);
         }
-        if self.state == Progress::Finishing {
+        if self.state == MakerState::Finishing {
             if !self.format.finish(out) {
-                self.state = Progress::Ended;
+                self.state = MakerState::Ended;
             }
             return Ok(());
         }
@@ -188,7 +188,7 @@ impl Maker {
             WalkStep::LeftOut(why) => self.left_out.note(self.walk.path(), why),
             WalkStep::End => {
                 self.tell_left_out(deflater, out)?;
-                self.state = Progress::Finishing;
+                self.state = MakerState::Finishing;
             }
         }
         Ok(())
