@@ -7,9 +7,9 @@
 //! Every complaint is one line: what is wrong, and what would be right.
 //!
 //! ```text
-//! options.rs   every option, its meaning in one line, its default as a number
+//! options/     every option, its meaning in one line, its default as a number
 //! values.rs    what one word may be; listen.rs: where to listen
-//! plan.rs      options to values of the library
+//! plan/        options to values of the library
 //! advice.rs    clap's complaints as one line
 //! startup.rs   what is printed when it runs
 //! ```

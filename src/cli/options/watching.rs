@@ -1,0 +1,32 @@
+//! How one can see what the server does.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use httpoll::config::{ListenAddr, LogMode};
+
+use crate::cli::{listen, values};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Watching")]
+pub(in crate::cli) struct Watching {
+    /// A line per request: auto (if stdout is a terminal), plain, off
+    #[arg(long, value_name = "WHEN", default_value = "auto",
+          value_parser = values::one_of(&LOGS), hide_possible_values = true)]
+    pub(in crate::cli) log: LogMode,
+    /// Metrics and health at PORT of this machine, ADDR:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR", value_parser = listen::admin)]
+    pub(in crate::cli) admin: Option<ListenAddr>,
+    /// Print the system calls of each turn of the loop on stderr
+    #[arg(long)]
+    pub(in crate::cli) trace: bool,
+    /// Record each turn of the loop in FILE, up to 64 MiB, to be looked at
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) record: Option<PathBuf>,
+}
+
+const LOGS: [(&str, LogMode); 3] = [
+    ("auto", LogMode::Auto),
+    ("plain", LogMode::Plain),
+    ("off", LogMode::Off),
+];
