@@ -57,26 +57,57 @@ impl Backend {
     }
 }
 
-/// Where access lines go.
+/// Whether there are access lines, and in which form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogMode {
-    /// Lines when standard output is a terminal, otherwise none.
+    /// Lines where they are looked at: on a terminal, or in a file that was asked for.
     #[default]
     Auto,
-    /// One plain line per request.
-    Plain,
+    /// Always, in this form.
+    As(LogFormat),
     /// None: for load tests.
     Off,
 }
 
 impl LogMode {
-    /// Whether lines are wanted, given whether standard output is a terminal.
-    pub const fn is_on(self, terminal: bool) -> bool {
-        match self {
-            Self::Auto => terminal,
-            Self::Plain => true,
-            Self::Off => false,
+    /// In which form lines are wanted, given where they go.
+    pub const fn format(self, place: LogPlace) -> Option<LogFormat> {
+        match (self, place) {
+            (Self::As(format), _) => Some(format),
+            (Self::Auto, LogPlace::Terminal | LogPlace::File) => Some(LogFormat::Plain),
+            (Self::Auto, LogPlace::Output) | (Self::Off, _) => None,
         }
+    }
+}
+
+/// Where access lines go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogPlace {
+    /// To standard output, which is a terminal.
+    Terminal,
+    /// To standard output, which is none.
+    Output,
+    /// To a file of their own.
+    File,
+}
+
+/// What an access line looks like; one request is one line in all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Plain,
+    /// The Common Log Format, as Apache httpd defines it.
+    Common,
+    /// The same, then Referer and User-Agent.
+    Combined,
+    /// An object of JSON.
+    Json,
+}
+
+impl LogFormat {
+    /// Whether it shows fields of the request.
+    pub const fn shows_fields(self) -> bool {
+        matches!(self, Self::Combined | Self::Json)
     }
 }
 
@@ -174,12 +205,14 @@ mod tests {
 
     #[test]
     fn lines_are_for_terminals_unless_asked_for() {
-        let check = |mode: LogMode, on: [bool; 2]| {
-            assert_eq!([mode.is_on(false), mode.is_on(true)], on, "{mode:?}");
+        let check = |mode: LogMode, expected: [Option<LogFormat>; 3]| {
+            let places = [LogPlace::Output, LogPlace::Terminal, LogPlace::File];
+            assert_eq!(places.map(|place| mode.format(place)), expected, "{mode:?}");
         };
-        check(LogMode::Auto, [false, true]);
-        check(LogMode::Plain, [true, true]);
-        check(LogMode::Off, [false, false]);
+        let (json, plain) = (Some(LogFormat::Json), Some(LogFormat::Plain));
+        check(LogMode::Auto, [None, plain, plain]);
+        check(LogMode::As(LogFormat::Json), [json, json, json]);
+        check(LogMode::Off, [None, None, None]);
     }
 
     #[test]

@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cli::{Exit, Plan, startup};
-use httpoll::config::Config;
+use httpoll::config::{Config, LogFormat, LogPlace};
 use httpoll::confine::{self, Confined, Needs, User};
-use httpoll::driver::{AccessLog, Server, Supervisor};
+use httpoll::driver::{AccessLog, LogFile, Server, Supervisor};
 use httpoll::kernel::StartError;
 
 fn main() -> ExitCode {
@@ -49,7 +49,12 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         ..plan.config.clone()
     })?;
     let record = plan.record.as_deref().map(record_in).transpose()?;
-    let wanted = plan.config.log.is_on(io::stdout().is_terminal());
+    let log_file = plan.log_file.as_deref().map(log_file_in).transpose()?;
+    let place = match io::stdout().is_terminal() {
+        _ if log_file.is_some() => LogPlace::File,
+        true => LogPlace::Terminal,
+        false => LogPlace::Output,
+    };
     let interfaces = startup::interfaces();
     let mut text = startup::text(plan, server.addresses(), &interfaces);
     text.push_str(&startup::room(&plan.config, server.room()));
@@ -59,13 +64,31 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     text.push_str(&startup::qr_code(plan, bound, &interfaces, is_terminal));
     text.extend(give_up_rights(plan, &server, user)?);
 
-    let (log, log_end) = AccessLog::stdout()?;
-    let server = server.with_tallies(tallies).announced_by(log.clone(), text);
-    let server = server.log_to(wanted.then_some(log)).record_to(record);
+    let format = plan.config.log.format(place);
+    let (out, out_end) = AccessLog::stdout(format.unwrap_or(LogFormat::Plain))?;
+    let (log, file_end) = match (format, log_file) {
+        (Some(format), Some(file)) => {
+            let (log, end) = AccessLog::file(format, file)?;
+            (Some(log), Some(end))
+        }
+        (format, _) => (format.map(|_| out.clone()), None),
+    };
+    let server = server.with_tallies(tallies).announced_by(out, text);
+    let server = server.log_to(log).record_to(record);
     let result = server.supervised_by(supervisor).run(service);
     // Whatever became of it: they say what came before.
-    log_end.wait(LOG_PATIENCE);
+    for end in file_end.into_iter().chain([out_end]) {
+        end.wait(LOG_PATIENCE);
+    }
     Ok(result?)
+}
+
+/// The file of `--log-file`, opened with all rights; a sandbox lets it be opened again.
+fn log_file_in(path: &Path) -> Result<LogFile, StartError> {
+    LogFile::open(path).map_err(|error| {
+        let message = format!("--log-file {}: {error}", startup::printable(path));
+        StartError::new(message, "name a file that lines can be appended to")
+    })
 }
 
 /// The file of `--record`; one that is there is overwritten.
@@ -92,7 +115,12 @@ fn give_up_rights(
         .chain(server.admin_address())
         .cloned()
         .collect();
-    let needs = Needs::of(&places, plan.files.as_ref()).map_err(|error| {
+    let needs = Needs::of(&places, plan.files.as_ref());
+    let needs = needs.and_then(|needs| match &plan.log_file {
+        Some(file) => needs.with_log(file),
+        None => Ok(needs),
+    });
+    let needs = needs.map_err(|error| {
         let message = format!("the current directory is gone ({error})");
         StartError::new(message, "name DIR by its absolute path")
     })?;

@@ -105,8 +105,12 @@ const GUESSES: &[(&str, &str)] = &[
         "--log off prints no line per request",
     ),
     (
-        "--access-log --log-file --logfile --log-format --logging --logger --syslog",
-        "--log plain writes a line per request to standard output, and > FILE keeps them",
+        "--access-log --logfile --log-path --logging --logger --syslog",
+        "--log plain prints a line per request, --log-file FILE keeps them",
+    ),
+    (
+        "--log-format --log-style --format",
+        "--log takes plain, common, combined or json",
     ),
     (
         "-d --dir --directory --root --docroot --document-root --path --folder --serve -r",
@@ -264,9 +268,9 @@ mod tests {
             line.starts_with("there is no --bind: --listen ADDR"),
             "{line}"
         );
-        let line = told(&["--Log_File", "x"]);
+        let line = told(&["--Access_Log", "x"]);
         assert!(
-            line.starts_with("there is no --Log_File: --log plain"),
+            line.starts_with("there is no --Access_Log: --log plain"),
             "{line}"
         );
     }

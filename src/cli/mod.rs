@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) qr: bool,
     /// Where the turns of the loops are recorded.
     pub(crate) record: Option<PathBuf>,
+    /// The file of the access lines, if it is not standard output.
+    pub(crate) log_file: Option<PathBuf>,
 }
 
 /// Why there is nothing to run.

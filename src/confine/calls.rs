@@ -61,6 +61,11 @@ fn programs(needs: &Needs) -> Result<[BpfProgram; 3], BackendError> {
         listed.extend(always(REMOVING));
     }
     listed.extend(conditional()?);
+    if needs.appends_lines() {
+        let flags = libc::O_WRONLY | libc::O_CREAT;
+        let rule = only(2, OPENING, flags)?;
+        listed.entry(libc::SYS_openat).or_default().extend(rule);
+    }
     if needs.writes_files() {
         listed.extend(always(WRITING));
     }
@@ -78,14 +83,7 @@ fn programs(needs: &Needs) -> Result<[BpfProgram; 3], BackendError> {
 
 /// Calls that are allowed with some arguments only.
 fn conditional() -> Result<Rules, BackendError> {
-    let only = |argument, mask: libc::c_int, value: libc::c_int| {
-        let wanted = SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned()));
-        let value = u64::from(value.cast_unsigned());
-        let length = SeccompCmpArgLen::Dword;
-        let condition = SeccompCondition::new(argument, length, wanted, value)?;
-        SeccompRule::new(vec![condition]).map(|rule| vec![rule])
-    };
-    let (all, writing) = (-1, libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC);
+    let all = -1;
     Ok(Rules::from([
         // Threads, not processes.
         (
@@ -96,13 +94,28 @@ fn conditional() -> Result<Rules, BackendError> {
         (libc::SYS_mmap, only(2, libc::PROT_EXEC, 0)?),
         (libc::SYS_mprotect, only(2, libc::PROT_EXEC, 0)?),
         // To read. How openat2(2) opens lies in memory: there Landlock says no.
-        (libc::SYS_openat, only(2, writing, libc::O_RDONLY)?),
+        (libc::SYS_openat, only(2, OPENING, libc::O_RDONLY)?),
         // A thread's name.
         (libc::SYS_prctl, only(0, all, libc::PR_SET_NAME)?),
         // abort(3), so that a bug is reported as what it is. That it reaches no other process is
         // Landlock's part.
         (libc::SYS_tgkill, only(2, all, libc::SIGABRT)?),
     ]))
+}
+
+/// What of the flags of open(2) says whether it may change something.
+const OPENING: libc::c_int = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
+
+/// A call whose argument, as far as `mask` goes, has this value.
+fn only(
+    argument: u8,
+    mask: libc::c_int,
+    value: libc::c_int,
+) -> Result<Vec<SeccompRule>, BackendError> {
+    let wanted = SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned()));
+    let value = u64::from(value.cast_unsigned());
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, wanted, value)?;
+    Ok(vec![SeccompRule::new(vec![condition])?])
 }
 
 /// What every server does all the time, at its start or at its end.

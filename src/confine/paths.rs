@@ -36,6 +36,8 @@ pub struct Needs {
     remove: Vec<PathBuf>,
     /// Beneath these, files and directories are made, and may take the place of others.
     write: Vec<PathBuf>,
+    /// In these directories a log is opened again: beneath them, files are made and written.
+    append: Vec<PathBuf>,
     /// What is served, where the process can read more than that, and why it can.
     widened: Option<(&'static str, &'static str)>,
 }
@@ -108,6 +110,26 @@ impl Needs {
         ))
     }
 
+    /// The same, with a log in a file that is opened again after it was moved. A link to it may have
+    /// been switched until then.
+    ///
+    /// # Errors
+    /// If the current directory is gone.
+    pub fn with_log(mut self, file: &Path) -> io::Result<Self> {
+        let file = std::path::absolute(file)?;
+        let actual = file.canonicalize().unwrap_or_else(|_| file.clone());
+        // What is no file, such as /dev/null, is not moved.
+        if actual.is_file() {
+            self.append = vec![parent(&file), parent(&actual)];
+            self.append.dedup();
+        }
+        Ok(self)
+    }
+
+    pub(super) fn appends_lines(&self) -> bool {
+        !self.append.is_empty()
+    }
+
     pub(super) fn removes_names(&self) -> bool {
         !self.remove.is_empty()
     }
@@ -138,6 +160,8 @@ pub(super) fn restrict(needs: &Needs, required: bool) -> Result<Confined, StartE
     let rules = allow(rules, &needs.read, AccessFs::ReadFile | AccessFs::ReadDir)?;
     let rules = allow(rules, &needs.remove, AccessFs::RemoveFile.into())?;
     let rules = allow(rules, &needs.write, writing())?;
+    let appending = AccessFs::WriteFile | AccessFs::MakeReg;
+    let rules = allow(rules, &needs.append, appending)?;
     match rules.restrict_self() {
         Ok(status) if status.ruleset != RulesetStatus::NotEnforced => Ok(Confined::Yes),
         Err(error) if required => Err(unsupported(&error)),
@@ -257,6 +281,22 @@ mod tests {
         let needs = Needs::of(&[], Some(&config)).unwrap();
         let dir = dir.path().canonicalize().unwrap();
         assert_eq!(needs.read, [dir.clone(), dir.join("releases")]);
+    }
+
+    #[test]
+    fn a_log_is_opened_again_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(dir.join("logs")).unwrap();
+        std::fs::write(dir.join("logs/a"), "").unwrap();
+        std::os::unix::fs::symlink(dir.join("logs/a"), dir.join("link")).unwrap();
+        let check = |file: &Path, expected: &[PathBuf]| {
+            let needs = Needs::default().with_log(file).unwrap();
+            assert_eq!(needs.append, expected, "{file:?}");
+        };
+        check(&dir.join("logs/a"), &[dir.join("logs")]);
+        check(&dir.join("link"), &[dir.clone(), dir.join("logs")]);
+        check(Path::new("/dev/null"), &[]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Finished {
     pub request_line: Vec<u8>,
     /// The answer's status.
     pub status: Status,
+    /// Fields of the request, where [`Limits::report_fields`](super::Limits::report_fields) asks for
+    /// them.
+    pub fields: Option<Box<LoggedFields>>,
     /// Bytes of content sent.
     pub body_bytes: u64,
     /// Bytes of content that came with the request.
@@ -32,8 +35,21 @@ pub struct Finished {
     pub client: Option<IpAddr>,
 }
 
-/// Of the answers that wait to be taken, how many keep their request line whole.
+/// What access lines of some formats show of a request's fields: at most
+/// [`LOGGED_FIELD_MAX`] bytes of each.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LoggedFields {
+    /// `Referer` (RFC 9110 §10.1.3).
+    pub referer: Option<Box<[u8]>>,
+    /// `User-Agent` (RFC 9110 §10.1.5).
+    pub user_agent: Option<Box<[u8]>>,
+}
+
+/// Of the answers that wait to be taken, how many keep what is logged of their requests whole.
 const WHOLE_LINES_MAX: usize = 16;
+
+/// How much of a field is worth logging.
+pub const LOGGED_FIELD_MAX: usize = 1024;
 
 impl Finished {
     pub(super) fn new(request_line: &[u8], now: &Tick) -> Self {
@@ -46,6 +62,7 @@ impl Finished {
     fn unread(now: &Tick) -> Self {
         Self {
             request_line: Vec::new(),
+            fields: None,
             status: Status::BAD_REQUEST,
             body_bytes: 0,
             received_bytes: 0,
@@ -65,6 +82,22 @@ impl Answers {
             0..WHOLE_LINES_MAX => line,
             _ => line.get(..LOGGED_LINE_MAX).unwrap_or(line),
         }
+    }
+
+    /// The same of its fields.
+    pub(super) fn loggable_fields(&self, request: &Request<'_>) -> Box<LoggedFields> {
+        let max = match self.queue.len() {
+            0..WHOLE_LINES_MAX => LOGGED_FIELD_MAX,
+            _ => LOGGED_LINE_MAX,
+        };
+        let field = |name| {
+            let value = request.field(name)?;
+            Some(value.get(..max).unwrap_or(value).into())
+        };
+        Box::new(LoggedFields {
+            referer: field("Referer"),
+            user_agent: field("User-Agent"),
+        })
     }
 
     /// The current answer's content, `len` bytes of it, begins at this position; that of its

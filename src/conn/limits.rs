@@ -50,6 +50,8 @@ pub struct Limits {
     pub report_finished: bool,
     /// Whether they come with their request lines, at the price of an allocation each.
     pub report_lines: bool,
+    /// Whether they come with the fields that some access lines show, at the price of three more.
+    pub report_fields: bool,
     /// Fields of every refusal, encoded like a [`HeaderBlock`](crate::http::HeaderBlock): a refusal
     /// is made here, without the service. No framing fields, and no Content-Type.
     pub refusal_fields: Box<[u8]>,
@@ -77,6 +79,7 @@ impl Default for Limits {
             close_always: false,
             report_finished: false,
             report_lines: true,
+            report_fields: false,
             refusal_fields: REFUSAL_FIELDS.into(),
         }
     }

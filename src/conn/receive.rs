@@ -116,7 +116,11 @@ impl Connection {
                 true => buffers.answers.loggable(&request),
                 false => b"",
             };
-            buffers.answers.current = Some(Finished::new(line, now));
+            let mut finished = Finished::new(line, now);
+            if self.limits.report_fields {
+                finished.fields = Some(buffers.answers.loggable_fields(&request));
+            }
+            buffers.answers.current = Some(finished);
         }
         buffers.body.bytes_max = self.limits.body_bytes_max;
         let any_max = self

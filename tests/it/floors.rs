@@ -52,11 +52,12 @@ const CONTAINED: [(&str, &[&str]); 13] = [
             "kernel/listen",
             "service/",
             "confine/user.rs",
-            "cli/plan.rs",
+            "cli/plan/",
+            "driver/observe/log/file.rs",
             "main.rs",
         ],
     ),
-    ("std::thread", &["driver/", "kernel/sim", "cli/plan.rs"]),
+    ("std::thread", &["driver/", "kernel/sim", "cli/plan/"]),
     ("std::process", &["main.rs", "driver/"]),
 ];
 

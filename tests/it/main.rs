@@ -25,6 +25,7 @@ mod handover;
 mod harness;
 mod injection;
 mod limits;
+mod logs;
 mod matrix;
 mod pitfalls;
 mod process;

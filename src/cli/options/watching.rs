@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use httpoll::config::{ListenAddr, LogMode};
+use httpoll::config::{ListenAddr, LogFormat, LogMode};
 
 use crate::cli::{listen, values};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Watching")]
 pub(in crate::cli) struct Watching {
-    /// A line per request: auto (if stdout is a terminal), plain, off
-    #[arg(long, value_name = "WHEN", default_value = "auto",
+    /// A line per request: auto (on a terminal or in a file), plain, common, combined, json or off
+    #[arg(long, value_name = "FORMAT", default_value = "auto",
           value_parser = values::one_of(&LOGS), hide_possible_values = true)]
     pub(in crate::cli) log: LogMode,
+    /// Append these lines to FILE; SIGHUP opens it again
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) log_file: Option<PathBuf>,
     /// Metrics and health at PORT of this machine, ADDR:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", value_parser = listen::admin)]
     pub(in crate::cli) admin: Option<ListenAddr>,
@@ -25,8 +28,11 @@ pub(in crate::cli) struct Watching {
     pub(in crate::cli) record: Option<PathBuf>,
 }
 
-const LOGS: [(&str, LogMode); 3] = [
+const LOGS: [(&str, LogMode); 6] = [
     ("auto", LogMode::Auto),
-    ("plain", LogMode::Plain),
+    ("plain", LogMode::As(LogFormat::Plain)),
+    ("common", LogMode::As(LogFormat::Common)),
+    ("combined", LogMode::As(LogFormat::Combined)),
+    ("json", LogMode::As(LogFormat::Json)),
     ("off", LogMode::Off),
 ];

@@ -7,7 +7,7 @@ mod uploads;
 
 use std::sync::Arc;
 
-use httpoll::config::{Backend, Config, ProxyProtocol, TrustedProxies};
+use httpoll::config::{Backend, Config, LogMode, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
 use httpoll::service::Decoration;
 
@@ -66,6 +66,7 @@ impl Options {
             user: self.rights.user,
             sandbox: self.rights.sandbox,
             record: self.watching.record,
+            log_file: self.watching.log_file,
             qr: self.serving.qr,
         })
     }
@@ -76,6 +77,10 @@ impl Options {
             return Err(Exit::Usage(format!(
                 "--record needs a backend with a loop: {LOOPS}"
             )));
+        }
+        if self.watching.log_file.is_some() && self.watching.log == LogMode::Off {
+            let line = "--log off writes no lines into --log-file: leave one of them out";
+            return Err(Exit::Usage(line.into()));
         }
         let workers = self.workers().map_err(Exit::Usage)?;
         let places = listen::places(&serving.listen, serving.port)?;

@@ -33,7 +33,7 @@ use std::mem;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -48,6 +48,15 @@ pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 /// The way to a writer: cheap to clone, never waits. The writer ends when the last one is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines(Arc<Inlet>);
+
+/// A way that does not keep the writer from ending.
+pub(crate) struct WeakLines(Weak<Inlet>);
+
+impl WeakLines {
+    pub(crate) fn upgrade(&self) -> Option<Lines> {
+        self.0.upgrade().map(Lines)
+    }
+}
 
 /// Waits for the writer at the end of the program.
 #[derive(Debug)]
@@ -64,16 +73,18 @@ impl LogEnd {
 }
 
 impl Lines {
-    /// Starts a writer; it alone waits for `out`.
+    /// Starts a writer; it alone waits for `out`, which is flushed between two chunks. `lost` makes
+    /// the line that stands in place of so many.
     pub(crate) fn start(
         name: &str,
         out: impl Write + Send + 'static,
+        lost: impl Fn(u64) -> String + Send + 'static,
     ) -> io::Result<(Self, LogEnd)> {
         let (lines, queue) = Self::unwritten();
         let (end, ended) = sync_channel(0);
         thread::Builder::new().name(name.into()).spawn(move || {
             let _end = end; // dropped last: `ended` then reports a disconnect
-            Writer::new(out, &queue).run();
+            Writer::new(out, &queue, lost).run();
         })?;
         Ok((lines, LogEnd { ended }))
     }
@@ -82,6 +93,10 @@ impl Lines {
     pub(crate) fn unwritten() -> (Self, Arc<LineQueue>) {
         let queue = Arc::new(LineQueue::default());
         (Self(Arc::new(Inlet(Arc::clone(&queue)))), queue)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakLines {
+        WeakLines(Arc::downgrade(&self.0))
     }
 
     /// Hands over `bytes`, so many whole lines, and leaves them empty.
@@ -213,20 +228,22 @@ impl QueueState {
 }
 
 /// The end that may wait.
-struct Writer<'q, W> {
+struct Writer<'q, W, L> {
     out: W,
     queue: &'q LineQueue,
+    lost: L,
     /// Lines lost that the output does not know of.
     untold: u64,
     /// Whether the output ends in the middle of a line.
     torn: bool,
 }
 
-impl<'q, W: Write> Writer<'q, W> {
-    const fn new(out: W, queue: &'q LineQueue) -> Self {
+impl<'q, W: Write, L: Fn(u64) -> String> Writer<'q, W, L> {
+    const fn new(out: W, queue: &'q LineQueue, lost: L) -> Self {
         Self {
             out,
             queue,
+            lost,
             untold: 0,
             torn: false,
         }
@@ -247,7 +264,7 @@ impl<'q, W: Write> Writer<'q, W> {
             note.push('\n');
         }
         if self.untold > 0 {
-            note.push_str(&format!("# lines lost: {}\n", self.untold));
+            note.push_str(&(self.lost)(self.untold));
         }
         if !note.is_empty() && self.put(note.as_bytes()).is_ok() {
             self.untold = 0;
@@ -256,6 +273,8 @@ impl<'q, W: Write> Writer<'q, W> {
             self.untold += chunk.lines;
             self.queue.lost.fetch_add(chunk.lines, Ordering::Relaxed);
         }
+        // Whatever fails here fails at the next line, too.
+        let _ = self.out.flush();
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -272,6 +291,11 @@ impl<'q, W: Write> Writer<'q, W> {
         }
         Ok(())
     }
+}
+
+/// What stands in a text in place of so many lines.
+pub(crate) fn lost_comment(lines: u64) -> String {
+    format!("# lines lost: {lines}\n")
 }
 
 /// Descriptor 1 or 2, without std's buffer and lock: a panic message or another thread that holds
@@ -343,7 +367,7 @@ mod tests {
             answers: answers.into_iter(),
         };
         let queue = LineQueue::default();
-        let mut writer = Writer::new(out, &queue);
+        let mut writer = Writer::new(out, &queue, lost_comment);
         for text in texts {
             writer.write(&LineChunk {
                 bytes: text.as_bytes().to_vec(),
@@ -398,7 +422,7 @@ mod tests {
             held,
             written: Arc::clone(&written),
         };
-        let (lines, end) = Lines::start("test", out).unwrap();
+        let (lines, end) = Lines::start("test", out, lost_comment).unwrap();
         let line = |n: usize| format!("{n:0>63}\n").into_bytes();
         let kept = WAITING_BYTES_MAX / 64;
         for n in 0..kept + 10 {

@@ -11,10 +11,10 @@ use crate::config::{Backend, Config};
 use crate::conn::Limits;
 use crate::driver::mailbox::OtherLoops;
 use crate::driver::observe::Watchers;
-use crate::driver::observe::access_log::{AccessLog, LogBuffer};
 use crate::driver::observe::counters::{Metrics, Published};
 use crate::driver::observe::in_flight::InFlight;
-use crate::driver::observe::lines::{Lines, LogEnd, Standard};
+use crate::driver::observe::lines::{Lines, LogEnd, Standard, lost_comment};
+use crate::driver::observe::log::{AccessLog, LogBuffer};
 use crate::driver::observe::observer::Observer;
 use crate::driver::per_address::PerAddress;
 use crate::driver::record::Heading;
@@ -60,6 +60,7 @@ impl WorkerPlan {
         let mut limits = Limits::clone(&config.limits);
         limits.report_finished = log.is_some() || config.admin.is_some();
         limits.report_lines = log.is_some();
+        limits.report_fields = (log.as_ref()).is_some_and(|log| log.format().shows_fields());
         limits.close_always |= config.backend == Backend::Blocking;
         let room = room(config.backend);
         let connections = match config.connections_max {
@@ -172,7 +173,7 @@ fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
     match log.and_then(AccessLog::lines_on_stderr) {
         Some(lines) => Ok((lines, None)),
         None => {
-            let (lines, end) = Lines::start("trace", Standard::error())?;
+            let (lines, end) = Lines::start("trace", Standard::error(), lost_comment)?;
             Ok((lines, Some(end)))
         }
     }

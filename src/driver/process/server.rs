@@ -16,7 +16,7 @@ use super::supervisor::Supervisor;
 use super::workers::{ASKED, WorkerThreads};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::driver::blocking::Blocking;
-use crate::driver::observe::access_log::AccessLog;
+use crate::driver::observe::log::AccessLog;
 use crate::driver::offload::closing::drop_elsewhere;
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};

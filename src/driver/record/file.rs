@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::recorder::Beginning;
 use super::{Heading, Recorder, TurnRecord};
-use crate::driver::observe::lines::{Lines, LogEnd};
+use crate::driver::observe::lines::{Lines, LogEnd, lost_comment};
 use crate::driver::observe::observer::{Fact, Observer};
 
 /// How large a record may become: some hundred thousand turns.
@@ -34,7 +34,7 @@ impl RecordFile {
             left: BYTES_MAX,
             is_full: Arc::clone(&is_full),
         };
-        let (lines, end) = Lines::start("record", out)?;
+        let (lines, end) = Lines::start("record", out, lost_comment)?;
         lines.send(&mut first, 1);
         Ok(Self {
             lines,
