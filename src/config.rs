@@ -171,7 +171,7 @@ pub struct Config {
     pub admin_hosts: Vec<HostName>,
     /// Access lines.
     pub log: LogMode,
-    /// Whether each system call of the loop is printed.
+    /// Whether each turn of the loop is printed, or each system call of a driver without a loop.
     pub trace: bool,
 }
 

@@ -98,7 +98,7 @@ const GUESSES: &[(&str, &str)] = &[
     ),
     (
         "-v -vv --verbose --debug --log-level",
-        "--log plain prints a line per request, --trace the system calls; -V prints the version",
+        "--log plain prints a line per request, --trace each turn of the loop; -V prints the version",
     ),
     (
         "-q --quiet --silent --no-log --no-logging --no-request-logging --no-access-log",

@@ -4,8 +4,8 @@
 //! *Floor 2.* Knows sockets, descriptors and the clock; knows nothing of HTTP beyond the
 //! [`Source`] whose bytes sendfile(2) moves. Two kernels stand behind them: [`Linux`] over any
 //! [`Selector`](crate::readiness::Selector), and the simulated one that tests run the production loop
-//! in. Two more wrap either: [`Traced`], which prints each call, and the one of `sim/layered.rs`, which
-//! puts a [`Layer`] over each socket.
+//! in. The one of `sim/layered.rs` wraps either, and puts a [`Layer`] over each socket. What a driver
+//! that waits asks of one socket is a [`Stream`]; [`Traced`] prints each call of one.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ pub use listener::Listener;
 pub use sim::Sim;
 pub use socket::SocketFd;
 pub(crate) use traced::errno_name;
-pub use traced::{Calls, Count, TraceSink, Traced};
+pub use traced::{TraceSink, Traced};
 
 /// The other end of a connection. Only the address: a port identifies a client for no longer than
 /// a connection, and an idle connection should cost as little memory as possible.

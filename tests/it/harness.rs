@@ -41,6 +41,9 @@ pub(crate) fn ipv6() -> bool {
 /// The six words of `--backend`.
 pub(crate) const BACKENDS: [&str; 6] = ["edge", "level", "poll", "select", "threads", "blocking"];
 
+/// Those that have a loop.
+pub(crate) const LOOPS: [&str; 4] = ["edge", "level", "poll", "select"];
+
 /// No test waits longer than this for anything: it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -7,9 +7,7 @@ use std::process::Command;
 use httpoll::driver::record::{Checker, Did, Heading, TurnRecord};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::harness::{Client, Server, connect, request};
-
-const LOOPS: [&str; 4] = ["edge", "level", "poll", "select"];
+use super::harness::{Client, LOOPS, Server, connect, request};
 
 /// Heading and turns of a record.
 fn read(text: &str) -> (Heading, Vec<TurnRecord>) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
+use crate::harness::{BACKENDS, Client, LOOPS, PATIENCE, Server, request};
 use crate::process::{MANY, each, processor, wait_until, zeros};
 use slow_fs::{Gate, LARGE_BYTES, SlowFs, content};
 
@@ -281,8 +281,6 @@ fn work_for_a_client_that_is_half_closed_goes_on() {
         drop(server);
     });
 }
-
-const LOOPS: [&str; 4] = ["edge", "level", "poll", "select"];
 
 /// Hashing gigabytes for some clients does not delay what is read in a moment.
 #[test]

@@ -22,7 +22,7 @@ Examples:
   httpoll --immutable 'assets/*' --max-age 60 dist
   httpoll -l 0.0.0.0 --upload=inbox  others can send files into inbox
   httpoll --hello --log off -w auto  for a load test
-  httpoll --trace -b select          watch the system calls
+  httpoll --trace -b select          watch the loop, turn by turn
 
 Each option has a variable: HTTPOLL_MAX_AGE=60 stands for --max-age 60,
 HTTPOLL_HELLO=1 for --hello; what is typed goes first.

@@ -20,7 +20,7 @@ pub(in crate::cli) struct Watching {
     /// Metrics and health at PORT of this machine, ADDR:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", value_parser = listen::admin)]
     pub(in crate::cli) admin: Option<ListenAddr>,
-    /// Print the system calls of each turn of the loop on stderr
+    /// Print each turn of the loop on stderr: events, calls, and what it left behind
     #[arg(long)]
     pub(in crate::cli) trace: bool,
     /// Record each turn of the loop in FILE, up to 64 MiB, to be looked at

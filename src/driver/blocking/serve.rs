@@ -41,7 +41,7 @@ pub(super) fn serve<S: Service>(
     let told = Told::new(token, &mut *watchers);
     let reason = match trace {
         Some(lines) => {
-            let mut traced = Traced::printing(stream, lines.sink()).with_times();
+            let mut traced = Traced::printing(stream, lines.sink());
             let served = Served::new(&mut traced, (service, settings), told, peer);
             serve_connection(served, conn, waiting)
         }

@@ -20,6 +20,7 @@ use crate::driver::per_address::PerAddress;
 use crate::driver::record::Heading;
 use crate::driver::record::file::RecordFile;
 use crate::driver::record::live::Broadcast;
+use crate::driver::record::printed::printed_to;
 use crate::driver::settings::Settings;
 use crate::http::TrustedProxies;
 use crate::readiness::Trigger;
@@ -33,7 +34,7 @@ pub(super) struct WorkerPlan {
     pub(super) per_address: Option<PerAddress>,
     pub(super) threads_max: usize,
     pub(super) grace: Duration,
-    /// Where calls are printed, and how that ends.
+    /// Where turns are printed, or the calls of a driver without a loop, and how that ends.
     pub(super) trace: Option<(Lines, Option<LogEnd>)>,
     pub(super) log: Option<AccessLog>,
     /// Where it says why a stop takes its time.
@@ -58,7 +59,7 @@ impl WorkerPlan {
         told: Option<AccessLog>,
     ) -> io::Result<Self> {
         let mut limits = Limits::clone(&config.limits);
-        limits.report_finished = log.is_some() || config.admin.is_some();
+        limits.report_finished = log.is_some() || config.admin.is_some() || config.trace;
         limits.report_lines = log.is_some();
         limits.report_fields = (log.as_ref()).is_some_and(|log| log.format().shows_fields());
         limits.close_always |= config.backend == Backend::Blocking;
@@ -119,7 +120,11 @@ impl WorkerPlan {
         self.recorded += 1;
         let file = self.record.as_ref().map(|record| record.observer(at));
         let live = self.live.as_ref().map(|live| live.observer(at));
-        (file.is_some() || live.is_some()).then_some((file, live))
+        let heading = heading(self.backend);
+        let printed = self.trace.as_ref().zip(heading);
+        let printed = printed.map(|((lines, _), heading)| printed_to(lines, heading.trigger, at));
+        let is_any = file.is_some() || live.is_some() || printed.is_some();
+        is_any.then_some((file, (live, printed)))
     }
 
     /// No further loop is recorded. Gives what waits for the record's end.
@@ -167,7 +172,7 @@ fn heading(backend: Backend) -> Option<Heading> {
     Some(Heading::new(backend.name(), trigger))
 }
 
-/// Where calls are printed: on standard error. If that is where access lines go too, as on a
+/// Where the trace is printed: on standard error. If that is where access lines go too, as on a
 /// terminal, the same writer writes both, so that they stand in the order in which things happened.
 fn trace_lines(log: Option<&AccessLog>) -> io::Result<(Lines, Option<LogEnd>)> {
     match log.and_then(AccessLog::lines_on_stderr) {

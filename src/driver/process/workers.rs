@@ -31,7 +31,7 @@ use crate::driver::observe::metrics::MetricSource;
 use crate::driver::observe::observer::Observer;
 use crate::driver::offload::{JobsView, Offload};
 use crate::driver::settings::Settings;
-use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop, Traced};
+use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop};
 use crate::readiness::Selector;
 use crate::service::{HostName, Service, Tallies};
 
@@ -118,20 +118,12 @@ impl WorkerThreads {
         Sel: Selector + 'static,
         S: Service,
     {
-        let watchers = self.plan.watchers();
-        let recorders = self.plan.recorders();
-        if let Some((lines, _)) = &self.plan.trace {
-            let sink = lines.sink();
-            let kernel = || {
-                let kernel = Linux::<Sel>::new()?;
-                Ok(Traced::printing(kernel, sink).with_times())
-            };
-            return self.spawn_loop(kernel, listeners, service, (watchers, recorders));
-        }
+        // First the turn, then the access lines of its answers, where both go to the same place.
+        let observers = (self.plan.recorders(), self.plan.watchers());
         let kernel = Linux::<Sel>::new;
-        match (watchers, recorders) {
+        match observers {
             (None, None) => self.spawn_loop(kernel, listeners, service, ()),
-            both => self.spawn_loop(kernel, listeners, service, both),
+            some => self.spawn_loop(kernel, listeners, service, some),
         }
     }
 

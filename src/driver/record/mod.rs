@@ -25,14 +25,14 @@
 //! [`VERSION`] changes when something that is there comes to mean something else.
 //!
 //! [`Checker`] proves the table of `settle.rs` from a record alone, and [`Text`] prints one so that
-//! two can be compared line by line.
+//! two can be compared line by line; `--trace` prints that.
 
 mod check;
 pub(crate) mod file;
 pub(crate) mod live;
+pub(crate) mod printed;
 mod recorder;
 mod state;
-
 mod text;
 mod words;
 

@@ -9,7 +9,8 @@ use crate::readiness::Trigger;
 /// Shows one turn, each line with its end; of the first loop unless it says so.
 ///
 /// A connection that is left shows four letters for each direction: `W`anted, `R`eady, `A`rmed,
-/// `Q`ueued, or a dot; and the word of what never should be.
+/// `Q`ueued, or a dot; and the word of what never should be. `wait 0` is a wait that only asks: the
+/// loop has something to go on with.
 ///
 /// ```text
 /// turn 3 ready: 0.1 r
@@ -29,7 +30,12 @@ impl Display for Text<'_> {
         if self.turn.worker > 0 {
             write!(f, "loop {} ", self.turn.worker)?;
         }
-        write!(f, "turn {} {}", self.turn.turn, self.turn.woke)?;
+        let asks = if self.turn.timeout_us == Some(0) {
+            "wait 0 "
+        } else {
+            ""
+        };
+        write!(f, "turn {} {asks}{}", self.turn.turn, self.turn.woke)?;
         for (at, event) in self.turn.events.iter().enumerate() {
             f.write_str(if at == 0 { ": " } else { ", " })?;
             show_event(event, f)?;

@@ -134,14 +134,14 @@ fn two_clients_at_edges() {
           0.0 read(65536) = 27
           0.0 write(130) = 130
           0.0 AwaitHead        read WRAQ write .RAQ
-        turn 3 timeout
+        turn 3 wait 0 timeout
           0.0 read(65536) = 0
           0.0 closed: client_closed
         turn 4 ready: 1.0 rw end
           1.0 read(65536) = 27
           1.0 write(130) = 100
           1.0 AwaitHead        read WRAQ write W.AQ
-        turn 5 ready: 1.0 rw end
+        turn 5 wait 0 ready: 1.0 rw end
           1.0 read(65536) = 0
           1.0 write(30) = EPIPE
           1.0 closed: socket_failed

@@ -1,0 +1,25 @@
+//! A record as text while it is made: `--trace`.
+//!
+//! The lines of a turn go together, so that those of another loop do not come between them; the
+//! way of access lines, to a thread that may wait for standard error.
+
+use std::io::Write as _;
+
+use super::{Recorder, Text, TurnRecord};
+use crate::driver::observe::lines::Lines;
+use crate::driver::observe::observer::Observer;
+use crate::readiness::Trigger;
+
+/// What prints the turns of loop `worker`, each when it has ended.
+pub(crate) fn printed_to(
+    lines: &Lines,
+    trigger: Trigger,
+    worker: usize,
+) -> impl Observer + Send + use<> {
+    let (lines, mut bytes) = (lines.clone(), Vec::new());
+    Recorder::new(worker, move |turn: &TurnRecord| {
+        // A Vec takes everything.
+        let _ = write!(bytes, "{}", Text { turn, trigger });
+        lines.send(&mut bytes, 1 + turn.facts.len() as u64);
+    })
+}
