@@ -74,7 +74,8 @@ impl LogMode {
     pub const fn format(self, place: LogPlace) -> Option<LogFormat> {
         match (self, place) {
             (Self::As(format), _) => Some(format),
-            (Self::Auto, LogPlace::Terminal | LogPlace::File) => Some(LogFormat::Plain),
+            (Self::Auto, LogPlace::Terminal) => Some(LogFormat::Short),
+            (Self::Auto, LogPlace::File) => Some(LogFormat::Plain),
             (Self::Auto, LogPlace::Output) | (Self::Off, _) => None,
         }
     }
@@ -94,7 +95,9 @@ pub enum LogPlace {
 /// What an access line looks like; one request is one line in all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
-    /// For people.
+    /// For a terminal: it fits the width, and has colours.
+    Short,
+    /// For people and programs.
     Plain,
     /// The Common Log Format, as Apache httpd defines it.
     Common,
@@ -209,8 +212,9 @@ mod tests {
             let places = [LogPlace::Output, LogPlace::Terminal, LogPlace::File];
             assert_eq!(places.map(|place| mode.format(place)), expected, "{mode:?}");
         };
+        let short = Some(LogFormat::Short);
         let (json, plain) = (Some(LogFormat::Json), Some(LogFormat::Plain));
-        check(LogMode::Auto, [None, plain, plain]);
+        check(LogMode::Auto, [None, short, plain]);
         check(LogMode::As(LogFormat::Json), [json, json, json]);
         check(LogMode::Off, [None, None, None]);
     }

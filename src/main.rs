@@ -18,7 +18,7 @@ use std::time::Duration;
 use cli::{Exit, Plan, startup};
 use httpoll::config::{Config, LogFormat, LogPlace};
 use httpoll::confine::{self, Confined, Needs, User};
-use httpoll::driver::{AccessLog, LogFile, Server, Supervisor};
+use httpoll::driver::{AccessLog, LogFile, Server, Style, Supervisor};
 use httpoll::kernel::StartError;
 
 fn main() -> ExitCode {
@@ -50,7 +50,8 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let record = plan.record.as_deref().map(record_in).transpose()?;
     let log_file = plan.log_file.as_deref().map(log_file_in).transpose()?;
-    let place = match io::stdout().is_terminal() {
+    let on_terminal = io::stdout().is_terminal();
+    let place = match on_terminal {
         _ if log_file.is_some() => LogPlace::File,
         true => LogPlace::Terminal,
         false => LogPlace::Output,
@@ -65,7 +66,11 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     text.extend(give_up_rights(plan, &server, user)?);
 
     let format = plan.config.log.format(place);
-    let (out, out_end) = AccessLog::stdout(format.unwrap_or(LogFormat::Plain))?;
+    let colour = plan
+        .colour
+        .is_on(on_terminal, |name| std::env::var_os(name));
+    let style = Style::of_output(colour, on_terminal);
+    let (out, out_end) = AccessLog::stdout(format.unwrap_or(LogFormat::Plain), style)?;
     let (log, file_end) = match (format, log_file) {
         (Some(format), Some(file)) => {
             let (log, end) = AccessLog::file(format, file)?;

@@ -11,10 +11,11 @@
 //! values.rs    what one word may be; listen.rs: where to listen
 //! plan/        options to values of the library
 //! advice.rs    clap's complaints as one line
-//! startup.rs   what is printed when it runs
+//! startup.rs   what is printed when it runs; colour.rs: whether in colours
 //! ```
 
 mod advice;
+pub(crate) mod colour;
 mod listen;
 mod options;
 mod plan;
@@ -34,6 +35,7 @@ use httpoll::service::{
     UploadDirectory, hello,
 };
 
+use colour::Colour;
 use options::Options;
 
 /// What to run.
@@ -59,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) qr: bool,
     /// Where the turns of the loops are recorded.
     pub(crate) record: Option<PathBuf>,
+    /// Whether lines on standard output have colours.
+    pub(crate) colour: Colour,
     /// The file of the access lines, if it is not standard output.
     pub(crate) log_file: Option<PathBuf>,
 }

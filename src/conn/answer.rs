@@ -35,6 +35,21 @@ pub struct Finished {
     pub client: Option<IpAddr>,
 }
 
+/// Content on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct UnderWay<'a> {
+    /// The request line as it was received.
+    pub request_line: &'a [u8],
+    /// When the request's head was complete.
+    pub started: Instant,
+    /// Whether it comes from the client.
+    pub is_upload: bool,
+    /// Bytes that have come or were given to the kernel.
+    pub done: u64,
+    /// Of so many; `None` for a stream.
+    pub of: Option<u64>,
+}
+
 /// What access lines of some formats show of a request's fields: at most
 /// [`LOGGED_FIELD_MAX`] bytes of each.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -107,13 +122,14 @@ impl Answers {
             finished.status = status;
             finished.body_bytes = len.unwrap_or(0);
             finished.received_bytes = received;
-            self.queue.push_back((len.map(|n| before + n), finished));
+            let end = len.map(|n| before + n);
+            self.queue.push_back((before, end, finished));
         }
     }
 
     /// The stream that was being sent is complete at `position`: `len` bytes of content.
     pub(super) fn end_of_stream(&mut self, position: u64, len: u64) {
-        if let Some((end @ None, finished)) = self.queue.back_mut() {
+        if let Some((_, end @ None, finished)) = self.queue.back_mut() {
             *end = Some(position);
             finished.body_bytes = len;
         }
@@ -330,18 +346,43 @@ impl Connection {
     pub fn next_finished(&mut self) -> Option<Finished> {
         let buffers = self.buffers.as_mut()?;
         let over = self.phase == Phase::Closed;
-        let (end, _) = buffers.answers.queue.front()?;
+        let (_, end, _) = buffers.answers.queue.front()?;
         let complete = end.is_some_and(|end| buffers.writes.sent >= end);
         if !complete && !over {
             return None;
         }
-        let (end, mut finished) = buffers.answers.queue.pop_front()?;
+        let (_, end, mut finished) = buffers.answers.queue.pop_front()?;
         finished.complete = complete;
         if let Some(end) = end.filter(|_| !complete) {
             let missing = end.saturating_sub(buffers.writes.sent);
             finished.body_bytes = finished.body_bytes.saturating_sub(missing);
         }
         Some(finished)
+    }
+
+    /// What is being received or sent, for those who show how far it is. Nothing unless
+    /// [`Limits::report_lines`](super::Limits::report_lines) is set.
+    pub fn under_way(&self) -> Option<UnderWay<'_>> {
+        let buffers = self.buffers.as_ref()?;
+        if self.is_receiving() {
+            let request = buffers.answers.current.as_ref()?;
+            let (done, announced) = (buffers.body.total, buffers.body.announced());
+            return Some(UnderWay {
+                request_line: &request.request_line,
+                started: request.started,
+                is_upload: true,
+                done,
+                of: Some(announced).filter(|_| buffers.body.known_left().is_some()),
+            });
+        }
+        let (begin, end, answer) = buffers.answers.queue.front()?;
+        Some(UnderWay {
+            request_line: &answer.request_line,
+            started: answer.started,
+            is_upload: false,
+            done: buffers.writes.sent.saturating_sub(*begin),
+            of: end.map(|end| end - begin),
+        })
     }
 
     /// The present answer cannot be completed, and must look like it (RFC 9112 §8): its end never

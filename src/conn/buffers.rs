@@ -298,6 +298,7 @@ impl WriteProgress {
 pub(super) struct Answers {
     /// The request being answered.
     pub(super) current: Option<Finished>,
-    /// Answers whose end is at this position of all bytes sent; a stream's is not known yet.
-    pub(super) queue: VecDeque<(Option<u64>, Finished)>,
+    /// Answers whose content begins and ends at these positions of all bytes sent; where a stream
+    /// ends is not known yet.
+    pub(super) queue: VecDeque<(u64, Option<u64>, Finished)>,
 }

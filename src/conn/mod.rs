@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use answer::{Finished, LOGGED_FIELD_MAX, LoggedFields};
+pub use answer::{Finished, LOGGED_FIELD_MAX, LoggedFields, UnderWay};
 pub use buffers::Buffers;
 pub use close::CloseReason;
 pub use deadline::Standing;

@@ -41,7 +41,7 @@ pub use event_loop::settle::{Bits, Rule, Settled, settle};
 pub use mailbox::{Handle, OtherLoops};
 pub use observe::closed::Closed;
 pub use observe::lines::LogEnd;
-pub use observe::log::{AccessLog, LogBuffer, LogFile};
+pub use observe::log::{AccessLog, LogBuffer, LogFile, Style};
 pub use observe::observer::{Call, Fact, Observer, Woke};
 pub use offload::Offload;
 pub use per_address::PerAddress;

@@ -37,6 +37,7 @@ mod shutdown;
 mod sim;
 mod soak;
 mod startup;
+mod terminal;
 mod transcripts;
 mod uploads;
 mod waits;

@@ -66,6 +66,7 @@ impl Options {
             user: self.rights.user,
             sandbox: self.rights.sandbox,
             record: self.watching.record,
+            colour: self.watching.color,
             log_file: self.watching.log_file,
             qr: self.serving.qr,
         })

@@ -95,6 +95,12 @@ impl Lines {
         (Self(Arc::new(Inlet(Arc::clone(&queue)))), queue)
     }
 
+    /// Shows `text` on the last line of the terminal, below all others, until it is another one. At
+    /// most one waits: it says what is so, not what was.
+    pub(crate) fn show_last(&self, text: String) {
+        self.0.0.show_last(text);
+    }
+
     pub(crate) fn downgrade(&self) -> WeakLines {
         WeakLines(Arc::downgrade(&self.0))
     }
@@ -146,6 +152,8 @@ struct QueueState {
     bytes: usize,
     /// Lines that were lost behind the last chunk.
     missing: u64,
+    /// What the last line of a terminal shows from now on.
+    last: Option<String>,
     /// Whether the writer must be woken.
     idle: bool,
     closed: bool,
@@ -158,6 +166,8 @@ pub(crate) struct LineChunk {
     pub(crate) lines: u64,
     /// Lines that were lost before these.
     missing: u64,
+    /// What stands below them from now on.
+    last: Option<String>,
 }
 
 impl LineQueue {
@@ -183,17 +193,29 @@ impl LineQueue {
         }
     }
 
+    fn show_last(&self, text: String) {
+        let mut state = self.state();
+        state.last = Some(text);
+        let wake = mem::take(&mut state.idle);
+        drop(state);
+        if wake {
+            self.arrived.notify_one();
+        }
+    }
+
     /// The next chunk, now that `written` bytes are out of the way; `None` at the end.
     pub(crate) fn next(&self, written: usize) -> Option<LineChunk> {
         let mut state = self.state();
         state.bytes -= written;
         loop {
+            let last = state.last.take();
             if let Some(chunk) = state.chunks.pop_front() {
-                return Some(chunk);
+                return Some(LineChunk { last, ..chunk });
             }
-            if state.missing > 0 {
+            if state.missing > 0 || last.is_some() {
                 return Some(LineChunk {
                     missing: mem::take(&mut state.missing),
+                    last,
                     ..LineChunk::default()
                 });
             }
@@ -223,6 +245,7 @@ impl QueueState {
             bytes: mem::take(bytes),
             lines,
             missing: mem::take(&mut self.missing),
+            last: None,
         });
     }
 }
@@ -236,6 +259,8 @@ struct Writer<'q, W, L> {
     untold: u64,
     /// Whether the output ends in the middle of a line.
     torn: bool,
+    /// What the last line of the terminal shows; empty if there is none.
+    last: String,
 }
 
 impl<'q, W: Write, L: Fn(u64) -> String> Writer<'q, W, L> {
@@ -246,6 +271,7 @@ impl<'q, W: Write, L: Fn(u64) -> String> Writer<'q, W, L> {
             lost,
             untold: 0,
             torn: false,
+            last: String::new(),
         }
     }
 
@@ -255,9 +281,11 @@ impl<'q, W: Write, L: Fn(u64) -> String> Writer<'q, W, L> {
             self.write(&chunk);
             written = chunk.bytes.len();
         }
+        self.wipe_last();
     }
 
     fn write(&mut self, chunk: &LineChunk) {
+        self.wipe_last();
         self.untold += chunk.missing;
         let mut note = String::new();
         if self.torn {
@@ -275,6 +303,17 @@ impl<'q, W: Write, L: Fn(u64) -> String> Writer<'q, W, L> {
         }
         // Whatever fails here fails at the next line, too.
         let _ = self.out.flush();
+        if let Some(last) = &chunk.last {
+            self.last.clone_from(last);
+        }
+        let _ = self.out.write_all(self.last.as_bytes());
+    }
+
+    /// Lines stand above it.
+    fn wipe_last(&mut self) {
+        if !self.last.is_empty() {
+            let _ = self.out.write_all(b"\r\x1b[K");
+        }
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -373,6 +412,7 @@ mod tests {
                 bytes: text.as_bytes().to_vec(),
                 lines: text.lines().count() as u64,
                 missing: 0,
+                last: None,
             });
         }
         let lost = queue.lost.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@
 //! ```text
 //! Fact::Answered ─▶ LogBuffer ── Fact::TurnEnded ─▶ lines.rs ─▶ stdout, or file.rs
 //!                      │
-//!                   line.rs: plain.rs, clf.rs or json.rs
+//!                   line.rs: short.rs, plain.rs, clf.rs or json.rs
 //! ```
 
 mod clf;
@@ -14,6 +14,9 @@ mod file;
 mod json;
 mod line;
 mod plain;
+mod progress;
+mod short;
+mod units;
 
 use std::io::{self, Write};
 
@@ -22,24 +25,33 @@ use super::observer::{Fact, Observer};
 use crate::config::LogFormat;
 pub use file::LogFile;
 use line::Line;
+use progress::{Board, Transfers};
+pub use short::Style;
 
 /// The way to the writer: cheap to clone, never waits. The writer ends when the last one is gone.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     lines: Lines,
     format: LogFormat,
+    style: Style,
+    /// What the last line of a terminal shows.
+    board: Option<Board>,
     is_stdout: bool,
 }
 
 impl AccessLog {
-    /// Starts the writer on standard output.
+    /// Starts the writer on standard output. On a terminal, short lines stand above one that shows
+    /// what is under way.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn stdout(format: LogFormat) -> io::Result<(Self, LogEnd)> {
+    pub fn stdout(format: LogFormat, style: Style) -> io::Result<(Self, LogEnd)> {
         let (log, end) = Self::start(format, Standard::output())?;
+        let shows = format == LogFormat::Short && style.columns().is_some();
         let log = Self {
             is_stdout: true,
+            board: shows.then(|| Board::new(style.clone())),
+            style,
             ..log
         };
         Ok((log, end))
@@ -58,6 +70,8 @@ impl AccessLog {
         let log = Self {
             lines,
             format,
+            style: Style::default(),
+            board: None,
             is_stdout: false,
         };
         Ok((log, end))
@@ -103,6 +117,7 @@ impl AccessLog {
 #[derive(Debug)]
 pub struct LogBuffer {
     log: AccessLog,
+    progress: Option<Box<Transfers>>,
     lines: u64,
     bytes: Vec<u8>,
     largest: usize,
@@ -110,9 +125,11 @@ pub struct LogBuffer {
 
 impl LogBuffer {
     /// An empty buffer in front of `log`.
-    pub const fn new(log: AccessLog) -> Self {
+    pub fn new(log: AccessLog) -> Self {
+        let progress = log.board.as_ref().map(|board| Box::new(board.progress()));
         Self {
             log,
+            progress,
             lines: 0,
             bytes: Vec::new(),
             largest: 0,
@@ -123,7 +140,7 @@ impl LogBuffer {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(self.largest);
         }
-        push(self.log.format, &mut self.bytes, line);
+        push(self.log.format, &mut self.bytes, line, &self.log.style);
         self.lines += 1;
         if self.bytes.len() >= CHUNK_BYTES {
             self.flush();
@@ -142,8 +159,9 @@ impl LogBuffer {
 }
 
 /// Adds a line in this form.
-fn push(format: LogFormat, into: &mut Vec<u8>, line: &Line<'_>) {
+fn push(format: LogFormat, into: &mut Vec<u8>, line: &Line<'_>, style: &Style) {
     match format {
+        LogFormat::Short => short::push(into, line, style),
         LogFormat::Plain => plain::push(into, line),
         LogFormat::Common => clf::push_common(into, line),
         LogFormat::Combined => clf::push_combined(into, line),
@@ -161,6 +179,10 @@ fn note(format: LogFormat, lines: u64) -> String {
 
 impl Observer for LogBuffer {
     fn observe(&mut self, fact: &Fact<'_>) {
+        // First: the line of an answer does not stand above one that says it is under way.
+        if let Some(progress) = &mut self.progress {
+            progress.observe(fact, &self.log.lines);
+        }
         match *fact {
             Fact::Answered {
                 peer,
@@ -183,6 +205,9 @@ impl Clone for LogBuffer {
 impl Drop for LogBuffer {
     fn drop(&mut self) {
         self.flush();
+        if let Some(progress) = &mut self.progress {
+            progress.end(&self.log.lines);
+        }
     }
 }
 
@@ -197,7 +222,7 @@ mod tests {
     use crate::http::{Status, Tick};
     use crate::kernel::Peer;
 
-    fn tick() -> Tick {
+    pub(super) fn tick() -> Tick {
         Tick {
             instant: Instant::now(),
             wall: SystemTime::UNIX_EPOCH,
@@ -238,7 +263,8 @@ mod tests {
     pub(super) fn line(format: LogFormat, peer: Peer, answer: &Finished, micros: u64) -> String {
         let (mut now, mut out) = (tick(), Vec::new());
         now.instant = answer.started + Duration::from_micros(micros);
-        push(format, &mut out, &Line::new(answer, &now, peer));
+        let style = Style::default();
+        push(format, &mut out, &Line::new(answer, &now, peer), &style);
         String::from_utf8(out).unwrap()
     }
 
@@ -248,6 +274,8 @@ mod tests {
         let mut buffer = LogBuffer::new(AccessLog {
             lines: lines.clone(),
             format: LogFormat::Plain,
+            style: Style::default(),
+            board: None,
             is_stdout: false,
         });
         let now = tick();
