@@ -237,3 +237,27 @@ fn three_replicas_behind_haproxy_are_replaced_without_a_loss() {
     assert!(tally.answered > 100, "there was a load: {tally:?}");
     assert!(tally.failed.is_empty(), "{:?}", tally.failed);
 }
+
+/// What the Debian package takes is in the repository, or made by its script.
+#[test]
+fn what_the_package_takes_is_there_or_made() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let script = fs::read_to_string(deploy("deb.sh")).unwrap();
+    let (_, assets) = manifest.split_once("\nassets = [\n").unwrap();
+    let (assets, _) = assets.split_once("\n]").unwrap();
+    let mut taken = 0;
+    for line in assets.lines() {
+        let source = line.split('"').nth(1).unwrap();
+        let is_there = match source.strip_prefix("target/package/files/httpoll.") {
+            Some("1") => script.contains("\"$made/httpoll.1\""),
+            Some(shell) => {
+                script.contains(&format!("{shell} ")) || script.contains(&format!(" {shell};"))
+            }
+            None => source == "target/release/httpoll" || root.join(source).is_file(),
+        };
+        assert!(is_there, "{line}");
+        taken += 1;
+    }
+    assert_eq!(taken, 10);
+}
