@@ -108,12 +108,37 @@ fn a_stop_says_what_it_waits_for() {
             line.clear();
             assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "said nothing");
         }
-        let clients = ["", "1 client", "2 clients"][downloads.len()];
+        let left = ["", "1 download", "2 downloads"][downloads.len()];
         let expected =
-            format!("httpoll stops: {clients} to finish, 60 s at most; again to stop now\n");
+            format!("httpoll stops: {left} to finish, 60 s at most; again to stop now\n");
         assert_eq!(line, expected, "{backend}");
         signal(server.pid(), Signal::INT);
         assert_eq!(exit(server.child()).0, Some(1));
+    });
+}
+
+#[test]
+fn a_stop_tells_uploads_from_downloads() {
+    each(&["edge", "threads"], |backend| {
+        let root = zeros(8 << 20);
+        let words = ["--grace", "60", "--upload"];
+        let mut server = Server::of(backend, root.path(), &words);
+        let mut download = connect(&server, None, Some(4096));
+        download.send(request("GET", "/zeros", &[]).as_bytes());
+        assert_eq!(download.head().status, 200);
+        let mut upload = server.connect();
+        let fields = ["Content-Length: 10", "Expect: 100-continue"];
+        upload.send(request("PUT", "/a", &fields).as_bytes());
+        assert_eq!(upload.head().status, 100);
+        upload.send(b"12345");
+        signal(server.pid(), Signal::INT);
+        let mut line = String::new();
+        while !line.starts_with("httpoll stops") {
+            line.clear();
+            assert_ne!(server.out.read_line(&mut line).unwrap(), 0, "said nothing");
+        }
+        let expected = "httpoll stops: 1 download and 1 upload to finish, ";
+        assert!(line.starts_with(expected), "{backend}: {line}");
     });
 }
 

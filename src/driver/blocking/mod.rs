@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use crate::conn::{CloseReason, Connection};
 use crate::driver::exchange::{self, Advanced};
+use crate::driver::observe::in_flight::Begun;
 use crate::driver::observe::observer::{Call, Observer};
 use crate::driver::offload::run_job;
 use crate::driver::per_address::Share;
@@ -57,6 +58,7 @@ fn serve_connection<T: Stream, S: Service, O: Observer>(
         }
         let wants = Wants::of(served.stream, &conn, served.stop_at, &served.now);
         served.told.settled(&wants, &conn);
+        served.counted.is_in(conn.phase());
         let waited;
         (conn, waited) = waiting.lend(conn, || wants.wait(served.stream, &served.flag));
         has_waited = true;
@@ -74,6 +76,8 @@ struct Served<'a, T, S, O> {
     settings: &'a Settings,
     told: Told<'a, O>,
     peer: Peer,
+    /// What a stop waits for.
+    counted: Begun,
     /// Its part of what its address may hold, once a proxy has named it.
     share: Option<Share>,
     sink: Option<Box<dyn Sink>>,
@@ -98,6 +102,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
             settings,
             told,
             peer,
+            counted: settings.in_flight.begin(),
             share: None,
             sink: None,
             flag: Arc::default(),

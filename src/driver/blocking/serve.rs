@@ -36,7 +36,6 @@ pub(super) fn serve<S: Service>(
         conn,
         token,
     } = client;
-    let _counted = settings.in_flight.begin();
     Told::new(token, watchers).accepted(peer);
     let told = Told::new(token, &mut *watchers);
     let reason = match trace {

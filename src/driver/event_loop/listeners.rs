@@ -31,6 +31,9 @@ use crate::service::Service;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_MAX: usize = VICTIMS_MAX;
 
+/// Of the connections that a stop waits for, so many are counted by what they have under way.
+const TOLD_APART_MAX: usize = 1024;
+
 /// The listeners of a loop.
 pub(super) struct Listeners<K: Kernel> {
     each: Vec<Listening<K>>,
@@ -346,7 +349,10 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 self.close(token, CloseReason::Shutdown);
             }
         }
-        self.context.settings.in_flight.set(self.slots.len());
+        // In each turn of a stop: the last one before somebody asks may be long ago.
+        let phases = self.slots.iter().map(|(_, slot)| slot.conn.phase());
+        let in_flight = &self.context.settings.in_flight;
+        in_flight.set(self.slots.len(), phases.take(TOLD_APART_MAX));
         self.slots.len() == 0 && self.listeners.each.is_empty()
     }
 }

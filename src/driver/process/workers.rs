@@ -237,16 +237,11 @@ impl WorkerThreads {
     /// Idle connections are gone by now; what is left is in flight, be it an upload, a download or
     /// a last answer that its client has yet to acknowledge.
     fn tell_why_it_waits(&self) {
-        let left: usize = self.plan.in_flight.iter().map(InFlight::count).sum();
-        let clients = match left {
-            0 => return,
-            1 => "1 client".to_owned(),
-            many => format!("{many} clients"),
-        };
-        if let Some(log) = &self.plan.told {
+        let left = InFlight::in_words(&self.plan.in_flight);
+        if let Some((log, left)) = self.plan.told.as_ref().zip(left) {
             let grace = self.plan.grace.as_secs_f64();
             log.say(format!(
-                "httpoll stops: {clients} to finish, {grace} s at most; again to stop now\n"
+                "httpoll stops: {left} to finish, {grace} s at most; again to stop now\n"
             ));
         }
     }
