@@ -15,10 +15,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Exit, Plan, startup};
+use cli::{Exit, Plan, browser, startup};
 use httpoll::config::{Config, LogFormat, LogPlace};
 use httpoll::confine::{self, Confined, Needs, User};
-use httpoll::driver::{AccessLog, LogFile, Server, Style, Supervisor};
+use httpoll::driver::{AccessLog, LogEnd, LogFile, Server, Style, Supervisor};
 use httpoll::kernel::StartError;
 
 fn main() -> ExitCode {
@@ -51,41 +51,62 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let record = plan.record.as_deref().map(record_in).transpose()?;
     let log_file = plan.log_file.as_deref().map(log_file_in).transpose()?;
     let on_terminal = io::stdout().is_terminal();
-    let place = match on_terminal {
-        _ if log_file.is_some() => LogPlace::File,
-        true => LogPlace::Terminal,
-        false => LogPlace::Output,
-    };
-    let interfaces = startup::interfaces();
-    let mut text = startup::text(plan, server.addresses(), &interfaces);
-    text.push_str(&startup::room(&plan.config, server.room()));
-    text.push_str(&startup::watched(&plan.config, server.watched()));
-    text.push_str(&startup::admin(server.admin_address()));
-    let (bound, is_terminal) = (server.addresses(), io::stdout().is_terminal());
-    text.push_str(&startup::qr_code(plan, bound, &interfaces, is_terminal));
+    let mut text = told(plan, &server, on_terminal);
     text.extend(give_up_rights(plan, &server, user)?);
 
-    let format = plan.config.log.format(place);
-    let colour = plan
-        .colour
-        .is_on(on_terminal, |name| std::env::var_os(name));
-    let style = Style::of_output(colour, on_terminal);
-    let (out, out_end) = AccessLog::stdout(format.unwrap_or(LogFormat::Plain), style)?;
-    let (log, file_end) = match (format, log_file) {
-        (Some(format), Some(file)) => {
-            let (log, end) = AccessLog::file(format, file)?;
-            (Some(log), Some(end))
-        }
-        (format, _) => (format.map(|_| out.clone()), None),
-    };
+    let Logs { out, log, ends } = logs(plan, log_file, on_terminal)?;
     let server = server.with_tallies(tallies).announced_by(out, text);
     let server = server.log_to(log).record_to(record);
     let result = server.supervised_by(supervisor).run(service);
     // Whatever became of it: they say what came before.
-    for end in file_end.into_iter().chain([out_end]) {
+    for end in ends {
         end.wait(LOG_PATIENCE);
     }
     Ok(result?)
+}
+
+/// What is said of a server that is bound, but for what it gives up.
+fn told(plan: &Plan, server: &Server, on_terminal: bool) -> String {
+    let (bound, interfaces) = (server.addresses(), startup::interfaces());
+    let mut text = startup::text(plan, bound, &interfaces, on_terminal);
+    text.push_str(&startup::room(&plan.config, server.room()));
+    text.push_str(&startup::watched(&plan.config, server.watched()));
+    text.push_str(&startup::admin(server.admin_address()));
+    text.push_str(&startup::qr_code(plan, bound, &interfaces, on_terminal));
+    text.extend(browser::open(plan, bound, |name| std::env::var_os(name)));
+    text
+}
+
+/// Where lines go.
+struct Logs {
+    out: AccessLog,
+    /// Of requests, if there are any.
+    log: Option<AccessLog>,
+    ends: Vec<LogEnd>,
+}
+
+/// PITFALL: to be called once all rights are given up: each is a thread.
+fn logs(plan: &Plan, file: Option<LogFile>, on_terminal: bool) -> io::Result<Logs> {
+    let place = match on_terminal {
+        _ if file.is_some() => LogPlace::File,
+        true => LogPlace::Terminal,
+        false => LogPlace::Output,
+    };
+    let format = plan.config.log.format(place);
+    let colour = plan.colour;
+    let colour = colour.is_on(on_terminal, |name| std::env::var_os(name));
+    let style = Style::of_output(colour, on_terminal);
+    let (out, end) = AccessLog::stdout(format.unwrap_or(LogFormat::Plain), style)?;
+    let mut ends = vec![end];
+    let log = match (format, file) {
+        (Some(format), Some(file)) => {
+            let (log, end) = AccessLog::file(format, file)?;
+            ends.push(end);
+            Some(log)
+        }
+        (format, _) => format.map(|_| out.clone()),
+    };
+    Ok(Logs { out, log, ends })
 }
 
 /// The file of `--log-file`, opened with all rights; a sandbox lets it be opened again.

@@ -125,8 +125,8 @@ const GUESSES: &[(&str, &str)] = &[
         "--spa answers navigations to missing paths with index.html",
     ),
     (
-        "-o --open --browser --open-browser --launch",
-        "it opens no browser; open the address that it prints",
+        "-o --browser --open-browser --launch --launch-browser",
+        "--open shows the address in a browser",
     ),
     ("--qrcode --qr-code", "--qr shows the address as a QR code"),
     (

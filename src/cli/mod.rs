@@ -15,6 +15,7 @@
 //! ```
 
 mod advice;
+pub(crate) mod browser;
 pub(crate) mod colour;
 mod listen;
 mod options;
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) sandbox: Sandbox,
     /// Whether the address is shown as a QR code.
     pub(crate) qr: bool,
+    /// Whether it is opened in a browser.
+    pub(crate) open: bool,
     /// Where the turns of the loops are recorded.
     pub(crate) record: Option<PathBuf>,
     /// Whether lines on standard output have colours.

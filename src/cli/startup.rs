@@ -8,13 +8,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use httpoll::config::{Backend, Config, ListenAddr};
+use httpoll::config::{Backend, Config, FilesConfig, ListenAddr};
 use httpoll::http::target::encode_segment;
 
 use super::{Plan, qr};
 
 /// The start-up text, whole lines.
-pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> String {
+pub(crate) fn text(
+    plan: &Plan,
+    bound: &[ListenAddr],
+    interfaces: &[IpAddr],
+    is_terminal: bool,
+) -> String {
     let mut text = format!(
         "httpoll {} serves {} ({})\n",
         env!("CARGO_PKG_VERSION"),
@@ -48,16 +53,60 @@ pub(crate) fn text(plan: &Plan, bound: &[ListenAddr], interfaces: &[IpAddr]) -> 
     if let Some(note) = &plan.index_note {
         let _ = writeln!(text, "  {note}");
     }
-    if plan.files.is_some() && bound.iter().any(is_public) {
-        text.push_str("  Everybody who can reach this machine over the network can read it.\n");
-        if !plan.qr {
+    if let Some(files) = &plan.files
+        && bound.iter().any(is_public)
+    {
+        text.push_str(&everybody(files));
+        if !plan.qr && is_terminal {
             text.push_str("  With --qr a phone takes the address from here.\n");
         }
+    }
+    if let Some(log) = plan.log_file.as_deref().filter(|log| is_served(plan, log)) {
+        let log = printable(log);
+        let _ = writeln!(
+            text,
+            "  {log} lies in what is served: who can read that can read it."
+        );
     }
     if plan.hosts.is_empty() && bound.iter().any(is_public) {
         text.push_str("  With --allow-host NAME it answers to that name only: no DNS rebinding.\n");
     }
     text
+}
+
+/// Who can do what, and what to do about it.
+fn everybody(files: &FilesConfig) -> String {
+    let can = match &files.uploads {
+        None => "read it".to_owned(),
+        Some(uploads) if uploads.directory == Path::new("") && uploads.only => {
+            "send files into it".into()
+        }
+        Some(uploads) if uploads.directory == Path::new("") => {
+            "read it and send files into it".into()
+        }
+        Some(uploads) => {
+            let directory = printable(&uploads.directory);
+            format!("read it and send files into {directory}")
+        }
+    };
+    format!(
+        "  Everybody who can reach this machine over the network can {can}.\n  \
+         Those are all in the same Wi-Fi, say; without --listen it is for this machine only.\n"
+    )
+}
+
+/// Whether the log, whose file may not be there yet, is among the files.
+fn is_served(plan: &Plan, log: &Path) -> bool {
+    let Some(files) = plan.files.as_ref().filter(|files| !files.single_file) else {
+        return false;
+    };
+    let Ok(root) = files.root.canonicalize() else {
+        return false;
+    };
+    let log = std::path::absolute(log).ok();
+    let folder = log.as_deref().and_then(Path::parent);
+    let folder = folder.and_then(|folder| folder.canonicalize().ok());
+    folder.is_some_and(|folder| folder.starts_with(root))
 }
 
 /// The address as a QR code if that was asked for: the first one that another device can reach.
@@ -150,7 +199,7 @@ pub(crate) fn printable(path: &Path) -> String {
 }
 
 /// The path of what is served: that of one file ends in its name, so that a link says what it is.
-fn place(plan: &Plan) -> String {
+pub(super) fn place(plan: &Plan) -> String {
     let Some(files) = &plan.files else {
         return "/".into();
     };
@@ -191,7 +240,7 @@ fn reachable(bound: SocketAddr, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
     if found.is_empty() { vec![bound] } else { found }
 }
 
-fn is_public(address: &ListenAddr) -> bool {
+pub(super) fn is_public(address: &ListenAddr) -> bool {
     matches!(address, ListenAddr::Tcp(address) if !address.ip().to_canonical().is_loopback())
 }
 
@@ -219,7 +268,7 @@ mod tests {
             .collect();
         let interfaces = ["127.0.0.1", "192.0.2.7", "::1", "2001:db8::7"];
         let interfaces = interfaces.map(|ip| ip.parse().unwrap());
-        let text = text(&plan, &bound, &interfaces);
+        let text = text(&plan, &bound, &interfaces, true);
         expected.assert_eq(&text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     }
 
@@ -248,10 +297,42 @@ mod tests {
                   http://[::1]:80/
                   http://[2001:db8::7]:80/
                   Everybody who can reach this machine over the network can read it.
+                  Those are all in the same Wi-Fi, say; without --listen it is for this machine only.
                   With --qr a phone takes the address from here.
                   With --allow-host NAME it answers to that name only: no DNS rebinding.
             "#]],
         );
+    }
+
+    #[test]
+    fn it_says_who_can_do_what() {
+        let check = |words: &str, expected: &str| {
+            let words = ["httpoll"].into_iter().chain(words.split_whitespace());
+            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let bound = [ListenAddr::Tcp("192.0.2.7:80".parse().unwrap())];
+            let piped = text(&plan, &bound, &[], false);
+            let begin = format!("over the network can {expected}.\n");
+            assert!(piped.contains(&begin), "{piped}");
+            assert!(!piped.contains("--qr"), "for those who look at it: {piped}");
+        };
+        check("src", "read it");
+        check("--upload src", "read it and send files into it");
+        check("--upload=cli src", "read it and send files into cli");
+        check("--upload --upload-only src", "send files into it");
+    }
+
+    #[test]
+    fn it_says_if_the_log_is_served() {
+        let check = |words: &str, told: bool| {
+            let words = ["httpoll"].into_iter().chain(words.split_whitespace());
+            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let text = text(&plan, &[], &[], true);
+            assert_eq!(text.contains(" lies in what is served"), told, "{text}");
+        };
+        check("--log-file src/a.log src", true);
+        check("--log-file src/cli/a.log src", true);
+        check("--log-file a.log src", false);
+        check("--log-file src/a.log Cargo.toml", false);
     }
 
     #[test]
@@ -301,7 +382,7 @@ mod tests {
             let words = std::iter::once("httpoll").chain(words.split_whitespace());
             let plan = super::super::parse(words.map(Into::into)).unwrap();
             let expected = format!("httpoll VERSION serves src (edge, one loop)\n{note}");
-            let text = text(&plan, &[], &[]).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+            let text = text(&plan, &[], &[], true).replace(env!("CARGO_PKG_VERSION"), "VERSION");
             assert_eq!(text, expected);
         };
         check("src", "");

@@ -58,7 +58,7 @@ const CONTAINED: [(&str, &[&str]); 13] = [
         ],
     ),
     ("std::thread", &["driver/", "kernel/sim", "cli/plan/"]),
-    ("std::process", &["main.rs", "driver/"]),
+    ("std::process", &["main.rs", "driver/", "cli/browser.rs"]),
 ];
 
 #[test]

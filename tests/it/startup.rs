@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -19,7 +20,7 @@ use httpoll::driver::record::{Heading, Text, TurnRecord};
 use rustix::process::Signal;
 
 use crate::harness::{BACKENDS, LOOPS};
-use crate::process::{each, exit, signal};
+use crate::process::{each, exit, signal, wait_until};
 
 /// A running httpoll, ended with the test.
 struct Server(Child);
@@ -163,6 +164,54 @@ fn one_file_is_told_and_saved_by_its_name() {
         "a%0Ab",
         "inline; filename=\"a_b\"; filename*=UTF-8''a%0Ab",
     );
+}
+
+/// Before rights are given up, and in the backlog until the loops stand.
+#[test]
+fn a_browser_is_started_with_the_address() {
+    each(&["off", "strict"], |sandbox| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "#!/bin/sh\necho \"$1\" > \"$SHOWN.new\"; mv \"$SHOWN.new\" \"$SHOWN\"\n";
+        let browser = folder.path().join("xdg-open");
+        fs::write(&browser, script).unwrap();
+        fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+        let (shown, path) = (folder.path().join("shown"), std::env::var("PATH").unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+        command.args([
+            "--hello",
+            "-l",
+            "127.0.0.1:0",
+            "--open",
+            "--sandbox",
+            sandbox,
+        ]);
+        command.env("PATH", format!("{}:{path}", folder.path().display()));
+        command.env("DISPLAY", ":99").env("SHOWN", &shown);
+        let server = crate::harness::Server::run(command);
+        wait_until("the browser was started", || shown.exists());
+        let expected = format!("http://{}/\n", server.address);
+        assert_eq!(fs::read_to_string(&shown).unwrap(), expected);
+    });
+}
+
+/// It serves all the same.
+#[test]
+fn a_browser_that_is_not_there_is_a_line() {
+    let check = |display: &str, path: &str, expected: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_httpoll"));
+        command.args(["--hello", "-l", "127.0.0.1:0", "--open"]);
+        for name in ["WAYLAND_DISPLAY", "BROWSER"] {
+            command.env_remove(name);
+        }
+        command.env("DISPLAY", display).env("PATH", path);
+        let mut server = crate::harness::Server::run(command);
+        let mut line = String::new();
+        server.out.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("  No browser was opened: {expected}.\n"));
+        assert_eq!(server.get("/").status, 200);
+    };
+    check("", "/usr/bin:/bin", "there is no display");
+    check(":99", "/none", "there is no xdg-open (package xdg-utils)");
 }
 
 #[test]

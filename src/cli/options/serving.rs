@@ -27,6 +27,9 @@ pub(in crate::cli) struct Serving {
     /// Show the address as a QR code, for a phone: see --listen
     #[arg(long)]
     pub(in crate::cli) qr: bool,
+    /// Open the address in a browser (xdg-open)
+    #[arg(long)]
+    pub(in crate::cli) open: bool,
     /// Answer Hello, World! at / (at /hello if DIR is given too)
     #[arg(long)]
     pub(in crate::cli) hello: bool,

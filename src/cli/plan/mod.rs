@@ -69,6 +69,7 @@ impl Options {
             colour: self.watching.color,
             log_file: self.watching.log_file,
             qr: self.serving.qr,
+            open: self.serving.open,
         })
     }
 
