@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use crate::conn::Limits;
 pub use crate::http::TrustedProxies;
-pub use crate::kernel::ListenAddr;
+pub use crate::kernel::{Fault, Faults, ListenAddr};
 pub use crate::service::{
     EtagMode, FieldLine, FilesConfig, HeaderRule, HostName, PathGlob, Symlinks, UploadConfig,
 };
@@ -176,6 +176,8 @@ pub struct Config {
     pub log: LogMode,
     /// Whether each turn of the loop is printed, or each system call of a driver without a loop.
     pub trace: bool,
+    /// Which calls of its own sockets are spoiled, as lessons; none in a server that serves.
+    pub faults: Option<Faults>,
 }
 
 impl Default for Config {
@@ -198,6 +200,7 @@ impl Default for Config {
             admin_hosts: Vec::new(),
             log: LogMode::Auto,
             trace: false,
+            faults: None,
         }
     }
 }

@@ -91,7 +91,7 @@ function happen(part, fact, at) {
   if (fact.did !== "call") return;
   called(part, fact);
   const ways = fact.who === "listener" ? "r" : WAY_OF[fact.call] ?? "rw";
-  for (const way of ways) part.marks.push({ way, kind: kindOf(fact, way), at, ready: part.ready[way] });
+  for (const way of ways) part.marks.push({ way, kind: kindOf(fact, way), at, ready: part.ready[way], injected: fact.injected });
 }
 
 /** What a call tells of its socket: as src/driver/record/check.rs has it. */
@@ -262,7 +262,8 @@ export function setInWords(set) {
   return [...set].map((way) => WAYS[way]?.name).join(" and ") || "nothing";
 }
 
-export function waitInWords({ timeout_us: timeout, woke }) {
+export function waitInWords({ timeout_us: timeout, woke, injected }) {
+  if (injected) return `The wait was interrupted at once (${injected}, injected on purpose), and told nothing.`;
   const ended = { ready: "the kernel announced something", message: "a message came", timeout: "the time was over" }[woke] ?? woke;
   if (timeout === 0) return `The loop did not wait, and only asked the kernel what is new: ${woke === "ready" ? ended : "nothing"}.`;
   const most = timeout === undefined ? "for as long as it takes" : `for at most ${duration(timeout)}`;
@@ -270,10 +271,10 @@ export function waitInWords({ timeout_us: timeout, woke }) {
 }
 
 /** A call as a programmer would write it down. */
-export function callAsCode({ call, asked, armed, got, error }) {
+export function callAsCode({ call, asked, armed, got, error, injected }) {
   const room = armed === undefined ? asked ?? "" : setInWords(armed);
   const result = error ?? got;
-  return `${call === "interest" ? "epoll_ctl" : call}(${room})${result === undefined ? "" : ` = ${result}`}`;
+  return `${call === "interest" ? "epoll_ctl" : call}(${room})${result === undefined ? "" : ` = ${result}`}${injected ? `, injected: ${injected}` : ""}`;
 }
 
 /** What a call means for what comes next. */

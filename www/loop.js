@@ -92,6 +92,7 @@ function markOf(kind, x) {
     case "again": return line(`M${x - 5} 21h10M${x} 21v11`);
     case "end": return svg("circle", { class: "markup line", cx: x, cy: 26, r: 4.5 });
     case "error": return line(`M${x - 4} 22l8 9m0-9l-8 9`, "cross");
+    case "injected": return line(`M${x - 4} 36h8`, "cross");
     case "armed": return svg("path", { class: "markup", d: `M${x} 19l5.5 7-5.5 7-5.5-7z` });
     default: return line(`M${x} 20l4.7 6-4.7 6-4.7-6z`);
   }
@@ -103,9 +104,9 @@ const picture = (width, ...children) =>
 function drawCell(cell, size) {
   const at = size * SLOT + 4, width = at + BOX;
   const place = { class: "slot", y: 3, width: SLOT, height: HEIGHT - 6, fill: "none" };
-  const marks = cell.marks.map(({ kind, slot, at: call }) => {
+  const marks = cell.marks.map(({ kind, slot, at: call, injected }) => {
     const x = slot * SLOT + 4;
-    return [call !== undefined && svg("rect", { ...place, x, "data-call": call }), markOf(kind, x + SLOT / 2)];
+    return [call !== undefined && svg("rect", { ...place, x, "data-call": call }), markOf(kind, x + SLOT / 2), injected && markOf("injected", x + SLOT / 2)];
   });
   return picture(width, ...marks, cell.bits ? box(at, cell.bits, cell.state) : null,
     cell.closed && svg("text", { class: "closed", x: at, y: 25 }, "closed"));
@@ -760,7 +761,7 @@ function drawLegend() {
   const calls = [
     ["event", "the kernel announces; with a line below: an end may be behind it"], ["all", "all the bytes that were asked for or offered: there may be more"],
     ["some", "fewer: the socket is empty, or full"], ["again", "EAGAIN: nothing can be done now"], ["end", "0 bytes: the client sends no more"],
-    ["error", "another error"], ["armed", "epoll_ctl: filled where it asks for this direction, hollow where it does not"],
+    ["error", "another error"], ["injected", "below a call: it did not come to this by itself, but by --inject"], ["armed", "epoll_ctl: filled where it asks for this direction, hollow where it does not"],
   ].map(([kind, words]) => [markOf(kind, 14), "", words]);
   const fillIn = (id, list) => $(id).replaceChildren(...list.flatMap(([drawn, word, words]) => [
     el("dt", {}, picture(BOX, drawn)), el("dd", {}, word && el("strong", {}, `${word}: `), words)]));

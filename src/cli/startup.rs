@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use httpoll::config::{Backend, Config, FilesConfig, ListenAddr};
+use httpoll::config::{Backend, Config, Faults, FilesConfig, ListenAddr};
 use httpoll::http::target::encode_segment;
 
 use super::{Plan, qr};
@@ -50,6 +50,7 @@ pub(crate) fn text(
     if plan.hello && plan.files.is_some() {
         text.push_str("  with Hello, World! at /hello\n");
     }
+    text.push_str(&injection(plan.config.faults.as_ref()));
     if let Some(note) = &plan.index_note {
         let _ = writeln!(text, "  {note}");
     }
@@ -107,6 +108,20 @@ fn is_served(plan: &Plan, log: &Path) -> bool {
     let folder = log.as_deref().and_then(Path::parent);
     let folder = folder.and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with(root))
+}
+
+/// What is wrong with this server, if anything was asked for.
+fn injection(faults: Option<&Faults>) -> String {
+    let Some(faults) = faults else {
+        return String::new();
+    };
+    let (percent, seed) = (faults.percent, faults.seed);
+    let kinds: Vec<_> = faults.kinds.iter().map(|fault| fault.name()).collect();
+    let kinds = kinds.join(", ");
+    format!(
+        "  WARNING: it spoils {percent} in 100 calls on its sockets ({kinds}; seed {seed}): --inject is \
+         for lessons.\n"
+    )
 }
 
 /// The address as a QR code if that was asked for: the first one that another device can reach.
@@ -371,6 +386,19 @@ mod tests {
                 httpoll VERSION serves the file Cargo.toml (threads, at most 512)
                   unix:/run/h.sock (curl --unix-socket /run/h.sock http://localhost/p/Cargo.toml)
                   with Hello, World! at /hello
+            "#]],
+        );
+    }
+
+    #[test]
+    fn it_warns_that_it_spoils_calls() {
+        check(
+            "--hello --inject short-read,eagain:25@7",
+            &["127.0.0.1:80"],
+            &expect![[r#"
+                httpoll VERSION serves Hello, World! (edge, one loop)
+                  http://127.0.0.1:80/
+                  WARNING: it spoils 25 in 100 calls on its sockets (short-read, eagain; seed 7): --inject is for lessons.
             "#]],
         );
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use httpoll::config::{Fault, Faults};
 use httpoll::http::Network;
 use httpoll::service::HostName;
 
@@ -77,6 +78,36 @@ pub(crate) fn max_age(word: &str) -> Result<u64, Advice> {
         0 => Ok(duration.as_secs()),
         _ => Err("give whole seconds: caches count no others".into()),
     }
+}
+
+/// `FAULT,FAULT:PERCENT@SEED`, the last two if there are any.
+pub(crate) fn faults(word: &str) -> Result<Faults, Advice> {
+    let (rest, seed) = match word.split_once('@') {
+        None => (word, Some(0)),
+        Some((rest, seed)) => (rest, plain_number(seed)),
+    };
+    let (names, percent) = match rest.split_once(':') {
+        None => (rest, Some(10)),
+        Some((names, percent)) => {
+            let number = plain_number(percent.strip_suffix('%').unwrap_or(percent));
+            (names, number.filter(|percent| (1..=100).contains(percent)))
+        }
+    };
+    let percent = percent.ok_or("give 1 to 100 in 100 calls behind the colon: eagain:25")?;
+    let seed = seed.ok_or("give a number behind the @: eagain@7")?;
+    let names: Vec<_> = names.split(',').collect();
+    let is_known = |name: &str| Fault::ALL.iter().any(|fault| fault.name() == name);
+    if !names.iter().all(|name| *name == "all" || is_known(name)) {
+        let known = Fault::ALL.map(Fault::name).join(", ");
+        return Err(format!("give {known} or all, as in eagain,eintr:25"));
+    }
+    let mut kinds = Fault::ALL.to_vec();
+    kinds.retain(|fault| names.contains(&fault.name()) || names.contains(&"all"));
+    Ok(Faults {
+        kinds,
+        percent,
+        seed,
+    })
 }
 
 /// A directory below DIR: names only, so that it cannot be elsewhere.
@@ -234,6 +265,39 @@ const SIZE_ADVICE: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_have_a_rate_and_a_seed() {
+        let check = |word: &str, expected: Result<(&[Fault], u8, u64), &str>| {
+            let got = faults(word);
+            let expected = expected.map(|(kinds, percent, seed)| Faults {
+                kinds: kinds.to_vec(),
+                percent,
+                seed,
+            });
+            match (got, expected) {
+                (Err(advice), Err(part)) => assert!(advice.contains(part), "{word}: {advice}"),
+                (got, expected) => assert_eq!(got.ok(), expected.ok(), "{word}"),
+            }
+        };
+        check("eagain", Ok((&[Fault::Eagain], 10, 0)));
+        let both = &[Fault::ShortRead, Fault::Eintr][..];
+        check("eintr,short-read,eintr:100%", Ok((both, 100, 0)));
+        check("all:25@7", Ok((&Fault::ALL, 25, 7)));
+        check("all@7", Ok((&Fault::ALL, 10, 7)));
+        for word in ["", "eagain,", "EAGAIN", "none", "eagain eintr"] {
+            check(
+                word,
+                Err("short-read, short-write, eagain, eintr, slow-accept or all"),
+            );
+        }
+        for word in ["all:0", "all:101", "all:", "all:0.5", "all:-1"] {
+            check(word, Err("give 1 to 100"));
+        }
+        for word in ["all@", "all@-1", "all@x", "all:9@1@2"] {
+            check(word, Err("behind the @"));
+        }
+    }
 
     #[test]
     fn durations_take_decimals_and_units_and_nothing_else() {

@@ -4,8 +4,9 @@
 //! *Floor 2.* Knows sockets, descriptors and the clock; knows nothing of HTTP beyond the
 //! [`Source`] whose bytes sendfile(2) moves. Two kernels stand behind them: [`Linux`] over any
 //! [`Selector`](crate::readiness::Selector), and the simulated one that tests run the production loop
-//! in. The one of `sim/layered.rs` wraps either, and puts a [`Layer`] over each socket. What a driver
-//! that waits asks of one socket is a [`Stream`]; [`Traced`] prints each call of one.
+//! in. Two wrap either: the one of `sim/layered.rs` puts a [`Layer`] over each socket, and
+//! [`InjectedKernel`] spoils calls. What a driver that waits asks of one socket is a [`Stream`];
+//! [`Traced`] prints each call of one.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ mod blocking;
 mod clock;
 mod gaps;
 mod handover;
+mod injected;
 mod layer;
 mod linux;
 mod listen;
@@ -30,6 +32,7 @@ mod traced;
 
 pub use blocking::{Acceptor, Arrival, BlockingStream, Hold, Stop};
 pub use handover::{Steering, inherited};
+pub use injected::{Fault, Faults, Injected, InjectedKernel, Injector, LastFault};
 pub use layer::Layer;
 pub use linux::Linux;
 pub use listen::{Bound, ListenAddr, StartError, bind};

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::{Layer, Sent, Socket, Stream, Waited};
+use super::{LastFault, Layer, Sent, Socket, Stream, Waited};
 use crate::http::{Source, Tick};
 use crate::readiness::Directions;
 
@@ -35,6 +35,7 @@ pub type TraceSink = Box<dyn FnMut(&str) + Send>;
 pub struct Traced<T> {
     inner: T,
     sink: TraceSink,
+    last_fault: LastFault,
     waits: u64,
     line: String,
 }
@@ -45,14 +46,25 @@ impl<T: Stream> Traced<T> {
         Self {
             inner,
             sink,
+            last_fault: LastFault::default(),
             waits: 0,
             line: String::new(),
         }
     }
 
+    /// Says which calls were spoiled on purpose.
+    #[must_use]
+    pub fn injected_by(mut self, last_fault: LastFault) -> Self {
+        self.last_fault = last_fault;
+        self
+    }
+
     /// Prints a call as `call = result`.
     fn note(&mut self, call: fmt::Arguments<'_>, shown: Shown) {
-        self.print(format_args!("  {call} = {shown}"));
+        match self.last_fault.name() {
+            Some(fault) => self.print(format_args!("  {call} = {shown}  injected: {fault}")),
+            None => self.print(format_args!("  {call} = {shown}")),
+        }
     }
 
     fn print(&mut self, line: fmt::Arguments<'_>) {

@@ -23,6 +23,7 @@ mod floors;
 mod fuzz_corpus;
 mod handover;
 mod harness;
+mod injected;
 mod injection;
 mod limits;
 mod logs;

@@ -9,6 +9,7 @@
 //! and prints its transcript.
 
 mod conversation;
+mod injected;
 mod layers;
 mod mutants;
 mod observed;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use httpoll::config::{ListenAddr, LogFormat, LogMode};
+use httpoll::config::{Faults, ListenAddr, LogFormat, LogMode};
 
 use crate::cli::colour::Colour;
 use crate::cli::{listen, values};
@@ -32,6 +32,10 @@ pub(in crate::cli) struct Watching {
     /// Record each turn of the loop in FILE, up to 64 MiB, to be looked at
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) record: Option<PathBuf>,
+    /// For lessons: spoil calls on its sockets: short-read, short-write, eagain, eintr, slow-accept or
+    /// all; of 100 calls 10, or :PERCENT, others with each @SEED
+    #[arg(long, value_name = "LIST", value_parser = values::faults)]
+    pub(in crate::cli) inject: Option<Faults>,
 }
 
 const COLOURS: [(&str, Colour); 3] = [

@@ -7,7 +7,7 @@ mod uploads;
 
 use std::sync::Arc;
 
-use httpoll::config::{Backend, Config, LogMode, ProxyProtocol, TrustedProxies};
+use httpoll::config::{Backend, Config, Fault, Faults, LogMode, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
 use httpoll::service::Decoration;
 
@@ -109,7 +109,25 @@ impl Options {
             admin_hosts: self.trust.allow_host.clone(),
             log: self.watching.log,
             trace: self.watching.trace,
+            faults: self.faults()?,
         })
+    }
+
+    /// What is injected: all of what there is, or what was named.
+    fn faults(&self) -> Result<Option<Faults>, Exit> {
+        let Some(mut faults) = self.watching.inject.clone() else {
+            return Ok(None);
+        };
+        let is_all = Fault::ALL.iter().all(|one| faults.kinds.contains(one));
+        if is_loopless(self.serving.backend) && faults.kinds.contains(&Fault::SlowAccept) {
+            if !is_all {
+                return Err(Exit::Usage(format!(
+                    "--inject slow-accept needs a backend with a loop: {LOOPS}"
+                )));
+            }
+            faults.kinds.retain(|one| *one != Fault::SlowAccept);
+        }
+        Ok(Some(faults))
     }
 
     /// How many loops: none of them without a connection to hold.

@@ -33,6 +33,7 @@ use crate::http::Tick;
 use crate::kernel::{Peer, Stream, Waited};
 use crate::service::{Service, Sink};
 pub(crate) use one_at_a_time::Blocking;
+pub(crate) use serve::Around;
 use told::Told;
 use wait::{Waiting, WakeFlag, Wants};
 

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pulse::Pulse;
-use super::serve::{AcceptedClient, serve};
+use super::serve::{AcceptedClient, Around, serve};
 use super::wait::Waiting;
 use crate::conn::Connection;
 use crate::driver::exchange;
 use crate::driver::failures::{Failed, Failures, RETRY};
 use crate::driver::observe::Watchers;
-use crate::driver::observe::lines::Lines;
 use crate::driver::settings::Settings;
 use crate::kernel::{Acceptor, Arrival, BlockingStream, Peer, Stream, Waited};
 use crate::readiness::Token;
@@ -26,8 +25,7 @@ pub(crate) struct Blocking<S: Service> {
     pub(crate) service: S,
     /// For the `threads` backend, `connections_max` counts threads.
     pub(crate) settings: Settings,
-    /// Where calls are printed, if anywhere.
-    pub(crate) trace: Option<Lines>,
+    pub(crate) around: Around,
     pub(crate) watchers: Watchers,
     /// Where it is seen that it moves.
     pub(crate) pulse: Arc<Pulse>,
@@ -57,10 +55,10 @@ impl<S: Service> Blocking<S> {
                 token: tokens.next().unwrap_or(Token(0)),
             };
             let served = (&mut self.service, &self.settings);
-            let trace = self.trace.as_ref();
+            let around = &self.around;
             // There is only one thread: all that it does between two waits must end.
             self.pulse
-                .during(|| serve(client, served, trace, &mut self.watchers, &mut clients));
+                .during(|| serve(client, served, around, &mut self.watchers, &mut clients));
         }
         Ok(())
     }

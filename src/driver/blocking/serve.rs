@@ -5,11 +5,12 @@
 use super::told::Told;
 use super::wait::Waiting;
 use super::{Served, serve_connection};
-use crate::conn::Connection;
+use crate::conn::{CloseReason, Connection};
 use crate::driver::observe::Watchers;
 use crate::driver::observe::lines::Lines;
+use crate::driver::observe::observer::Observer;
 use crate::driver::settings::Settings;
-use crate::kernel::{BlockingStream, Peer, Traced};
+use crate::kernel::{BlockingStream, Faults, Injected, Injector, Peer, Stream, Traced};
 use crate::readiness::Token;
 use crate::service::Service;
 
@@ -22,32 +23,67 @@ pub(super) struct AcceptedClient {
     pub(super) token: Token,
 }
 
-/// Serves one connection, its calls printed if that is wanted.
+/// What stands around the streams.
+#[derive(Clone, Default)]
+pub(crate) struct Around {
+    /// Where calls are printed, if anywhere.
+    pub(crate) trace: Option<Lines>,
+    /// Which calls are spoiled, if any are.
+    pub(crate) faults: Option<Faults>,
+}
+
+/// Serves one connection, with what stands around its stream.
 pub(super) fn serve<S: Service>(
     client: AcceptedClient,
     (service, settings): (&mut S, &Settings),
-    trace: Option<&Lines>,
+    around: &Around,
     watchers: &mut Watchers,
     waiting: &mut impl Waiting,
 ) {
     let AcceptedClient {
-        mut stream,
+        stream,
         peer,
         conn,
         token,
     } = client;
     Told::new(token, watchers).accepted(peer);
     let told = Told::new(token, &mut *watchers);
-    let reason = match trace {
-        Some(lines) => {
-            let mut traced = Traced::printing(stream, lines.sink());
-            let served = Served::new(&mut traced, (service, settings), told, peer);
-            serve_connection(served, conn, waiting)
-        }
-        None => {
-            let served = Served::new(&mut stream, (service, settings), told, peer);
-            serve_connection(served, conn, waiting)
+    let with = ServedWith {
+        service,
+        settings,
+        told,
+        peer,
+        conn,
+    };
+    let sink = around.trace.as_ref().map(Lines::sink);
+    let injector = around.faults.as_ref();
+    let injector = injector.map(|faults| Injector::new(faults, token.0));
+    let reason = match (injector, sink) {
+        (None, None) => with.over(stream, waiting),
+        (None, Some(sink)) => with.over(Traced::printing(stream, sink), waiting),
+        (Some(injector), None) => with.over(Injected::new(stream, injector), waiting),
+        (Some(injector), Some(sink)) => {
+            let last_fault = injector.last();
+            let traced = Traced::printing(Injected::new(stream, injector), sink);
+            with.over(traced.injected_by(last_fault), waiting)
         }
     };
     Told::new(token, watchers).closed(reason);
+}
+
+/// What a connection is served with, over whichever stream.
+struct ServedWith<'a, S, O> {
+    service: &'a mut S,
+    settings: &'a Settings,
+    told: Told<'a, O>,
+    peer: Peer,
+    conn: Connection,
+}
+
+impl<S: Service, O: Observer> ServedWith<'_, S, O> {
+    fn over(self, mut stream: impl Stream, waiting: &mut impl Waiting) -> CloseReason {
+        let service = (self.service, self.settings);
+        let served = Served::new(&mut stream, service, self.told, self.peer);
+        serve_connection(served, self.conn, waiting)
+    }
 }

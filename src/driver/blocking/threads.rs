@@ -22,13 +22,12 @@ use std::thread;
 use super::one_at_a_time::{Blocking, next_client, tokens};
 use super::pulse::Pulse;
 use super::registry::{MOMENT, MadeRoom, Registration, Registry};
-use super::serve::{AcceptedClient, serve};
+use super::serve::{AcceptedClient, Around, serve};
 use super::told::Told;
 use crate::conn::CloseReason;
 use crate::driver::exchange;
 use crate::driver::failures::RETRY;
 use crate::driver::observe::Watchers;
-use crate::driver::observe::lines::Lines;
 use crate::driver::per_address::Share;
 use crate::driver::settings::Settings;
 use crate::http::{Request, Tick};
@@ -76,7 +75,7 @@ impl<S: Service> Blocking<S> {
                 peer,
                 service: service.clone(),
                 settings: self.settings.clone(),
-                trace: self.trace.clone(),
+                around: self.around.clone(),
                 token,
                 watchers: watchers.clone(),
             };
@@ -127,7 +126,7 @@ struct ConnectionThread<S: Service> {
     peer: Peer,
     service: Shared<S>,
     settings: Settings,
-    trace: Option<Lines>,
+    around: Around,
     token: Token,
     watchers: Watchers,
     /// Given back when the thread ends, however it ends.
@@ -143,8 +142,8 @@ impl<S: Service> ConnectionThread<S> {
             token: self.token,
         };
         let served = (&mut self.service, &self.settings);
-        let trace = self.trace.as_ref();
-        serve(client, served, trace, &mut self.watchers, &mut self.place);
+        let (watchers, place) = (&mut self.watchers, &mut self.place);
+        serve(client, served, &self.around, watchers, place);
     }
 }
 

@@ -17,12 +17,13 @@ use crate::driver::observe::lines::{Lines, LogEnd, Standard, lost_comment};
 use crate::driver::observe::log::{AccessLog, LogBuffer};
 use crate::driver::observe::observer::Observer;
 use crate::driver::per_address::PerAddress;
-use crate::driver::record::Heading;
 use crate::driver::record::file::RecordFile;
 use crate::driver::record::live::Broadcast;
 use crate::driver::record::printed::printed_to;
+use crate::driver::record::{Heading, RecordedLoop};
 use crate::driver::settings::Settings;
 use crate::http::TrustedProxies;
+use crate::kernel::{Faults, Injector};
 use crate::readiness::Trigger;
 
 /// What the loops have in common.
@@ -36,6 +37,7 @@ pub(super) struct WorkerPlan {
     pub(super) grace: Duration,
     /// Where turns are printed, or the calls of a driver without a loop, and how that ends.
     pub(super) trace: Option<(Lines, Option<LogEnd>)>,
+    pub(super) faults: Option<Faults>,
     pub(super) log: Option<AccessLog>,
     /// Where it says why a stop takes its time.
     pub(super) told: Option<AccessLog>,
@@ -80,6 +82,7 @@ impl WorkerPlan {
             threads_max: config.threads_max.min(connections),
             grace: config.grace,
             trace: trace.transpose()?,
+            faults: config.faults.clone(),
             log,
             told,
             in_flight: Vec::new(),
@@ -114,15 +117,27 @@ impl WorkerPlan {
         Ok(self)
     }
 
+    /// What spoils calls of the next loop, if that was asked for.
+    pub(super) fn injector(&self) -> Option<Injector> {
+        let number = self.recorded as u64;
+        (self.faults.as_ref()).map(|faults| Injector::new(faults, number))
+    }
+
     /// What records another loop, if anything does.
-    pub(super) fn recorders(&mut self) -> Option<impl Observer + Send + use<>> {
-        let at = self.recorded;
+    pub(super) fn recorders(
+        &mut self,
+        injector: Option<&Injector>,
+    ) -> Option<impl Observer + Send + use<>> {
+        let of = RecordedLoop {
+            worker: self.recorded,
+            last_fault: injector.map(Injector::last).unwrap_or_default(),
+        };
         self.recorded += 1;
-        let file = self.record.as_ref().map(|record| record.observer(at));
-        let live = self.live.as_ref().map(|live| live.observer(at));
+        let file = self.record.as_ref().map(|record| record.observer(&of));
+        let live = self.live.as_ref().map(|live| live.observer(&of));
         let heading = heading(self.backend);
         let printed = self.trace.as_ref().zip(heading);
-        let printed = printed.map(|((lines, _), heading)| printed_to(lines, heading.trigger, at));
+        let printed = printed.map(|((lines, _), heading)| printed_to(lines, heading.trigger, &of));
         let is_any = file.is_some() || live.is_some() || printed.is_some();
         is_any.then_some((file, (live, printed)))
     }

@@ -23,15 +23,15 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::admin::Admin;
 use super::plan::WorkerPlan;
 use super::supervisor::{Supervisor, Watchdog, Watched};
-use crate::driver::blocking::Blocking;
 use crate::driver::blocking::pulse::Pulse;
+use crate::driver::blocking::{Around, Blocking};
 use crate::driver::event_loop::EventLoop;
 use crate::driver::observe::in_flight::InFlight;
 use crate::driver::observe::metrics::MetricSource;
 use crate::driver::observe::observer::Observer;
 use crate::driver::offload::{JobsView, Offload};
 use crate::driver::settings::Settings;
-use crate::kernel::{Acceptor, Kernel, Linux, Listener, Steering, Stop};
+use crate::kernel::{Acceptor, InjectedKernel, Kernel, Linux, Listener, Steering, Stop};
 use crate::readiness::Selector;
 use crate::service::{HostName, Service, Tallies};
 
@@ -119,7 +119,12 @@ impl WorkerThreads {
         S: Service,
     {
         // First the turn, then the access lines of its answers, where both go to the same place.
-        let observers = (self.plan.recorders(), self.plan.watchers());
+        let injector = self.plan.injector();
+        let observers = (self.plan.recorders(injector.as_ref()), self.plan.watchers());
+        if let Some(injector) = injector {
+            let kernel = || Ok(InjectedKernel::new(Linux::<Sel>::new()?, injector));
+            return self.spawn_loop(kernel, listeners, service, observers);
+        }
         let kernel = Linux::<Sel>::new;
         match observers {
             (None, None) => self.spawn_loop(kernel, listeners, service, ()),
@@ -178,7 +183,10 @@ impl WorkerThreads {
                 connections_max: plan.threads_max,
                 ..plan.settings()
             },
-            trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
+            around: Around {
+                trace: plan.trace.as_ref().map(|(lines, _)| lines.clone()),
+                faults: plan.faults.clone(),
+            },
             pulse,
             watchers,
         };
@@ -353,7 +361,7 @@ mod tests {
         let out = Box::new(Late(Arc::clone(&kept), ended));
         let plan = WorkerPlan::new(&Config::default(), None, None).unwrap();
         let mut plan = plan.recorded_to(Some(out)).unwrap();
-        let mut recorder = plan.recorders().unwrap();
+        let mut recorder = plan.recorders(None).unwrap();
         let (news, tell) = UnixStream::pair().unwrap();
         let mut workers = WorkerThreads::new(plan, (news, Arc::new(tell))).unwrap();
         let work = move || {

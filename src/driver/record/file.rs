@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::recorder::Beginning;
+use super::recorder::{Beginning, RecordedLoop};
 use super::{Heading, Recorder, TurnRecord};
 use crate::driver::observe::lines::{Lines, LogEnd, lost_comment};
 use crate::driver::observe::observer::{Fact, Observer};
@@ -44,10 +44,10 @@ impl RecordFile {
         })
     }
 
-    /// What records loop `worker`.
-    pub(crate) fn observer(&self, worker: usize) -> impl Observer + Send + use<> {
+    /// What records another loop.
+    pub(crate) fn observer(&self, of: &RecordedLoop) -> impl Observer + Send + use<> {
         let (lines, mut bytes) = (self.lines.clone(), Vec::new());
-        let recorder = Recorder::new(worker, move |turn: &TurnRecord| {
+        let recorder = Recorder::of(of, move |turn: &TurnRecord| {
             // Numbers and text: none that serde_json is known to refuse.
             if serde_json::to_writer(&mut bytes, turn).is_ok() {
                 bytes.push(b'\n');
@@ -160,7 +160,11 @@ mod tests {
     fn all_loops_of_a_record_count_from_its_beginning() {
         let (kept, heading) = (Kept::default(), Heading::new("edge", Trigger::Edge));
         let record = RecordFile::begin(Box::new(kept.clone()), &heading).unwrap();
-        let (mut one, mut other) = (record.observer(0), record.observer(1));
+        let of = |worker| RecordedLoop {
+            worker,
+            ..RecordedLoop::default()
+        };
+        let (mut one, mut other) = (record.observer(&of(0)), record.observer(&of(1)));
         let mut now = Tick::for_tests();
         turn(&mut one, &now);
         now.instant += Duration::from_micros(7);

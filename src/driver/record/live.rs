@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::recorder::Beginning;
+use super::recorder::{Beginning, RecordedLoop};
 use super::{Heading, Recorder, TurnRecord};
 use crate::driver::observe::observer::{Fact, Observer};
 use crate::http::{Chunk, Chunks, Wake};
@@ -97,8 +97,8 @@ impl Broadcast {
         }))
     }
 
-    /// What tells of loop `worker`.
-    pub(crate) fn observer(&self, worker: usize) -> impl Observer + Send + use<> {
+    /// What tells of another loop.
+    pub(crate) fn observer(&self, of: &RecordedLoop) -> impl Observer + Send + use<> {
         let broadcast = self.clone();
         // Numbers and text: none that serde_json is known to refuse.
         let tell = move |turn: &TurnRecord| {
@@ -108,7 +108,7 @@ impl Broadcast {
         };
         Sampled {
             broadcast: self.clone(),
-            inner: Recorder::new(worker, tell).since(&self.0.began),
+            inner: Recorder::of(of, tell).since(&self.0.began),
             is_on: false,
             second: None,
             turns: 0,

@@ -21,7 +21,8 @@
 //! `who` is `slot.generation` of a connection, `listener`, or `waker`: the notifier of the loop's
 //! mailbox. Sets of directions are `r`, `w`, `rw` or empty. Times are microseconds: `at_us` since the
 //! record began, the others from the start of the turn. What has no value is left out: `timeout_us` of
-//! a wait that may last for ever, `got` of a call that failed. A reader ignores what it does not know;
+//! a wait that may last for ever, `got` of a call that failed, `injected` of a call that was not spoiled
+//! on purpose. (The events that such calls lead to are among those of the kernel.) A reader ignores what it does not know;
 //! [`VERSION`] changes when something that is there comes to mean something else.
 //!
 //! [`Checker`] proves the table of `settle.rs` from a record alone, and [`Text`] prints one so that
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use crate::readiness::{Directions, Trigger};
 
 pub use check::Checker;
+pub(crate) use recorder::RecordedLoop;
 pub use recorder::Recorder;
 pub use state::DirectionState;
 pub use text::Text;
@@ -101,6 +103,9 @@ pub struct TurnRecord {
     pub events: Vec<Announced>,
     /// What was done, in its order.
     pub facts: Vec<Did>,
+    /// By which fault of `--inject` the wait was interrupted, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
     /// How long the turn took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_us: Option<u64>,
@@ -199,6 +204,9 @@ pub struct Called {
     /// Whether a layer beneath held bytes, so that few of them do not mean that there are no more.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held: bool,
+    /// Which fault of `--inject` it had: the call did not come to this by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
 }
 
 /// What is left behind when a connection has been served, by `settle.rs`.

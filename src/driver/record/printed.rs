@@ -5,19 +5,20 @@
 
 use std::io::Write as _;
 
+use super::recorder::RecordedLoop;
 use super::{Recorder, Text, TurnRecord};
 use crate::driver::observe::lines::Lines;
 use crate::driver::observe::observer::Observer;
 use crate::readiness::Trigger;
 
-/// What prints the turns of loop `worker`, each when it has ended.
+/// What prints the turns of another loop, each when it has ended.
 pub(crate) fn printed_to(
     lines: &Lines,
     trigger: Trigger,
-    worker: usize,
+    of: &RecordedLoop,
 ) -> impl Observer + Send + use<> {
     let (lines, mut bytes) = (lines.clone(), Vec::new());
-    Recorder::new(worker, move |turn: &TurnRecord| {
+    Recorder::of(of, move |turn: &TurnRecord| {
         // A Vec takes everything.
         let _ = write!(bytes, "{}", Text { turn, trigger });
         lines.send(&mut bytes, 1 + turn.facts.len() as u64);

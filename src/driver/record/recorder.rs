@@ -9,7 +9,7 @@ use crate::driver::event_loop::settle::{Bits, Settled};
 use crate::driver::event_loop::{MAILBOX, RESERVED};
 use crate::driver::observe::observer::{Call, Fact, Observer, Woke};
 use crate::http::Tick;
-use crate::kernel::{Sent, errno_name};
+use crate::kernel::{LastFault, Sent, errno_name};
 use crate::readiness::{Directions, Event, Token};
 
 /// When a record began: with the first turn of any of its loops.
@@ -30,6 +30,15 @@ pub struct Recorder<F> {
     now: Option<Instant>,
     turn: TurnRecord,
     requests: bool,
+    last_fault: LastFault,
+}
+
+/// A loop that is recorded.
+#[derive(Default)]
+pub(crate) struct RecordedLoop {
+    pub(crate) worker: usize,
+    /// What was injected into its last call.
+    pub(crate) last_fault: LastFault,
 }
 
 impl<F: FnMut(&TurnRecord)> Recorder<F> {
@@ -45,7 +54,20 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
             now: None,
             turn,
             requests: false,
+            last_fault: LastFault::default(),
         }
+    }
+
+    pub(super) fn of(recorded: &RecordedLoop, take: F) -> Self {
+        Self::new(recorded.worker, take).injected_by(recorded.last_fault.clone())
+    }
+
+    /// Marks the calls that were spoiled on purpose: see
+    /// [`Injector::last`](crate::kernel::Injector::last).
+    #[must_use]
+    pub fn injected_by(mut self, last_fault: LastFault) -> Self {
+        self.last_fault = last_fault;
+        self
     }
 
     /// Keeps request lines, too. They are told only if
@@ -77,6 +99,7 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
         turn.at_us = micros(now.instant.saturating_duration_since(began));
         turn.timeout_us = timeout.map(micros);
         woke_word(woke).clone_into(&mut turn.woke);
+        turn.injected = self.last_fault.name();
         turn.events.clear();
         turn.events.extend(events.iter().map(announced));
         turn.facts.clear();
@@ -115,7 +138,10 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
                 who: name(token),
                 ready,
             },
-            Fact::Called { token, call } => Did::Call(called(token, &call)),
+            Fact::Called { token, call } => Did::Call(Called {
+                injected: self.last_fault.name(),
+                ..called(token, &call)
+            }),
             Fact::Answered {
                 token, finished, ..
             } => Did::Answered {

@@ -40,6 +40,7 @@ impl Display for Text<'_> {
             f.write_str(if at == 0 { ": " } else { ", " })?;
             show_event(event, f)?;
         }
+        show_fault(self.turn.injected.as_ref(), f)?;
         f.write_str("\n")?;
         self.turn.facts.iter().try_for_each(|did| {
             f.write_str("  ")?;
@@ -111,8 +112,16 @@ fn show_call(call: &Called, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(letters(armed))?;
     }
     match (&call.error, call.got) {
-        (Some(error), _) => write!(f, ") = {error}"),
-        (None, Some(got)) => write!(f, ") = {got}"),
-        (None, None) => f.write_str(")"),
+        (Some(error), _) => write!(f, ") = {error}")?,
+        (None, Some(got)) => write!(f, ") = {got}")?,
+        (None, None) => f.write_str(")")?,
+    }
+    show_fault(call.injected.as_ref(), f)
+}
+
+fn show_fault(injected: Option<&String>, f: &mut Formatter<'_>) -> fmt::Result {
+    match injected {
+        Some(fault) => write!(f, "  injected: {fault}"),
+        None => Ok(()),
     }
 }

@@ -5,6 +5,8 @@
 //! which nothing goes wrong, and a property test that shortens the list or lowers its numbers
 //! shrinks towards it.
 
+use crate::kernel::injected::splitmix64;
+
 /// Where the decisions come from.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -61,16 +63,6 @@ impl Schedule {
             _ => whole.min(1 + self.pick(whole.max(1))),
         }
     }
-}
-
-/// The upper 16 bits of one step of splitmix64 (Steele, Lea, Flood 2014): three lines, and any
-/// seed, 0 included, is a good one.
-fn splitmix64(state: &mut u64) -> u16 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 48) as u16
 }
 
 /// Decisions of a seeded schedule before the world turns friendly: what bounds a run.

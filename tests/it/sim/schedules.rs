@@ -7,9 +7,9 @@ use std::time::Duration;
 use httpoll::conn::Limits;
 use httpoll::driver::record::{Checker, Recorder, TurnRecord};
 use httpoll::driver::{Budget, Closed, EventLoop, Observer, Offload, Rule, Settings, settle};
-use httpoll::kernel::Kernel;
 use httpoll::kernel::sim::layered::{LayeredKernel, Lie, decode};
 use httpoll::kernel::sim::{Disturbances, Schedule, Sim, SimListener};
+use httpoll::kernel::{Faults, InjectedKernel, Injector, Kernel};
 use httpoll::service::Service;
 use proptest::prelude::*;
 
@@ -22,6 +22,8 @@ pub(crate) struct Cast {
     pub(crate) disturbances: Disturbances,
     /// A layer beneath the protocol, and what it says that is not true.
     layer: Option<Option<Lie>>,
+    /// Faults beside those of the schedule.
+    faults: Option<Faults>,
 }
 
 impl Cast {
@@ -40,7 +42,14 @@ impl Cast {
             clients,
             disturbances,
             layer: None,
+            faults: None,
         }
+    }
+
+    /// The same with calls that are spoiled.
+    pub(crate) fn injected(self, faults: Faults) -> Self {
+        let faults = Some(faults);
+        Self { faults, ..self }
     }
 
     /// The same through a layer, by a seed of its own.
@@ -80,6 +89,10 @@ impl Cast {
         sim: &Sim<EDGE>,
         rule: Rule,
     ) -> (Option<String>, Option<String>) {
+        if let Some(faults) = &self.faults {
+            let kernel = InjectedKernel::new(sim.clone(), Injector::new(faults, 0));
+            return self.play_in(kernel, sim, rule);
+        }
         match self.layer {
             None => self.play_in(sim.clone(), sim, rule),
             Some(lie) => self.play_in(LayeredKernel::new(sim.clone(), lie), sim, rule),
