@@ -1,10 +1,9 @@
-// The page: two runs above each other, a place in them, and words for what is there. What is drawn
-// comes from a record (loop-record.js) and from nothing else.
+// The page: where its runs come from, the way through them, and the address bar. What is drawn comes from a
+// record (loop-record.js) and from nothing else.
 
-import {
-  WAYS, align, bitsOf, callAsCode, cellOf, culpritOf, duration, factInWords, faultOf, follow, lettersOf, loopsOf, number, parse,
-  setInWords, signatureOf, stateOf, waitInWords, whyOf,
-} from "./loop-record.js";
+import { $, drawLegend, drawTable, el, inspect, runSign } from "./loop-draw.js";
+import { WAYS, callAsCode, factInWords, follow, loopsOf, number, parse } from "./loop-record.js";
+import { COLUMNS_MAX, arrange, cellAt, culpritHere, firstPlace, placeOf, sides, view } from "./loop-view.js";
 
 const RECORDINGS = [
   "two-edge", "two-level", "slow-edge", "slow-level", "slow-level-never-disarmed", "early-edge", "early-level", "early-edge-budget",
@@ -40,271 +39,16 @@ const PRESETS = [
   ["Two requests", "two-edge", "two-level"],
 ];
 
-const COLUMNS_MAX = 120;
-const GROUPS_MAX = 12;
-
-const $ = (id) => document.getElementById(id);
-const shown = { a: null, b: null };        // runs
 const asked = { a: "slow-edge", b: "slow-level" };
 const own = { a: null, b: null };          // texts that a person has given
 let lab = null;
-let columns = [], rows = [], differences = [], faults = [];
-let here = { column: 0, row: 0, call: null };
-let from = 0, allGroups = false;
-
-// ---- Elements ----------------------------------------------------------------------------------
-
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (name.startsWith("on")) node[name] = value;
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
-  return node;
-}
-const el = (name, attributes, ...children) => fill(document.createElement(name), attributes, children);
-const svg = (name, attributes, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
-
-// ---- Drawing -----------------------------------------------------------------------------------
-
-const SLOT = 13, BOX = 40, HEIGHT = 40;
-const SIGNS = { sleeping: "z", due: "›", resting: "", spinning: "↻", stalled: "!" };
-
-/** The box of one direction: outline, filling, bump and dot; `x` is its left edge. */
-function box(x, bits, state) {
-  if (!bits.wanted && !bits.ready && !bits.armed && !bits.queued) return svg("circle", { class: "none", cx: x + 14, cy: 20, r: 2.5 });
-  return svg("g", { class: state },
-    bits.ready && svg("rect", { class: "fill", x: x + 7, y: 13, width: 14, height: 16, rx: 1.5 }),
-    svg("rect", { class: bits.wanted ? "box wanted" : "box unwanted", x: x + 3.5, y: 9.5, width: 21, height: 23, rx: 3 }),
-    bits.armed && svg("path", { class: "bump", d: `M${x + 8} 9a6 6 0 0 1 12 0z` }),
-    bits.queued && svg("circle", { class: "dot", cx: x + 32, cy: 21, r: 4 }),
-    svg("text", { class: bits.ready ? "sign on" : "sign", x: x + 14, y: 26 }, SIGNS[state]));
-}
-
-/** One mark; `x` is the middle of its place. */
-function markOf(kind, x) {
-  const line = (d, more = "") => svg("path", { class: `markup line ${more}`, d });
-  switch (kind) {
-    case "event": return svg("path", { class: "markup event", d: `M${x - 5} 5h10l-5 9z` });
-    case "event-end": return svg("g", {}, markOf("event", x), line(`M${x - 5} 17h10`, "event"));
-    case "all": return svg("rect", { class: "markup", x: x - 3, y: 9, width: 6, height: 23 });
-    case "some": return svg("rect", { class: "markup", x: x - 3, y: 21, width: 6, height: 11 });
-    case "again": return line(`M${x - 5} 21h10M${x} 21v11`);
-    case "end": return svg("circle", { class: "markup line", cx: x, cy: 26, r: 4.5 });
-    case "error": return line(`M${x - 4} 22l8 9m0-9l-8 9`, "cross");
-    case "injected": return line(`M${x - 4} 36h8`, "cross");
-    case "armed": return svg("path", { class: "markup", d: `M${x} 19l5.5 7-5.5 7-5.5-7z` });
-    default: return line(`M${x} 20l4.7 6-4.7 6-4.7-6z`);
-  }
-}
-
-const picture = (width, ...children) =>
-  svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" }, ...children);
-
-function drawCell(cell, size) {
-  const at = size * SLOT + 4, width = at + BOX;
-  const place = { class: "slot", y: 3, width: SLOT, height: HEIGHT - 6, fill: "none" };
-  const marks = cell.marks.map(({ kind, slot, at: call, injected }) => {
-    const x = slot * SLOT + 4;
-    return [call !== undefined && svg("rect", { ...place, x, "data-call": call }), markOf(kind, x + SLOT / 2), injected && markOf("injected", x + SLOT / 2)];
-  });
-  return picture(width, ...marks, cell.bits ? box(at, cell.bits, cell.state) : null,
-    cell.closed && svg("text", { class: "closed", x: at, y: 25 }, "closed"));
-}
-
-// ---- The table ---------------------------------------------------------------------------------
-
-const sides = () => ["a", "b"].filter((side) => shown[side]);
-const WORD_OF = { wait: "wait", accept: "accepting", r: "reading", w: "writing" };
-
-/** Everybody in a record by loop, slot and generation; the listener comes last. */
-function everybody() {
-  const seen = new Map();
-  const rank = (who) => [...who.matchAll(/\d+/g)].reduce((sum, [n]) => sum * 10_000 + Number(n), 0);
-  for (const side of sides()) {
-    for (const { turn, parts } of shown[side].turns) {
-      for (const [who, part] of parts) {
-        const one = seen.get(who) ?? { who, at: who.endsWith("listener") ? Infinity : rank(who), last: 0, bad: false };
-        one.last = Math.max(turn, one.last);
-        one.bad ||= Boolean(faultOf(shown[side].trigger, part.left));
-        if (!who.endsWith("waker")) seen.set(who, one);
-      }
-    }
-  }
-  return [...seen.values()];
-}
-
-/** The groups of rows: of many, those with faults and those that were touched last. */
-function groupsOf() {
-  const groups = everybody().sort((one, other) => (one.at < other.at ? -1 : Number(one.at > other.at)));
-  if (allGroups || groups.length <= GROUPS_MAX + 2) return { groups, left: 0 };
-  const first = [...groups].sort((one, other) => other.bad - one.bad || other.last - one.last);
-  const kept = new Set(first.slice(0, GROUPS_MAX));
-  return { groups: groups.filter((group) => kept.has(group)), left: groups.length - GROUPS_MAX };
-}
-
-/** What is shown anew: rows, columns, and where the runs differ. */
-function arrange() {
-  columns = align(shown.a, shown.b);
-  const { groups, left } = groupsOf();
-  const waysOf = (who) => (who.endsWith("listener") ? ["accept"] : Object.keys(WAYS));
-  const each = (who, ways) => ways.flatMap((way) => sides().map((side) => ({ who, way, side })));
-  rows = [...each("loop", ["wait"]), ...groups.flatMap(({ who }) => each(who, waysOf(who)))];
-  [differences, faults] = [[], []];
-  columns.forEach((_, column) => rows.forEach((row, at) => {
-    const place = { column, row: at, call: null }, cell = cellAt(column, at);
-    if (cell.fault || (row.way === "wait" && cell.kind === "ended")) faults.push(place);
-    if (row.side === "b" && shown.a && differs(column, at)) differences.push(place);
-  }));
-  $("more").hidden = !left;
-  const drawAll = () => { allGroups = true; show(); };
-  $("more").replaceChildren(`${left} more connections are not drawn. `, el("button", { type: "button", onclick: drawAll }, "Draw all"));
-}
-
-function cellAt(column, row) {
-  const { who, way, side } = rows[row];
-  const index = columns[column][side];
-  const cell = cellOf(shown[side], index, who, way === "accept" ? "r" : way);
-  return { ...cell, index, ...(way === "wait" || way === "accept" ? { bits: null, fault: null, state: null } : {}) };
-}
-
-/** Whether run B, in this row, differs from run A in the row above. */
-function differs(column, row) {
-  const [a, b] = [cellAt(column, row - 1), cellAt(column, row)];
-  if (a.kind === "gap" || b.kind === "gap") return rows[row].way === "wait" && a.kind !== b.kind;
-  if (rows[row].way !== "wait" && (a.kind === "ended" || b.kind === "ended")) return false;
-  if (rows[row].way === "wait") return a.kind !== b.kind || Boolean(a.turn && b.turn && waitText(a.turn) !== waitText(b.turn));
-  return signatureOf(a) !== signatureOf(b);
-}
-
-function waitText(turn) {
-  if (turn.ended) return turn.ended.startsWith("stall") ? "waits for ever" : "given up";
-  const most = turn.timeout_us === undefined ? "∞" : `≤ ${duration(turn.timeout_us)}`;
-  const woke = { ready: "▼", timeout: "time-out", message: "message" }[turn.woke] ?? turn.woke;
-  return turn.timeout_us === 0 ? `no wait${turn.woke === "ready" ? " ▼" : ""}` : `${most} ${woke}`;
-}
-
-const windowOf = () => [from, Math.min(columns.length, from + COLUMNS_MAX)];
-
-function drawTable() {
-  const focused = $("table").contains(document.activeElement);
-  const scrolled = $("frame").scrollLeft;
-  const differing = new Set(differences.map(({ column, row }) => `${column} ${row}`));
-  const bodies = [];
-  const carried = new Map();
-  rows.forEach((row, at) => {
-    if (rows[at - 1]?.who !== row.who) bodies.push(el("tbody", {}, WAYS[row.way] && groupHead(row.who)));
-    bodies.at(-1).append(drawRow(row, at, differing, carried));
-  });
-  $("table").setAttribute("aria-colcount", columns.length + 1);
-  $("table").replaceChildren(el("thead", {}, drawHead()), ...bodies);
-  $("frame").scrollLeft = scrolled;
-  choose(here, focused);
-}
-
-const nameOfGroup = (who) => who.replace(/[\d.]+$/, (one) => `${one.includes(".") ? "connection" : "slot"} ${one}`);
-
-function groupHead(who) {
-  const [first, last] = windowOf();
-  return el("tr", {}, el("th", { class: "group", scope: "rowgroup" }, nameOfGroup(who)),
-    el("td", { class: "text", colspan: last - first, "aria-hidden": "true" }));
-}
-
-function drawHead() {
-  const [first, last] = windowOf();
-  const steps = sides().flatMap((side) => shown[side].turns.flatMap((turn) => turn.clients));
-  const isAlone = steps.every((step) => !/^client [1-9]/.test(step));
-  const heads = [];
-  for (let at = first; at < last; at += 1) heads.push(drawColumnHead(at, isAlone));
-  return el("tr", {}, el("th", { scope: "col" }, steps.length > 0 && el("span", { class: "step" }, isAlone ? "the client" : "client"),
-    el("span", { class: "turn" }, "turn")), heads);
-}
-
-/** What the clients did before a turn; a step that one of two runs does not have names the run that has it. */
-function stepsBefore(turns, isAlone) {
-  const areBoth = turns.length === 2 && turns.every((turn) => turn && !turn.ended);
-  const whose = (step) => (!areBoth ? "" : !turns[0].clients.includes(step) ? " (B)" : !turns[1].clients.includes(step) ? " (A)" : "");
-  const steps = new Set(turns.flatMap((turn) => turn?.clients ?? []));
-  return [...steps].map((step) => step.replace(/^client (\d+) /, isAlone ? "" : "$1: ") + whose(step));
-}
-
-/** What the clients did before a turn, and its number in each run. */
-function drawColumnHead(at, isAlone) {
-  const turns = sides().map((side) => shown[side].turns[columns[at][side]]);
-  const names = turns.map((turn, i) => `${sides()[i].toUpperCase()} ${!turn ? "–" : turn.ended ? "end" : turn.turn}`);
-  const same = turns.every((turn) => turn && !turn.ended && turn.turn === turns[0].turn);
-  const missing = missingBefore(at), loop = turns.find((turn) => turn?.keyOf)?.keyOf("");
-  return el("th", { scope: "col", "data-column": at, "aria-colindex": at + 2 },
-    missing > 0 && el("span", { class: "step" }, `(${number(missing)} left out)`),
-    loop && el("span", { class: "step" }, loop.replace(", ", "")), stepsBefore(turns, isAlone).map((step) => el("span", { class: "step" }, step)),
-    el("span", { class: "turn" }, same ? `turn ${turns[0].turn}` : names.join(" · ")));
-}
-
-/** How many turns of run A were not told, of a loop that was too fast. */
-function missingBefore(at) {
-  const [before, turn] = [columns[at - 1], columns[at]].map((column) => shown.a?.turns[column?.a]);
-  return before && turn && !turn.ended && before.loop === turn.loop ? turn.turn - before.turn - 1 : 0;
-}
-
-function drawRow(row, at, differing, carried) {
-  const [first, last] = windowOf();
-  const cells = [];
-  for (let column = first; column < last; column += 1) {
-    const cell = cellAt(column, at);
-    if (cell.part?.closed) carried.delete(at);
-    else if (cell.state) carried.set(at, cell.fault ? "stalled" : cell.state);
-    else if (!carried.has(at) && column === first) startOf(row, cell.index, at, carried);
-    cells.push(drawOne(cell, column, at, differing.has(`${column} ${at}`), carried.get(at)));
-  }
-  const name = el("th", { scope: "row" }, `${WORD_OF[row.way]} `, el("span", { class: "run" }, row.side.toUpperCase()));
-  return el("tr", { class: row.side }, name, cells);
-}
-
-/** A connection may have been left before the columns that are drawn. */
-function startOf({ who, way, side }, index, at, carried) {
-  for (let before = (index ?? 0) - 1; before >= 0; before -= 1) {
-    const { state, closed } = cellOf(shown[side], before, who, way);
-    if (closed) return;
-    if (state) { carried.set(at, state); return; }
-  }
-}
-
-function drawOne(cell, column, row, isDifferent, carried) {
-  const { way, side } = rows[row];
-  const size = Math.max(1, ...sides().map((one) => shown[one].turns[columns[column][one]]?.size ?? 0));
-  const ended = cell.kind === "gap" && columns.slice(0, column).some((one) => shown[side].turns[one[side]]?.ended);
-  const stuck = (ended || cell.kind === "ended") && carried === "stalled";
-  const isEnd = way === "wait" && cell.kind === "ended";
-  const isGap = cell.kind === "gap" && !stuck;
-  const classes = [way === "wait" && "text", isGap && "gap", (cell.fault || isEnd) && "fault", stuck && "after-fault", isDifferent && "differs"];
-  const drawn = () => [drawCell(cell, size), !cell.part && carried && el("span", { class: `hold ${carried}` }),
-    cell.fault && el("span", { class: `word ${cell.fault.word}` }, cell.fault.word)];
-  const content = way === "wait" ? cell.turn && waitText(cell.turn) : isGap ? null : drawn();
-  return el("td", { class: classes.filter(Boolean).join(" "), role: "gridcell", tabindex: -1, "data-column": column, "data-row": row,
-    "aria-colindex": column + 2, "aria-label": nameOf(cell, row, isDifferent) }, content);
-}
-
-/** What a reader without sight hears of a cell. */
-function nameOf(cell, row, isDifferent) {
-  const { who, way, side } = rows[row];
-  const calls = cell.marks.filter((mark) => mark.at !== undefined).map((mark) => callAsCode(cell.turn.facts[mark.at]));
-  const bits = cell.bits && Object.keys(cell.bits).filter((bit) => cell.bits[bit]).join(", ");
-  const what = cell.kind === "gap" ? "no such turn" : cell.kind === "ended" ? `${waitText(cell.turn)}: ${cell.turn.ended}`
-    : way === "wait" ? `${waitText(cell.turn)}: ${waitInWords(cell.turn)}`
-    : [cell.fault?.word ?? cell.state ?? (cell.closed ? "closed" : "not touched"), bits, ...calls].filter(Boolean).join("; ");
-  const turn = cell.turn && !cell.turn.ended ? `, turn ${cell.turn.turn}` : "";
-  return `${WORD_OF[way]} ${who}, run ${side.toUpperCase()}${turn}: ${what}${isDifferent ? "; differs from run A" : ""}`;
-}
-
-// ---- The place and the keys --------------------------------------------------------------------
-
 const tableCell = ({ column, row }) => $("table").querySelector(`td[data-column="${column}"][data-row="${row}"]`);
 
 function choose(place, focus = true) {
-  here = { ...place, column: clamp(place.column, columns.length), row: clamp(place.row, rows.length) };
-  if (!columns.length) return;
-  if (here.column < from || here.column >= from + COLUMNS_MAX) {
-    from = Math.max(0, Math.min(here.column - COLUMNS_MAX / 2, columns.length - COLUMNS_MAX));
+  view.here = { ...place, column: clamp(place.column, view.columns.length), row: clamp(place.row, view.rows.length) };
+  if (!view.columns.length) return;
+  if (view.here.column < view.from || view.here.column >= view.from + COLUMNS_MAX) {
+    view.from = Math.max(0, Math.min(view.here.column - COLUMNS_MAX / 2, view.columns.length - COLUMNS_MAX));
     drawTable();
   }
   for (const node of $("table").querySelectorAll(".here, .chosen, .picked")) {
@@ -312,11 +56,11 @@ function choose(place, focus = true) {
     node.classList.remove("here", "chosen");
     if (node.tabIndex === 0) node.tabIndex = -1;
   }
-  for (const node of $("table").querySelectorAll(`[data-column="${here.column}"]`)) node.classList.add("here");
-  const cell = tableCell(here);
+  for (const node of $("table").querySelectorAll(`[data-column="${view.here.column}"]`)) node.classList.add("here");
+  const cell = tableCell(view.here);
   cell.classList.add("chosen");
   cell.tabIndex = 0;
-  pick(cell, here.call);
+  pick(cell, view.here.call);
   culpritHere((found) => pick(tableCell(found), found.call));
   reveal(cell);
   if (focus) cell.focus({ preventScroll: true });
@@ -335,15 +79,6 @@ function reveal(cell) {
   else if (frame.scrollLeft < right) frame.scrollLeft = Math.min(right, left);
 }
 
-/** The call that the fault at this place comes from, as a place. */
-function culpritHere(then) {
-  const { who, way, side } = rows[here.row];
-  if (!WAYS[way]) return null;
-  const found = columns[here.column][side] !== null && culpritOf(shown[side], columns[here.column][side], who, way);
-  if (!found) return null;
-  return then({ column: columns.findIndex((column) => column[side] === found.index), row: here.row, call: found.at });
-}
-
 function go(place, said = "") {
   if (live.stream) live.paused = true;
   choose(place);
@@ -351,30 +86,29 @@ function go(place, said = "") {
 }
 
 function stepCall(by) {
-  const calls = columns.flatMap((_, column) => cellAt(column, here.row).marks
-    .filter(({ at }) => at !== undefined).map(({ at }) => ({ column, row: here.row, call: at })));
+  const calls = view.columns.flatMap((_, column) => cellAt(column, view.here.row).marks
+    .filter(({ at }) => at !== undefined).map(({ at }) => ({ column, row: view.here.row, call: at })));
   const order = ({ column, call }) => column * 10_000 + (call ?? (by > 0 ? -1 : 9_999));
-  const next = by > 0 ? calls.find((one) => order(one) > order(here)) : calls.findLast((one) => order(one) < order(here));
-  if (!next) return go(here, "no more calls in this row");
+  const next = by > 0 ? calls.find((one) => order(one) > order(view.here)) : calls.findLast((one) => order(one) < order(view.here));
+  if (!next) return go(view.here, "no more calls in this row");
   const fact = cellAt(next.column, next.row).turn.facts[next.call];
   return go(next, `${callAsCode(fact)}: ${factInWords(fact)}`);
 }
 
 function stepTo(list, by, word) {
   const order = ({ column, row }) => column * 10_000 + row;
-  const next = by > 0 ? list.find((one) => order(one) > order(here)) : list.findLast((one) => order(one) < order(here));
-  return next ? go(next) : go(here, list.length ? `no more ${word}` : `no ${word}`);
+  const next = by > 0 ? list.find((one) => order(one) > order(view.here)) : list.findLast((one) => order(one) < order(view.here));
+  return next ? go(next) : go(view.here, list.length ? `no more ${word}` : `no ${word}`);
 }
 
 const toCulprit = () => culpritHere((place) => go(place, "the call that it comes from"));
-
-const move = (right, down) => () => go({ column: here.column + right, row: here.row + down, call: null });
+const move = (right, down) => () => go({ column: view.here.column + right, row: view.here.row + down, call: null });
 
 const KEYS = {
   ArrowRight: move(1, 0), ArrowLeft: move(-1, 0), ArrowDown: move(0, 1), ArrowUp: move(0, -1), Home: move(-Infinity, 0), End: move(Infinity, 0),
   n: () => stepCall(1), p: () => stepCall(-1),
-  d: () => stepTo(differences, 1, "differences"), D: () => stepTo(differences, -1, "differences"),
-  f: () => stepTo(faults, 1, "faults"), F: () => stepTo(faults, -1, "faults"), Enter: toCulprit,
+  d: () => stepTo(view.differences, 1, "differences"), D: () => stepTo(view.differences, -1, "differences"),
+  f: () => stepTo(view.faults, 1, "faults"), F: () => stepTo(view.faults, -1, "faults"), Enter: toCulprit,
 };
 
 const BUTTONS = [
@@ -391,129 +125,15 @@ function watchKeys() {
     const cell = target.closest("td[data-row]");
     if (cell) go({ column: Number(cell.dataset.column), row: Number(cell.dataset.row), call: null });
   };
+  $("inspector").onclick = ({ target }) => { if (target.closest("[data-go=culprit]")) toCulprit(); };
   $("steps").replaceChildren(...BUTTONS.map(([name, key]) => el("button", { type: "button", onclick: () => { KEYS[key](); } }, name)));
 }
 
-// ---- The inspector -----------------------------------------------------------------------------
-
-const BIT_WORDS = {
-  wanted: [(way) => `the connection would ${way.verb} now`, (way) => `the connection would not ${way.verb} now`],
-  ready: [(way) => `${way.able}: the kernel said so, and no call has taken it back`, (way) => `not known to be ${way.able}`],
-  armed: [(way) => `the kernel is asked to announce ${way.name}`, (way) => `the kernel is not asked to announce ${way.name}`],
-  queued: [() => "the loop goes on with it in the next turn by itself", () => "the loop does not come back by itself"],
-};
-
-const runSign = (side) => el("span", { class: `run ${side}` }, side.toUpperCase());
-
-function inspect() {
-  const row = rows[here.row], cell = cellAt(here.column, here.row);
-  const subject = row.way === "wait" ? "the wait" : row.way === "accept" ? row.who : `${WORD_OF[row.way]}, ${nameOfGroup(row.who)}`;
-  const turn = cell.turn && (cell.turn.ended ? "after the last turn" : `turn ${cell.turn.turn}`);
-  const title = el("h2", { id: "inspector-title" }, runSign(row.side), ` ${turn ?? "no such turn"}: ${subject}`);
-  const parts = cell.kind === "gap" ? [el("p", {}, gapInWords(row.side))] : cell.turn.ended ? endInWords(cell, row)
-    : [chosenCall, verdictOf, bitTable, beside, turnInWords].flatMap((part) => part(cell, row));
-  $("inspector").replaceChildren(title, ...parts.filter(Boolean));
-}
-
-function gapInWords(side) {
-  const ended = columns.slice(0, here.column).some((column) => shown[side].turns[column[side]]?.ended);
-  return `Run ${side.toUpperCase()} has no turn ${ended ? "here: its last wait never ended" : "for this step"}.`;
-}
-
-function endInWords({ turn }, { side }) {
-  const stalls = turn.ended.startsWith("stall");
-  const seen = shown[side].fault;
-  return [
-    el("p", { class: "why bad" }, stalls ? "The loop waits, and nothing that happens will wake it. " : "", el("strong", {}, turn.ended), "."),
-    el("p", {}, seen ? `The record shows where it comes from: ${seen[1].text}, in turn ${seen[0].turn}.` : NOT_IN_RECORD),
-  ];
-}
-
-const NOT_IN_RECORD = "The record alone does not show it: by its bits, somebody would come back. The simulator knows both ends, " +
-  "and says what the kernel has not announced and never will.";
-
-/** The call that is chosen, and what the loop knows after it. */
-function chosenCall(cell, { way }) {
-  const mark = cell.marks.find(({ at }) => at === here.call);
-  if (!mark || here.call === null) return [];
-  const fact = cell.turn.facts[here.call];
-  const after = WAYS[way] && ` After it, ${WAYS[way].name} is ${mark.ready ? "ready" : "not ready"}.`;
-  return [el("p", { class: "call" }, el("code", {}, callAsCode(fact)), `: ${factInWords(fact)}.`, after)];
-}
-
-/** The state, and why somebody comes back or nobody does. */
-function verdictOf(cell, row) {
-  if (!cell.state) {
-    const untouched = cell.kind === "untouched" && row.way !== "wait" ? "This turn did not touch it." : "";
-    return [el("p", {}, cell.closed ? `The connection is ${factInWords(cell.closed)}.` : untouched)];
-  }
-  const { fault } = cell;
-  const chip = el("span", { class: `chip ${cell.state}` }, `${SIGNS[cell.state]} ${cell.state}`);
-  const more = fault && fault.word !== cell.state && [" and ", el("span", { class: "chip bad-box" }, fault.word)];
-  return [el("p", {}, "Left as ", chip, more), reasons(cell, row), toCulpritButton()];
-}
-
-function reasons(cell, row) {
-  const why = whyOf(shown[row.side], cell.index, row.who, row.way);
-  const isStuck = cell.state === "stalled" || cell.fault?.word === "work left";
-  if (isStuck && cell.left.due_us !== undefined) why.push(`Only its deadline will, in ${duration(cell.left.due_us)}, to end it.`);
-  return cell.fault ? el("ul", { class: "why bad" }, why.filter(Boolean).map((one) => el("li", {}, one))) : el("p", { class: "why" }, why.join(" "));
-}
-
-function toCulpritButton() {
-  const culprit = culpritHere((place) => place);
-  const code = culprit && callAsCode(cellAt(culprit.column, culprit.row).turn.facts[culprit.call]);
-  return culprit && el("p", {}, el("button", { type: "button", onclick: toCulprit }, "Go to the call it comes from: ", el("code", {}, code)));
-}
-
-function bitTable(cell, row) {
-  if (!cell.bits) return [];
-  const line = (bit) => {
-    const is = cell.bits[bit], changed = cell.before && cell.before[bit] !== is;
-    const words = `${is ? "yes" : "no"}${changed ? ` (was ${is ? "no" : "yes"})` : ""}: ${BIT_WORDS[bit][is ? 0 : 1](WAYS[row.way])}`;
-    return el("tr", {}, el("th", { scope: "row" }, bit), el("td", {}, changed ? el("strong", {}, words) : words));
-  };
-  const { phase, inbox, outbox, due_us: due } = cell.left;
-  const deadline = due === undefined ? "" : `; deadline in ${duration(due)}`;
-  return [el("table", { class: "bits" }, el("tbody", {}, Object.keys(BIT_WORDS).map(line))),
-    el("p", {}, `Phase ${phase}; ${number(inbox)} bytes read and not used, ${number(outbox)} encoded and not sent${deadline}.`)];
-}
-
-/** The same place in the other run, with what differs in bold. */
-function beside(mine, row) {
-  const other = rows.findIndex((one) => one.who === row.who && one.way === row.way && one.side !== row.side);
-  if (other < 0 || !WAYS[row.way]) return [];
-  const cell = cellAt(here.column, other);
-  const own = mine.bits ? lettersOf(mine.bits) : "";
-  const letters = [...(cell.bits ? lettersOf(cell.bits) : "")].map((letter, at) => (own && own[at] !== letter ? el("strong", {}, letter) : letter));
-  const state = cell.fault?.word ?? cell.state ?? (cell.kind === "gap" ? "no such turn" : cell.closed ? "closed" : "not touched");
-  return [el("p", {}, own && ["In letters: ", el("code", {}, own), "; "], `run ${row.side === "a" ? "B" : "A"} here: `,
-    letters.length > 0 && [el("code", {}, letters), ", "], state, ".")];
-}
-
-/** Everything in the turn, in its order. */
-function turnInWords({ turn }, row) {
-  const culprit = culpritHere((place) => (place.column === here.column ? place.call : null));
-  const isMine = ({ who }) => turn.keyOf(who) === row.who;
-  const announced = (event) => el("li", { class: isMine(event) ? "" : "other" },
-    `▼ ${event.who}: the kernel announces ${setInWords(event.ready)}${event.end ? ", and an end behind it" : ""}`);
-  const item = (fact, at) => {
-    const classes = [!isMine(fact) && row.way !== "wait" && "other", at === here.call && "picked-call", at === culprit && "culprit"];
-    const code = fact.did === "call" && [el("code", {}, callAsCode(fact)), ": "];
-    return el("li", { class: classes.filter(Boolean).join(" "), "aria-current": at === here.call && "step" },
-      isMine(fact) ? "" : `${fact.who ?? ""} `, code, factInWords(fact));
-  };
-  return [el("h3", {}, "In this turn"), el("ul", {}, turn.clients.length > 0 && el("li", {}, `Before it: ${turn.clients.join(", ")}.`),
-    el("li", {}, waitInWords(turn)), turn.events.map(announced)), el("ol", {}, turn.facts.map(item))];
-}
-
-// ---- What is shown, and the address ------------------------------------------------------------
-
 function show(place) {
-  arrange();
+  drawMore(arrange());
   drawVerdicts();
-  if (place || !columns.length) here = place ?? { column: 0, row: 0, call: null };
-  if (columns.length) drawTable();
+  if (place || !view.columns.length) view.here = place ?? { column: 0, row: 0, call: null };
+  if (view.columns.length) choose(view.here, drawTable());
   else { $("table").replaceChildren(); $("inspector").replaceChildren(el("h2", { id: "inspector-title" }, "No turn is chosen")); }
   for (const link of $("presets").querySelectorAll("a")) {
     const is = link.hash === `#a=${asked.a}&b=${asked.b}`;
@@ -523,14 +143,20 @@ function show(place) {
   (pairs.find(({ value }) => value === `#a=${asked.a}&b=${asked.b}`) ?? pairs[0] ?? {}).selected = true;
 }
 
+function drawMore(left) {
+  $("more").hidden = !left;
+  const drawAll = () => { view.allGroups = true; show(); };
+  $("more").replaceChildren(`${left} more connections are not drawn. `, el("button", { type: "button", onclick: drawAll }, "Draw all"));
+}
+
 function drawVerdicts() {
   const titleOf = ({ title, backend, trigger }) => (title ? `: ${title}. ` : backend === trigger ? ". " : `, ${backend}. `);
   $("verdicts").replaceChildren(...sides().map((side) => {
-    const { heading, trigger, fault } = shown[side];
+    const { heading, trigger, fault } = view.shown[side];
     const verdict = heading.verdict ?? (fault ? `${fault[1].text}, in turn ${fault[0].turn}` : null);
     const parts = asked[side].split(":");
     const key = parts[0] === "lab" ? `${parts[2]}-${parts[1]}${parts[3] ? `-${parts[3]}` : ""}` : asked[side];
-    const title = side === "b" && shown.a ? unlike(titleOf(heading), shown.a.heading.title) : titleOf(heading);
+    const title = side === "b" && view.shown.a ? unlike(titleOf(heading), view.shown.a.heading.title) : titleOf(heading);
     return el("p", { class: verdict ? "bad" : "" }, runSign(side), el("span", { class: "name" }, ` ${trigger}`), title,
       el("strong", {}, verdict ? `Verdict: ${verdict}.` : "Nothing wrong: somebody comes back to all that is wanted."),
       LOOK[key] && el("span", { class: "look" }, LOOK[key]));
@@ -540,33 +166,14 @@ function drawVerdicts() {
 /** The title of run B without what the title of run A has said above it. */
 const unlike = (title, above) => (above && title.startsWith(`: ${above}`) ? title.slice(above.length + 2).replace(/^;/, ":") : title);
 
-/** Where to begin: at the first fault, or where the runs first differ. */
-function firstPlace() {
-  const connection = Math.max(0, rows.findIndex(({ way }) => WAYS[way]));
-  const waits = ({ column, row }) => cellAt(column, row).bits?.wanted;
-  const acute = ({ column, row }) => cellAt(column, row).bits?.ready;
-  const fault = faults.find(acute) ?? faults.find(({ row }) => WAYS[rows[row].way]) ?? faults[0];
-  return fault ?? differences.find(waits) ?? { column: 0, row: connection, call: null };
-}
-
 function writeAddress() {
   if (asked.a === "live") return;
-  const row = rows[here.row], index = columns[here.column][row.side];
+  const row = view.rows[view.here.row], index = view.columns[view.here.column][row.side];
   const side = index === null ? (row.side === "a" ? "b" : "a") : row.side;
-  const turn = shown[side].turns[columns[here.column][side]].turn;
-  const call = here.call === null ? "" : `&call=${here.call}`;
+  const turn = view.shown[side].turns[view.columns[view.here.column][side]].turn;
+  const call = view.here.call === null ? "" : `&call=${view.here.call}`;
   const hash = `#a=${asked.a}&b=${asked.b}&turn=${side}${turn}&row=${row.side}.${encodeURIComponent(row.who)}.${row.way}${call}`;
   if (hash !== location.hash) history.replaceState(null, "", hash);
-}
-
-function placeOf(address) {
-  const [, side, turn] = /^([ab]?)(\d+)$/.exec(address.get("turn") ?? "") ?? [];
-  if (!turn) return null;
-  const on = side || "a";
-  const column = columns.findIndex((one) => one[on] !== null && shown[on]?.turns[one[on]]?.turn === Number(turn));
-  const row = rows.findIndex((one) => `${one.side}.${one.who}.${one.way}` === address.get("row"));
-  const call = address.has("call") ? Number(address.get("call")) : null;
-  return column < 0 ? null : { column, row: row < 0 ? firstPlace().row : row, call };
 }
 
 async function readAddress() {
@@ -576,7 +183,7 @@ async function readAddress() {
   await Promise.all(["a", "b"].map((side) => load(side, wanted[side])));
   drawSides();
   show();
-  if (columns.length) choose(placeOf(address) ?? firstPlace(), false);
+  if (view.columns.length) choose(placeOf(address) ?? firstPlace(), false);
 }
 
 function trouble(text) {
@@ -584,11 +191,9 @@ function trouble(text) {
   $("trouble").textContent = text;
 }
 
-// ---- Sources -----------------------------------------------------------------------------------
-
 async function load(side, source) {
   asked[side] = source;
-  shown[side] = null;
+  view.shown[side] = null;
   if (source !== "live" && side === "a") disconnect();
   if (!source || source === "live") return source === "live" ? connect() : null;
   try {
@@ -597,7 +202,7 @@ async function load(side, source) {
     const query = `lab?${new URLSearchParams({ trigger, scenario, mistake: mistake ?? "", seed: seed || "0" })}`;
     const text = kind === "own" ? own[side] : await fetched(kind === "lab" ? query : `records/${encodeURIComponent(source)}.jsonl`);
     // Something else may have been asked for in the meantime.
-    if (asked[side] === source) shown[side] = follow(parse(text));
+    if (asked[side] === source) view.shown[side] = follow(parse(text));
   } catch (error) {
     trouble(`Run ${side.toUpperCase()} (${source}) cannot be shown: ${error.message}`);
   }
@@ -689,8 +294,6 @@ function watchOwn() {
   };
 }
 
-// ---- Live --------------------------------------------------------------------------------------
-
 const live = { stream: null, heading: null, turns: [], seen: 0, dropped: 0, paused: false, timer: null, state: "" };
 
 function connect() {
@@ -722,10 +325,10 @@ function drawLive() {
   if (live.paused || document.hidden || !live.heading || !last || last === live.drawn) return;
   live.drawn = last;
   const { heading, turns } = live;
-  shown.a = follow({ heading, turns: turns.slice(-Number($("newest").value)), loops: loopsOf(turns) }, true);
+  view.shown.a = follow({ heading, turns: turns.slice(-Number($("newest").value)), loops: loopsOf(turns) }, true);
   arrange();
-  const touched = rows.findIndex(({ who, way }) => WAYS[way] && shown.a.turns.at(-1).parts.has(who));
-  show({ column: columns.length - 1, row: Math.max(0, touched), call: null });
+  const touched = view.rows.findIndex(({ who, way }) => WAYS[way] && view.shown.a.turns.at(-1).parts.has(who));
+  show({ column: view.columns.length - 1, row: Math.max(0, touched), call: null });
 }
 
 function drawLiveState() {
@@ -743,37 +346,10 @@ function watchLive() {
   $("pause").onclick = () => { live.paused = !live.paused; live.drawn = null; drawLive(); };
 }
 
-// ---- The legend, and the beginning -------------------------------------------------------------
-
-function drawLegend() {
-  const none = { wanted: false, ready: false, armed: false, queued: false };
-  const bits = [
-    ["wanted", "outline: the connection would use it now"], ["ready", "filling: the kernel said that it can, and no call has met EAGAIN since"],
-    ["armed", "bump on top: the kernel is asked to announce it"], ["queued", "dot: the loop goes on with it in the next turn by itself"],
-  ].map(([bit, words]) => [box(0, { ...none, [bit]: true }, "resting"), bit, words]);
-  const states = [
-    ["sleeping", { wanted: true, armed: true }, "wanted, not ready, armed: the kernel will wake it"],
-    ["due", { wanted: true, ready: true, armed: true, queued: true }, "wanted: the queue comes back at once, or, at level, the next wait"],
-    ["resting", { ready: true, armed: true }, "not wanted, and no wait ends because of it"],
-    ["spinning", { ready: true, armed: true }, "at level: not wanted, but armed; each wait ends at once, for nothing"],
-    ["stalled", { wanted: true, ready: true, armed: true }, "wanted, and nobody will ever come back"],
-  ].map(([state, is, words]) => [box(0, { ...none, ...is }, state), state, words]);
-  const calls = [
-    ["event", "the kernel announces; with a line below: an end may be behind it"], ["all", "all the bytes that were asked for or offered: there may be more"],
-    ["some", "fewer: the socket is empty, or full"], ["again", "EAGAIN: nothing can be done now"], ["end", "0 bytes: the client sends no more"],
-    ["error", "another error"], ["injected", "below a call: it did not come to this by itself, but by --inject"], ["armed", "epoll_ctl: filled where it asks for this direction, hollow where it does not"],
-  ].map(([kind, words]) => [markOf(kind, 14), "", words]);
-  const fillIn = (id, list) => $(id).replaceChildren(...list.flatMap(([drawn, word, words]) => [
-    el("dt", {}, picture(BOX, drawn)), el("dd", {}, word && el("strong", {}, `${word}: `), words)]));
-  fillIn("legend-bits", bits);
-  fillIn("legend-states", states);
-  fillIn("legend-calls", calls);
-}
-
-/** The operators' address has a lab and live turns; a server of files has recordings alone. */
+/** The operators' address has a lab and live turns, and its page at `/`; as a file, it has recordings alone. */
 async function findLab() {
   try {
-    const answer = await fetch("lab", { headers: { Accept: "application/json" } });
+    const answer = location.pathname.endsWith("/") && await fetch("lab", { headers: { Accept: "application/json" } });
     if (answer.ok) lab = await answer.json();
   } catch { lab = null; }
   $("home").hidden = Boolean(lab);

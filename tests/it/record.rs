@@ -224,7 +224,9 @@ fn the_lab_is_open_to_operators() {
     for path in [
         "/",
         "/loop.js",
+        "/loop-draw.js",
         "/loop-record.js",
+        "/loop-view.js",
         "/loop.css",
         "/records/two-edge.jsonl",
     ] {
@@ -232,5 +234,10 @@ fn the_lab_is_open_to_operators() {
         assert_eq!(answer.status, 200, "{path}");
         let policy = answer.field("Content-Security-Policy").unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        for imported in answer.text().split(" from \"./").skip(1) {
+            let name = imported.split('"').next().unwrap();
+            let answer = operator.ask("GET", &format!("/{name}"), &[]);
+            assert_eq!(answer.status, 200, "{path} imports {name}");
+        }
     }
 }

@@ -21,14 +21,17 @@ macro_rules! part {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const LINES: &str = "application/jsonl; charset=utf-8";
 
 /// What the page consists of.
 const PARTS: &[PagePart] = &[
     ("/", HTML, include_str!("../../../www/loop.html")),
     part!("loop.css", "text/css; charset=utf-8"),
-    part!("loop.js", "text/javascript; charset=utf-8"),
-    part!("loop-record.js", "text/javascript; charset=utf-8"),
+    part!("loop.js", SCRIPT),
+    part!("loop-draw.js", SCRIPT),
+    part!("loop-record.js", SCRIPT),
+    part!("loop-view.js", SCRIPT),
     part!("records/two-edge.jsonl", LINES),
     part!("records/two-level.jsonl", LINES),
     part!("records/slow-edge.jsonl", LINES),
