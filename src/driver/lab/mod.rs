@@ -121,7 +121,7 @@ impl Experiment {
         let verdict = verdict.or_else(|| (!sim.is_over()).then(|| NOT_OVER.to_owned()));
         Findings {
             heading: self.heading(verdict),
-            turns: turns.into_inner(),
+            turns: turns.take(),
         }
     }
 

@@ -326,8 +326,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::conn::CloseReason;
     use crate::driver::observe::observer::{Fact, Woke};
     use crate::http::Tick;
+    use crate::readiness::Token;
 
     #[test]
     fn a_loop_that_panics_ends_the_server() {
@@ -368,18 +370,29 @@ mod tests {
             let _running = running;
             let (timeout, events, woke) = (None, &[][..], Woke::Ready);
             let now = &Tick::for_tests();
-            recorder.observe(&Fact::TurnStarted {
+            let start = Fact::TurnStarted {
                 timeout,
                 events,
                 woke,
                 now,
-            });
+            };
+            recorder.observe(&start);
             recorder.observe(&Fact::TurnEnded { lag: None });
+            recorder.observe(&start);
+            let reason = CloseReason::Evicted;
+            let token = Token::new(7, 7);
+            recorder.observe(&Fact::Closed { token, reason });
             panic!("as a test")
         };
         workers.spawn("loop", work).unwrap();
         workers.wait(&Supervisor::default(), None).unwrap_err();
         let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
         assert!(text.contains("\"turn\":1"), "{text}");
+        let last = text.lines().last().unwrap();
+        // What was done in the turn that did not end, the last of which is what was fatal.
+        assert!(
+            last.contains("\"turn\":2") && last.contains("\"7.7\""),
+            "{text}"
+        );
     }
 }

@@ -163,7 +163,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Records while somebody watches, and not more than [`TURNS_MAX`] turns a second: whole ones, one
 /// after the other, and then none until the next second.
-struct Sampled<F> {
+struct Sampled<F: FnMut(&TurnRecord)> {
     broadcast: Broadcast,
     inner: Recorder<F>,
     /// Whether this turn is recorded.
@@ -174,7 +174,7 @@ struct Sampled<F> {
     skipped: u64,
 }
 
-impl<F> Sampled<F> {
+impl<F: FnMut(&TurnRecord)> Sampled<F> {
     fn start(&mut self, now: Instant) {
         self.is_on = self.broadcast.is_watched();
         if !self.is_on {

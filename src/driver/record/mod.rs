@@ -106,7 +106,7 @@ pub struct TurnRecord {
     /// By which fault of `--inject` the wait was interrupted, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub injected: Option<String>,
-    /// How long the turn took.
+    /// How long the turn took; `None` of one that did not end, because its loop panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_us: Option<u64>,
 }

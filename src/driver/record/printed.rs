@@ -21,6 +21,7 @@ pub(crate) fn printed_to(
     Recorder::of(of, move |turn: &TurnRecord| {
         // A Vec takes everything.
         let _ = write!(bytes, "{}", Text { turn, trigger });
-        lines.send(&mut bytes, 1 + turn.facts.len() as u64);
+        let count = memchr::memchr_iter(b'\n', &bytes).count();
+        lines.send(&mut bytes, count as u64);
     })
 }

@@ -15,7 +15,8 @@ use crate::readiness::{Directions, Event, Token};
 /// When a record began: with the first turn of any of its loops.
 pub(super) type Beginning = Arc<OnceLock<Instant>>;
 
-/// Makes a record of one loop, and hands over each turn when it has ended.
+/// Makes a record of one loop, and hands over each turn when it has ended; or when the loop has, in
+/// the middle of one, as by a panic.
 ///
 /// ```
 /// use httpoll::driver::record::{Recorder, TurnRecord};
@@ -23,10 +24,10 @@ pub(super) type Beginning = Arc<OnceLock<Instant>>;
 /// let observer = Recorder::new(0, |turn: &TurnRecord| turns.push(turn.clone()));
 /// # drop(observer);
 /// ```
-pub struct Recorder<F> {
+pub struct Recorder<F: FnMut(&TurnRecord)> {
     take: F,
     began: Beginning,
-    /// The start of the present turn.
+    /// The start of the present turn, if there is one.
     now: Option<Instant>,
     turn: TurnRecord,
     requests: bool,
@@ -107,6 +108,7 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
 
     fn end(&mut self, lag: Option<Duration>) {
         self.turn.lag_us = lag.map(micros);
+        self.now = None;
         (self.take)(&self.turn);
     }
 
@@ -163,6 +165,14 @@ impl<F: FnMut(&TurnRecord)> Recorder<F> {
             },
             Fact::TurnStarted { .. } | Fact::TurnEnded { .. } => return None,
         })
+    }
+}
+
+impl<F: FnMut(&TurnRecord)> Drop for Recorder<F> {
+    fn drop(&mut self) {
+        if self.now.is_some() {
+            self.end(None);
+        }
     }
 }
 

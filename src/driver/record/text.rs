@@ -46,7 +46,11 @@ impl Display for Text<'_> {
             f.write_str("  ")?;
             self.show(did, f)?;
             f.write_str("\n")
-        })
+        })?;
+        match self.turn.lag_us {
+            Some(_) => Ok(()),
+            None => f.write_str("  the turn did not end\n"),
+        }
     }
 }
 

@@ -113,8 +113,7 @@ impl Cast {
         let observer = (Closed::default(), recorder);
         let settings = Settings { rule, ..settings() }.observed_by(observer);
         let (listeners, offload) = (vec![sim.listen()], Offload::inline());
-        let made = EventLoop::new(kernel, listeners, scenery, settings, offload);
-        let mut event_loop = match made {
+        let mut event_loop = match EventLoop::new(kernel, listeners, scenery, settings, offload) {
             Ok(event_loop) => event_loop,
             Err(error) => return (Some(error.to_string()), None),
         };
