@@ -20,8 +20,8 @@
 
 use std::env;
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::fs;
+use std::io;
 
 use httpoll::driver::lab::{Experiment, MISTAKES, SCENARIOS};
 use httpoll::driver::record::{Checker, Did, Heading, Text, TurnRecord};
@@ -89,15 +89,26 @@ fn lab(trigger: &str, scenario: &str, mistake: Option<&str>) -> Result<Record, F
 }
 
 fn read(file: &str) -> Result<Record, Failed> {
-    let input: Box<dyn BufRead> = match file {
-        "-" => Box::new(io::stdin().lock()),
-        path => Box::new(BufReader::new(File::open(path)?)),
+    let text = match file {
+        "-" => io::read_to_string(io::stdin())?,
+        path => fs::read_to_string(path)?,
     };
-    // Remarks begin with `#`: turns that were lost, because the disk was slower than the loop.
-    let mut lines = input.lines().filter(|line| !matches!(line, Ok(line) if line.starts_with('#')));
-    let heading = serde_json::from_str(&lines.next().ok_or("an empty record")??)?;
-    let turns = lines.map(|line| Ok(serde_json::from_str(&line?)?));
-    Ok(Record { heading, turns: turns.collect::<Result<_, Failed>>()? })
+    let lines: Vec<_> = text.lines().collect();
+    let heading = serde_json::from_str(lines.first().ok_or("an empty record")?)?;
+    let mut turns = Vec::new();
+    for (number, line) in (1..).zip(&lines).skip(1) {
+        // Remarks: turns that were lost, because the disk was full, or slower than the loop.
+        let is_remark = |line: &&str| line.starts_with('#');
+        match serde_json::from_str(line) {
+            _ if line.is_empty() || is_remark(line) => {}
+            Ok(turn) => turns.push(turn),
+            Err(_) if lines.get(number).is_none_or(is_remark) => {
+                eprintln!("line {number} breaks off, and is left out");
+            }
+            Err(error) => return Err(format!("line {number}: {error}").into()),
+        }
+    }
+    Ok(Record { heading, turns })
 }
 
 impl Record {

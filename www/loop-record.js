@@ -13,17 +13,26 @@ const WAY_OF = {
   read: "r", layer_read: "r", write: "w", layer_write: "w", sendfile: "w", shutdown: "w",
 };
 
-/** Reads lines of JSON; the first is the heading. Throws what a person can act on. */
+/**
+ * Reads lines of JSON; the first is the heading. Throws what a person can act on. A line that breaks off before
+ * a remark, or at the end, because the disk was full, is left out: `torn` is its number.
+ */
 export function parse(text) {
-  const lines = text.split("\n").map((line, at) => [line.trim(), at + 1]);
-  const [heading, ...turns] = lines.filter(([line]) => line && !line.startsWith("#")).map(([line, number]) => {
-    try { return JSON.parse(line); } catch { throw new Error(`line ${number} is not JSON`); }
+  const lines = text.split("\n").map((line, at) => [line.trim(), at + 1]).filter(([line]) => line);
+  let torn = null;
+  const [heading, ...turns] = lines.flatMap(([line, number], at) => {
+    if (line.startsWith("#")) return [];
+    try { return [JSON.parse(line)]; } catch {
+      if (at === 0 || !(lines[at + 1]?.[0] ?? "#").startsWith("#")) throw new Error(`line ${number} is not JSON`);
+      torn = number;
+      return [];
+    }
   });
   if (!heading?.record) throw new Error("the first line is not the heading of a record");
   if (heading.record > VERSION) throw new Error(`a record of version ${heading.record}; this page knows ${VERSION}`);
   const wrong = turns.find((turn) => !turn?.turn || !Array.isArray(turn.facts) || !Array.isArray(turn.events));
   if (wrong) throw new Error("not every line after the first is a turn");
-  return { heading, turns };
+  return { heading, turns, torn };
 }
 
 /**

@@ -202,7 +202,10 @@ async function load(side, source) {
     const query = `lab?${new URLSearchParams({ trigger, scenario, mistake: mistake ?? "", seed: seed || "0" })}`;
     const text = kind === "own" ? own[side] : await fetched(kind === "lab" ? query : `records/${encodeURIComponent(source)}.jsonl`);
     // Something else may have been asked for in the meantime.
-    if (asked[side] === source) view.shown[side] = follow(parse(text));
+    if (asked[side] !== source) return null;
+    const record = parse(text);
+    if (record.torn) trouble(`Line ${record.torn} of run ${side.toUpperCase()} breaks off, and is left out.`);
+    view.shown[side] = follow(record);
   } catch (error) {
     trouble(`Run ${side.toUpperCase()} (${source}) cannot be shown: ${error.message}`);
   }

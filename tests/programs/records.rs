@@ -51,6 +51,36 @@ fn records_are_made_shown_compared_and_judged() {
     assert_eq!(events.iter().filter(stalled).count(), 1, "{trace}");
 }
 
+/// The disk was full in the middle of a line, which is the last one, or goes before a remark.
+#[test]
+fn a_line_that_breaks_off_is_left_out_and_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record");
+    let whole = printed(&["lab", "edge", "early"]);
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let torn = |at: usize| format!("{}{}", lines[..at].concat(), &lines[at][..20]);
+    let check = |text: &str, turns: usize, told: &str| {
+        fs::write(&path, text).unwrap();
+        let output = run(&["text", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), turns > 0, "{said}");
+        assert!(said.contains(told), "{said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let shown = text.lines().filter(|line| line.starts_with("turn "));
+        assert_eq!(shown.count(), turns, "{text}");
+    };
+    let last = lines.len() - 1;
+    check(
+        &torn(last),
+        last - 1,
+        &format!("line {} breaks off", last + 1),
+    );
+    let behind = format!("{}\n# lines lost: 1\n{}", torn(3), lines[4]);
+    check(&behind, 3, "line 4 breaks off");
+    // Anything else is no record.
+    check(&format!("{}\n{}", torn(3), lines[4]), 0, "line 4: ");
+}
+
 #[test]
 fn the_lab_is_listed_and_a_typing_error_is_told() {
     let list = printed(&[]);
