@@ -35,7 +35,7 @@ fn by_variable(error: &clap::Error) -> String {
     }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let told: Vec<_> = text
         .lines()
         .map(str::trim)
@@ -49,6 +49,15 @@ fn one_line(text: &str) -> String {
 
 /// What stands here for an option of other servers.
 fn guessed(error: &clap::Error) -> Option<String> {
+    let advice = guess(error)?;
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(word) => Some(format!("there is no {word}: {advice}")),
+        _ => None,
+    }
+}
+
+/// The same without the option's name.
+pub(super) fn guess(error: &clap::Error) -> Option<&'static str> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
@@ -64,7 +73,7 @@ fn guessed(error: &clap::Error) -> Option<String> {
             .split(' ')
             .any(|guess| guess == *word || guess == known)
     })?;
-    Some(format!("there is no {word}: {advice}"))
+    Some(advice)
 }
 
 /// Options of miniserve, serve, http-server, python -m http.server, darkhttpd, caddy, dufs and
@@ -177,8 +186,8 @@ const GUESSES: &[(&str, &str)] = &[
         "--symlinks takes inside, follow or deny",
     ),
     (
-        "--config --conf --config-file --configuration --settings",
-        "it reads no configuration file; options are all there is",
+        "--conf --config-file --configuration --settings",
+        "--config FILE reads options from a TOML file",
     ),
     (
         "--daemon --daemonize --background --detach --fork -D",

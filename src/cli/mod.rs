@@ -9,6 +9,7 @@
 //! ```text
 //! options/     every option, its meaning in one line, its default as a number
 //! values.rs    what one word may be; listen.rs: where to listen
+//! config_file.rs, print_config.rs: options in a file
 //! plan/        options to values of the library
 //! advice.rs    clap's complaints as one line
 //! startup.rs   what is printed when it runs; colour.rs: whether in colours
@@ -17,9 +18,11 @@
 mod advice;
 pub(crate) mod browser;
 pub(crate) mod colour;
+mod config_file;
 mod listen;
 mod options;
 mod plan;
+mod print_config;
 mod qr;
 pub(crate) mod startup;
 mod values;
@@ -37,6 +40,7 @@ use httpoll::service::{
 };
 
 use colour::Colour;
+use config_file::FromFile;
 use options::Options;
 
 /// What to run.
@@ -85,12 +89,31 @@ pub(crate) enum Exit {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, Exit> {
     let words: Vec<_> = words.into_iter().collect();
     let command = options::command(words.iter().any(|word| word == "-h"));
-    let matches = command.try_get_matches_from(words);
-    let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
+    let file = config_of(&words)?;
+    let matches = command.try_get_matches_from(file.in_front_of(&words));
+    let matches = matches.map_err(|error| file.placed(advice::exit(&error)))?;
+    let options = Options::from_arg_matches(&matches);
     let options = options.map_err(|error| advice::exit(&error))?;
+    if options.configuration.print_config {
+        let text = print_config::text(&options::command(false), &matches, &file);
+        return Err(Exit::Asked(text));
+    }
     match options.generated.text() {
         Some(text) => Err(Exit::Asked(text)),
-        None => options.plan(),
+        None => options.plan().map_err(|exit| file.placed(exit)),
+    }
+}
+
+/// What the file of `--config` says, if there is one. Words that are wrong are told later.
+fn config_of(words: &[OsString]) -> Result<FromFile, Exit> {
+    let command = options::command(false);
+    let lenient = command.clone().ignore_errors(true);
+    let Ok(typed) = lenient.try_get_matches_from(words) else {
+        return Ok(FromFile::default());
+    };
+    match typed.get_one::<PathBuf>("config") {
+        Some(path) => config_file::read(path, &command, &typed),
+        None => Ok(FromFile::default()),
     }
 }
 

@@ -32,7 +32,7 @@ const FLOORS: [(&str, &[&str]); 9] = [
 const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 
 /// Crates and modules of std that stay where their subject is.
-const CONTAINED: [(&str, &[&str]); 13] = [
+const CONTAINED: [(&str, &[&str]); 14] = [
     ("clap::", &["cli/"]),
     ("httparse::", &["http/", "service/upload/multipart.rs"]),
     ("landlock::", &["confine/"]),
@@ -44,6 +44,7 @@ const CONTAINED: [(&str, &[&str]); 13] = [
         "rustix::",
         &["kernel/", "readiness/", "service/", "driver/", "confine/"],
     ),
+    ("toml::", &["cli/"]),
     ("seccompiler::", &["confine/"]),
     ("signal_hook::", &["driver/"]),
     (
@@ -52,6 +53,7 @@ const CONTAINED: [(&str, &[&str]); 13] = [
             "kernel/listen",
             "service/",
             "confine/user.rs",
+            "cli/config_file.rs",
             "cli/plan/",
             "driver/observe/log/file.rs",
             "main.rs",

@@ -11,6 +11,7 @@ mod allocations;
 mod archive;
 mod cases;
 mod cli;
+mod config;
 mod conformance;
 mod counting;
 mod deadlines;

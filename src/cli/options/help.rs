@@ -25,6 +25,7 @@ Examples:
   httpoll --trace -b select          watch the loop, turn by turn
 
 Each option has a variable: HTTPOLL_MAX_AGE=60 stands for --max-age 60,
-HTTPOLL_HELLO=1 for --hello; what is typed goes first.
+HTTPOLL_HELLO=1 for --hello; what is typed goes first. A file (--config) has
+it as max-age = 60, and goes last.
 
 Exit code: 0 after a stop, 1 if it cannot start or go on, 2 for wrong options.";

@@ -4,6 +4,7 @@
 //! `values.rs` and `listen.rs`, what becomes of it in `plan/`.
 
 mod clients;
+mod configuration;
 mod files;
 mod generated;
 mod help;
@@ -17,6 +18,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory, Parser};
 
 pub(super) use clients::{LimitOptions, Rights, TrustOptions};
+use configuration::Configuration;
 pub(super) use files::{CacheOptions, FileOptions};
 use generated::Generated;
 use help::EXAMPLES;
@@ -40,6 +42,8 @@ pub(in crate::cli) struct Options {
     help: Option<bool>,
     #[command(flatten)]
     pub(in crate::cli) generated: Generated,
+    #[command(flatten)]
+    pub(in crate::cli) configuration: Configuration,
     #[command(flatten)]
     pub(in crate::cli) serving: Serving,
     #[command(flatten)]
