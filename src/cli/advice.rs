@@ -89,12 +89,13 @@ const GUESSES: &[(&str, &str)] = &[
         "--listen 0.0.0.0 is for everybody who can reach this machine",
     ),
     (
-        "--tls --ssl --https --cert --certificate --key --tls-cert --tls-key --ssl-cert --ssl-key \
+        "--tls --ssl --https --https-redirect --https-redirect-host --https-redirect-from-port \
+         --http2-tls-cert --http2-tls-key --ssl-pass --tls-password-file --acme --letsencrypt --cert --certificate --key --tls-cert --tls-key --ssl-cert --ssl-key \
          --certfile --keyfile -S -C -K",
         "it has no TLS; a proxy in front has, as in: caddy reverse-proxy --to 127.0.0.1:8080",
     ),
     (
-        "--http2 --h2 --http3 --h3 --quic",
+        "--http2 --h2 --protocol --http3 --h3 --quic",
         "it speaks HTTP/1.1 only; a proxy in front may speak more",
     ),
     (
@@ -102,7 +103,7 @@ const GUESSES: &[(&str, &str)] = &[
         "it asks for no passwords; a proxy in front can",
     ),
     (
-        "--proxy --reverse-proxy --upstream",
+        "--proxy --reverse-proxy --proxy-all --proxy-options --proxy-config --forward --forward-all --websocket --upstream",
         "it serves files and forwards nothing",
     ),
     (
@@ -118,11 +119,11 @@ const GUESSES: &[(&str, &str)] = &[
         "--log plain prints a line per request, --log-file FILE keeps them",
     ),
     (
-        "--log-format --log-style --format",
+        "--log-format --log-style --json --json-log --combined --common --format",
         "--log takes plain, common, combined or json",
     ),
     (
-        "-d --dir --directory --root --docroot --document-root --path --folder --serve -r",
+        "-d --dir --directory --wwwroot --root --docroot --document-root --path --folder --serve -r",
         "the directory needs no option: httpoll DIR",
     ),
     (
@@ -130,7 +131,7 @@ const GUESSES: &[(&str, &str)] = &[
         "one file needs no option: httpoll FILE",
     ),
     (
-        "-s --single --fallback --history --history-api-fallback --try-files --rewrite --rewrites",
+        "-s --single --fallback --page-fallback --render-spa --render-try-index --history --history-api-fallback --try-files --rewrite --rewrites",
         "--spa answers navigations to missing paths with index.html",
     ),
     (
@@ -143,15 +144,15 @@ const GUESSES: &[(&str, &str)] = &[
         "--upload takes files, by page, form or PUT",
     ),
     (
-        "--allow-delete --allow-all --mkdir --webdav --dav --write -A",
+        "--allow-delete --allow-all --rm-files --enable-webdav --enable-delete --mkdir --webdav --dav --write -A",
         "files can be sent (--upload), but not changed, moved or deleted",
     ),
     (
-        "-z --zip --tar --archive --enable-zip --enable-tar --enable-tar-gz --allow-archive",
+        "-z --zip --tar --directory-listing-download --archive --enable-zip --enable-tar --enable-tar-gz --allow-archive",
         "a listed directory needs no option: URL/?zip, ?tar.gz or ?tar; --no-archive says no",
     ),
     (
-        "-t --threads --thread -j --jobs --processes --process --cores --cpus -n",
+        "-t --threads --thread --threads-multiplier --max-blocking-threads --worker -j --jobs --processes --process --cores --cpus -n",
         "--workers N runs N loops; --backend threads is a thread per connection",
     ),
     (
@@ -160,7 +161,7 @@ const GUESSES: &[(&str, &str)] = &[
         "--backend NAME takes edge, level, poll, select, threads or blocking",
     ),
     (
-        "-c --cache --cache-control --cache-time --expires --ttl --no-cache",
+        "-c --cache --cache-control --cache-control-headers --cache-time --expires --ttl --no-cache",
         "--max-age SECONDS says how long browsers may keep files; without it they ask every time",
     ),
     (
@@ -181,16 +182,16 @@ const GUESSES: &[(&str, &str)] = &[
         "--hidden serves names that start with a dot",
     ),
     (
-        "--follow --follow-symlinks --follow-links --allow-symlink --no-symlinks --no-follow \
+        "--follow --follow-symlinks --reveal-symlinks --follow-links --allow-symlink --no-symlinks --no-follow \
          --no-follow-symlinks --disable-symlinks --symlink -L -P",
         "--symlinks takes inside, follow or deny",
     ),
     (
-        "--conf --config-file --configuration --settings",
+        "--conf --config-file --config-path --show-config --dump-config --check-config --configtest --configuration --settings",
         "--config FILE reads options from a TOML file",
     ),
     (
-        "--daemon --daemonize --background --detach --fork -D",
+        "--daemon --daemonize --pid --pidfile --pid-file --background --detach --fork -D",
         "it stays in the foreground; deploy/ has a systemd unit",
     ),
     (
@@ -219,7 +220,8 @@ const GUESSES: &[(&str, &str)] = &[
         "it limits no speed; --max-per-ip N limits connections of one address",
     ),
     (
-        "--enable-cors --allow-origin --cors-origin --cors-allow-origins",
+        "--enable-cors --allow-origin --cors-allow-headers --cors-expose-headers --cors-headers \
+         --cors-methods --cors-allow-methods --cors-origin --cors-allow-origins",
         "--cors lets pages of any origin read the answers",
     ),
     (
@@ -236,7 +238,7 @@ const GUESSES: &[(&str, &str)] = &[
         "--user NAME:GROUP leaves root; it is confined to the directory anyway",
     ),
     (
-        "--metrics --stats --status --health --healthz --prometheus",
+        "--metrics --stats --experimental-metrics --status --health --healthz --prometheus",
         "--admin PORT answers /metrics and /healthz, and shows the loop",
     ),
     (
@@ -246,6 +248,122 @@ const GUESSES: &[(&str, &str)] = &[
     (
         "--watch --reload --live --live-reload --livereload --hot",
         "an edit is seen by the next request; pages do not reload by themselves",
+    ),
+    (
+        "--temp-directory --temp-dir --tmp",
+        "a file that is sent to --upload grows where it will be",
+    ),
+    (
+        "--pretty-urls --clean-urls --ext -e",
+        "names are not completed: give a page a directory with index.html",
+    ),
+    (
+        "--random-route --secret",
+        "--prefix /PATH serves the directory below a path of your choice",
+    ),
+    (
+        "--default-sorting-method --default-sorting-order --directory-listing-order --sort --order \
+         --dirs-first --size-display --directory-size --directory-listing-format",
+        "who reads a listing sorts it; as JSON or text it comes by Accept",
+    ),
+    (
+        "--color-scheme --color-scheme-dark --theme --title --hide-version-footer --templates \
+         --hide-theme-selector --show-wget-footer --assets --file-external-url",
+        "a listing has one look, light or dark as its reader has it; index.html stands in its place",
+    ),
+    (
+        "--media-type --raw-media-type",
+        "--upload takes files of any type",
+    ),
+    (
+        "--on-duplicate-files --overwrite-files --overwrite",
+        "--on-conflict takes refuse, rename or replace",
+    ),
+    (
+        "--print-completions --generate --print-manpage --manpage",
+        "--completions SHELL and --man print them",
+    ),
+    (
+        "--chmod --unix-socket-mode --umask",
+        "files and sockets get the rights that umask leaves: umask 007 before it starts",
+    ),
+    (
+        "--log-color --log-with-ansi --no-color --no-colour --colour --colors --color-mode",
+        "--color takes auto, always or never",
+    ),
+    (
+        "--fd --fds --inherit",
+        "listeners that a service manager leaves (LISTEN_FDS) are taken anyway",
+    ),
+    (
+        "--page50x --page500 --error-500",
+        "404.html in the directory is the page of a 404; there are no others",
+    ),
+    (
+        "--index-files --index-file --render-index --default-file",
+        "--index NAME stands for its directory",
+    ),
+    (
+        "--precompressed --compression-static --static-compression",
+        "file.br, file.zst or file.gz beside a file is used anyway",
+    ),
+    (
+        "--security-headers --header-file --private-network-access --coop --coep",
+        "--header 'Name: value' adds a field, --cross-origin-isolated sends COOP and COEP",
+    ),
+    (
+        "--grace-period --shutdown-timeout --graceful",
+        "--grace SECONDS is how long a stop waits for answers in flight",
+    ),
+    (
+        "--trusted-proxies --trust-proxy --log-ip --log-remote-address --log-forwarded-for \
+         --log-x-real-ip --real-ip",
+        "--log names the client; --trusted-proxy CIDR says whose word about it is taken",
+    ),
+    (
+        "--redirect-trailing-slash --trailing-slash",
+        "a directory that is asked for without its slash is redirected anyway",
+    ),
+    (
+        "--ignore-hidden-files --no-dotfiles --no-hidden",
+        "names that start with a dot are not served, unless --hidden says so",
+    ),
+    (
+        "--text-charset --encoding --utf8",
+        "--charset on or off says whether text types say charset=utf-8",
+    ),
+    (
+        "--maintenance-mode --maintenance-mode-status --maintenance-mode-file --maintenance",
+        "it has no such mode; a proxy in front can answer 503",
+    ),
+    (
+        "--memory-cache --cache-size",
+        "--cache-memory SIZE is for small files, --cache-memory 0 for none",
+    ),
+    (
+        "--allow-search --search",
+        "the page of a listing has a box to filter by name",
+    ),
+    (
+        "--allow-hash --no-etag --etags",
+        "--etag takes stat, or content, whose tag is a hash",
+    ),
+    ("--cgi --php --exec", "it serves files and runs none"),
+    (
+        "--robots",
+        "robots.txt in the directory is served as any file",
+    ),
+    (
+        "--utc --local-time --timezone",
+        "the times of its lines are UTC",
+    ),
+    (
+        "--no-port-switching --no-clipboard",
+        "a port that is taken is an error anyway, and the clipboard is left alone",
+    ),
+    (
+        "--ipv6 --ipv4 --dual-stack",
+        "--listen [::] is IPv6, --listen 0.0.0.0 IPv4; both may be given",
     ),
 ];
 
