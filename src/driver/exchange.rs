@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::conn::{CloseReason, Connection, Limits, Step};
-use crate::http::{Request, Response, Status, Tick, TrustedProxies, Wake};
+use crate::http::{OwnedRequest, Request, Response, Status, Tick, TrustedProxies, Wake};
 use crate::kernel::Peer;
 use crate::service::{Flow, Flush, Job, Outcome, Reply, Service, Sink};
 
@@ -185,6 +185,8 @@ fn take_reply(
 pub(crate) enum JobResult {
     Answer(Box<Response>),
     Receive(Box<dyn Sink>),
+    /// The service is to be asked once more.
+    Again(OwnedRequest),
     /// There was no room for it.
     Refused,
     Panicked,
@@ -198,19 +200,22 @@ impl JobResult {
         Ok(match outcome {
             Outcome::Answer(response) => Self::Answer(Box::new(response)),
             Outcome::Receive(sink) => Self::Receive(sink),
+            Outcome::Again(request) => Self::Again(request),
             Outcome::Abandoned => Self::Nothing,
             Outcome::Long(rest) => return Err(rest),
         })
     }
 }
 
-/// Gives the connection what a job made.
-pub(crate) fn finish_job(
+/// Gives the connection what a job made; the next job, if the service was to be asked once more and
+/// hands over another.
+pub(crate) fn finish_job<S: Service>(
     conn: &mut Connection,
     sink: &mut Option<Box<dyn Sink>>,
+    service: &mut S,
     made: JobResult,
     now: &Tick,
-) {
+) -> Option<Job> {
     match made {
         JobResult::Answer(response) => conn.respond(*response, now),
         JobResult::Receive(open) => {
@@ -221,10 +226,15 @@ pub(crate) fn finish_job(
             }
             *sink = Some(open);
         }
+        JobResult::Again(request) => {
+            let reply = guard(|| service.call(&request.borrow(), now));
+            return take_reply(conn, sink, reply, now);
+        }
         JobResult::Refused => conn.respond(busy(), now),
         JobResult::Panicked => conn.fail(now),
         JobResult::Nothing => conn.on_abort(CloseReason::SocketFailed),
     }
+    None
 }
 
 /// What is said where too much waits already (RFC 9110 §15.6.4).
@@ -334,7 +344,8 @@ mod tests {
                     let Ok(made) = JobResult::of(run_to_end(job, &|| false)) else {
                         panic!("a flush is one piece of work")
                     };
-                    finish_job(&mut conn, &mut sink, made, &now);
+                    let next = finish_job(&mut conn, &mut sink, &mut service, made, &now);
+                    assert!(next.is_none());
                 }
                 _ => break,
             }

@@ -4,7 +4,7 @@
 //! thread it is done, nor in which order.
 
 use super::Sink;
-use crate::http::Response;
+use crate::http::{OwnedRequest, Response};
 
 /// A piece of work that ends in an answer. Any closure that makes one is a short piece.
 pub trait Work: Send {
@@ -38,6 +38,8 @@ pub enum Outcome {
     /// It takes long (a big directory, a hash of gigabytes): this is to be done instead, where
     /// nothing short waits behind it.
     Long(Job),
+    /// The service is to be asked once more: what its answer depends on is known now.
+    Again(OwnedRequest),
     /// It was given up, as `gone` asked.
     Abandoned,
 }

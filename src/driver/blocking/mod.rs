@@ -31,7 +31,7 @@ use crate::driver::settings::Settings;
 use crate::driver::transmit::send_all;
 use crate::http::Tick;
 use crate::kernel::{Peer, Stream, Waited};
-use crate::service::{Service, Sink};
+use crate::service::{Job, Service, Sink};
 pub(crate) use one_at_a_time::Blocking;
 pub(crate) use serve::Around;
 use told::Told;
@@ -118,11 +118,7 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
             let (service, sink, wake) = (&mut *self.service, &mut self.sink, || self.flag.wake());
             let (asker, mut steps) = (self.settings.asker(self.peer), u32::MAX);
             match exchange::advance(conn, sink, service, asker, wake, &mut steps, &self.now) {
-                Advanced::Job(job) => {
-                    let made = run_job(job, &|| self.stream.is_gone());
-                    self.now = self.stream.now();
-                    exchange::finish_job(conn, &mut self.sink, made, &self.now);
-                }
+                Advanced::Job(job) => self.run(job, conn),
                 Advanced::Client(client) => {
                     self.peer = self.peer.speaking_for(client);
                     self.share = Share::take(self.settings.per_address.as_ref(), self.peer);
@@ -133,6 +129,16 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
                 Advanced::Close(reason) => return Some(reason),
                 Advanced::Waiting | Advanced::Spent => return None,
             }
+        }
+    }
+
+    fn run(&mut self, job: Job, conn: &mut Connection) {
+        let mut next = Some(job);
+        while let Some(job) = next {
+            let made = run_job(job, &|| self.stream.is_gone());
+            self.now = self.stream.now();
+            let (service, sink) = (&mut *self.service, &mut self.sink);
+            next = exchange::finish_job(conn, sink, service, made, &self.now);
         }
     }
 

@@ -37,7 +37,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::conn::CloseReason;
-use crate::driver::exchange;
 use crate::driver::mailbox::{Handle, Mailbox, Message};
 use crate::driver::observe::observer::{Fact, Observer, Woke};
 use crate::driver::offload::Offload;
@@ -249,9 +248,10 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 }
                 Message::Answer(token, made) => {
                     self.context.offload.settle(token);
-                    self.deliver(token, |slot| {
-                        exchange::finish_job(&mut slot.conn, &mut slot.sink, made, &now);
-                    });
+                    if let Some(slot) = self.slots.get_mut(token) {
+                        self.context.finish_job(token, slot, made);
+                    }
+                    self.deliver(token, |_| {});
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::driver::transmit::{Allowance, Sending, send_some};
 use crate::http::{Notify, Tick, Wake};
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Directions, Token};
-use crate::service::Service;
+use crate::service::{Job, Service};
 
 /// What the connections of a loop share.
 pub(super) struct Context<K, S, O> {
@@ -157,15 +157,24 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
                 }
                 slot.peer = peer;
             }
-            Advanced::Job(job) => {
-                if !self.offload.submit(token, What::Answer(job), mailbox) {
-                    let refused = JobResult::Refused;
-                    exchange::finish_job(&mut slot.conn, &mut slot.sink, refused, &self.now);
-                }
-            }
+            Advanced::Job(job) => self.hand_over(token, slot, job),
             Advanced::Waiting | Advanced::Spent => {}
         }
         Ok(())
+    }
+
+    fn hand_over(&mut self, token: Token, slot: &mut Slot<K>, job: Job) {
+        if !(self.offload).submit(token, What::Answer(job), &self.mailbox) {
+            self.finish_job(token, slot, JobResult::Refused);
+        }
+    }
+
+    /// Gives a connection what a job made for it.
+    pub(super) fn finish_job(&mut self, token: Token, slot: &mut Slot<K>, made: JobResult) {
+        let (conn, sink) = (&mut slot.conn, &mut slot.sink);
+        if let Some(next) = exchange::finish_job(conn, sink, &mut self.service, made, &self.now) {
+            self.hand_over(token, slot, next);
+        }
     }
 
     /// Sends until there is nothing more, the socket is full or the share is spent. What a file or a
