@@ -99,8 +99,8 @@ const GUESSES: &[(&str, &str)] = &[
         "it speaks HTTP/1.1 only; a proxy in front may speak more",
     ),
     (
-        "--auth --basic-auth --password --username --credentials --token --login",
-        "it asks for no passwords; a proxy in front can",
+        "--basic-auth --password --username --credentials --token --login --user-password",
+        "--auth USER:PASSWORD asks for a password, --auth-file FILE for one of several",
     ),
     (
         "--proxy --reverse-proxy --proxy-all --proxy-options --proxy-config --forward --forward-all --websocket --upstream",

@@ -72,7 +72,8 @@ pub(super) fn is_setting(arg: &Arg) -> bool {
         arg.get_action(),
         ArgAction::Set | ArgAction::Append | ArgAction::SetTrue
     );
-    sets && !arg.is_hide_set() && !["config", "print_config"].contains(&arg.get_id().as_str())
+    sets && !arg.is_hide_set()
+        && !["config", "print_config", "hash_password"].contains(&arg.get_id().as_str())
 }
 
 /// What it is called there.

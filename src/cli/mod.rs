@@ -11,6 +11,7 @@
 //! values.rs    what one word may be; listen.rs: where to listen
 //! config_file.rs, print_config.rs: options in a file
 //! plan/        options to values of the library
+//! password.rs  one that is asked for on a terminal
 //! advice.rs    clap's complaints as one line
 //! startup.rs   what is printed when it runs; colour.rs: whether in colours
 //! ```
@@ -21,6 +22,7 @@ pub(crate) mod colour;
 mod config_file;
 mod listen;
 mod options;
+mod password;
 mod plan;
 mod print_config;
 mod qr;
@@ -42,6 +44,7 @@ use httpoll::service::{
 use colour::Colour;
 use config_file::FromFile;
 use options::Options;
+use plan::PasswordPlan;
 
 /// What to run.
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) decoration: Decoration,
     /// The names it answers to; any if there are none.
     pub(crate) hosts: Vec<HostName>,
+    /// Who is asked for a password.
+    pub(crate) passwords: Option<PasswordPlan>,
     /// The user to become once the ports are bound.
     pub(crate) user: Option<String>,
     /// What is given up then.
@@ -97,6 +102,9 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
     if options.configuration.print_config {
         let text = print_config::text(&options::command(false), &matches, &file);
         return Err(Exit::Asked(text));
+    }
+    if options.passwords.hash_password {
+        return Err(password::hash().map_or_else(Exit::Start, Exit::Asked));
     }
     match options.generated.text() {
         Some(text) => Err(Exit::Asked(text)),
@@ -138,16 +146,6 @@ pub(crate) fn service(
             _ => format!("cannot serve {root}: {error}"),
         })
     };
-    let open_uploads = |config: &FilesConfig| {
-        let uploads = config.uploads.as_ref()?;
-        let directory = startup::printable(&config.root.join(&uploads.directory));
-        Some(UploadDirectory::open(config, uploads).map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("may not write to {directory}, which --upload needs (see ls -ld for who may)")
-            }
-            _ => format!("cannot take uploads into {directory}: {error}"),
-        }))
-    };
     let uploads = plan.files.as_ref().and_then(open_uploads).transpose()?;
     let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
     let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
@@ -159,6 +157,7 @@ pub(crate) fn service(
             .unwrap_or_default(),
     };
     let decoration = plan.decoration.clone();
+    let passwords = plan.passwords.as_ref().map(|plan| plan.passwords.clone());
     let make = move || -> Box<dyn Service> {
         let service: Box<dyn Service> = match files.clone() {
             None => Box::new(router_of_hello("/", &decoration)),
@@ -171,6 +170,10 @@ pub(crate) fn service(
             None => service,
             Some(directory) => Box::new(directory.in_front_of(service)),
         };
+        let service = match &passwords {
+            None => service,
+            Some(passwords) => Box::new(passwords.in_front_of(service)),
+        };
         match hosts.is_empty() {
             true => service,
             false => {
@@ -180,6 +183,22 @@ pub(crate) fn service(
         }
     };
     Ok((make, tallies))
+}
+
+/// The directory that takes files, if one is to.
+fn open_uploads(config: &FilesConfig) -> Option<Result<UploadDirectory, String>> {
+    let uploads = config.uploads.as_ref()?;
+    let directory = startup::printable(&config.root.join(&uploads.directory));
+    Some(
+        UploadDirectory::open(config, uploads).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!(
+                    "may not write to {directory}, which --upload needs (see ls -ld for who may)"
+                )
+            }
+            _ => format!("cannot take uploads into {directory}: {error}"),
+        }),
+    )
 }
 
 /// The smallest answer stays the smallest, unless fields were asked for.

@@ -25,6 +25,13 @@ pub(super) fn text(command: &Command, matches: &ArgMatches, file: &FromFile) -> 
             let _ = writeln!(text, "\n# {}", heading.unwrap_or_default());
         }
         let name = name_of(arg);
+        if is_secret(arg) {
+            let _ = writeln!(
+                text,
+                "# {name} is set, and not printed: it holds a password"
+            );
+            continue;
+        }
         let from = match (source, file.places.get(id), arg.get_env()) {
             (ValueSource::DefaultValue, ..) => {
                 let _ = writeln!(text, "# {name} = {value}");
@@ -37,6 +44,11 @@ pub(super) fn text(command: &Command, matches: &ArgMatches, file: &FromFile) -> 
         let _ = writeln!(text, "{name} = {value} # {from}");
     }
     text
+}
+
+/// Whether what is given for an option is for nobody else's eyes.
+fn is_secret(arg: &Arg) -> bool {
+    arg.get_id().as_str() == "auth"
 }
 
 fn value(arg: &Arg, matches: &ArgMatches) -> Option<Value> {

@@ -54,29 +54,31 @@ pub(crate) fn text(
     if let Some(note) = &plan.index_note {
         let _ = writeln!(text, "  {note}");
     }
+    text.push_str(&passwords(plan, bound));
     if let Some(files) = &plan.files
         && bound.iter().any(is_public)
     {
-        text.push_str(&everybody(files));
+        text.push_str(&everybody(plan, files));
         if !plan.qr && is_terminal {
             text.push_str("  With --qr a phone takes the address from here.\n");
         }
     }
-    if let Some(log) = plan.log_file.as_deref().filter(|log| is_served(plan, log)) {
-        let log = printable(log);
-        let _ = writeln!(
-            text,
-            "  {log} lies in what is served: who can read that can read it."
-        );
-    }
+    text.push_str(&served_log(plan));
     if plan.hosts.is_empty() && bound.iter().any(is_public) {
         text.push_str("  With --allow-host NAME it answers to that name only: no DNS rebinding.\n");
     }
     text
 }
 
+/// A log that can be read by those who are in it.
+fn served_log(plan: &Plan) -> String {
+    let log = plan.log_file.as_deref().filter(|log| is_served(plan, log));
+    let told = |log| format!("  {log} lies in what is served: who can read that can read it.\n");
+    log.map_or(String::new(), |log| told(printable(log)))
+}
+
 /// Who can do what, and what to do about it.
-fn everybody(files: &FilesConfig) -> String {
+fn everybody(plan: &Plan, files: &FilesConfig) -> String {
     let can = match &files.uploads {
         None => "read it".to_owned(),
         Some(uploads) if uploads.directory == Path::new("") && uploads.only => {
@@ -90,8 +92,13 @@ fn everybody(files: &FilesConfig) -> String {
             format!("read it and send files into {directory}")
         }
     };
+    let (who, whereof) = match plan.passwords.as_ref().map(|plan| plan.partly) {
+        None => ("Everybody who", ""),
+        Some(true) => ("Everybody who", ", where no password is needed"),
+        Some(false) => ("Who has a password and", ""),
+    };
     format!(
-        "  Everybody who can reach this machine over the network can {can}.\n  \
+        "  {who} can reach this machine over the network can {can}{whereof}.\n  \
          Those are all in the same Wi-Fi, say; without --listen it is for this machine only.\n"
     )
 }
@@ -122,6 +129,24 @@ fn injection(faults: Option<&Faults>) -> String {
         "  WARNING: it spoils {percent} in 100 calls on its sockets ({kinds}; seed {seed}): --inject is \
          for lessons.\n"
     )
+}
+
+/// What has to be said of passwords, if there are any.
+fn passwords(plan: &Plan, bound: &[ListenAddr]) -> String {
+    let Some(passwords) = &plan.passwords else {
+        return String::new();
+    };
+    let mut text = String::new();
+    if let Some(note) = &passwords.note {
+        let _ = writeln!(text, "  {note}");
+    }
+    if bound.iter().any(is_public) {
+        text.push_str(
+            "  Passwords cross the network as plain text: whoever listens there can read them. \
+             Put a proxy with TLS in front.\n",
+        );
+    }
+    text
 }
 
 /// The address as a QR code if that was asked for: the first one that another device can reach.

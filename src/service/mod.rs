@@ -4,6 +4,7 @@
 //! six backends carries it. Each loop owns a service of its own, so a service needs no locks.
 
 mod archive;
+mod auth;
 mod calendar;
 mod files;
 pub mod listing;
@@ -12,16 +13,19 @@ mod opening;
 mod options;
 pub mod pages;
 mod policy;
+mod protected;
 mod routing;
 mod upload;
 mod work;
 
+pub use auth::{BasicAuth, Passwords, Users, hash_password};
 pub use files::Files;
 pub use files::tally::{CacheTallies, CacheTally};
 pub use opening::load::{Slow, close_with};
 pub use options::{
     EtagMode, FieldLine, FilesConfig, HeaderRule, OnConflict, PathGlob, Symlinks, UploadConfig,
 };
+pub use protected::{ProtectedGlob, ProtectedPaths};
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
 pub use upload::{UploadDirectory, UploadTallies, UploadTally, Uploads};
 pub use work::{Flush, Gone, Job, Outcome, Work, finish, run_to_end};

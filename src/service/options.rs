@@ -13,6 +13,7 @@ use std::time::Duration;
 use glob::{MatchOptions, Pattern};
 
 use crate::http::response::is_framing_field;
+use crate::service::protected::ProtectedPaths;
 
 /// How symbolic links beneath the root are treated, by the kernel, at the moment of opening.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -241,6 +242,9 @@ pub struct FilesConfig {
     pub nosniff: bool,
     /// Entity tags.
     pub etag: EtagMode,
+    /// What needs a password, which [`Passwords`](crate::service::Passwords) asks for: it is
+    /// `private`, and left out of the listings and archives of what needs none.
+    pub protected: ProtectedPaths,
 }
 
 impl Default for FilesConfig {
@@ -271,6 +275,7 @@ impl Default for FilesConfig {
             prefix: String::new(),
             nosniff: true,
             etag: EtagMode::default(),
+            protected: ProtectedPaths::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::mime;
 use super::options::{EtagMode, FilesConfig, HeaderRule, PART_PREFIX, PathGlob};
 use super::pages;
+use super::protected::ProtectedPaths;
 use crate::http::target::{encode_segment, redirect_location};
 use crate::http::{HeaderBlock, Request, Response, Status, negotiate};
 
@@ -36,6 +37,8 @@ pub(super) struct Policy {
     pub(super) cors: bool,
     common: Common,
     charset: bool,
+    pub(super) protected: ProtectedPaths,
+    /// With `private, ` first, which is for what needs a password.
     cache_control: String,
     immutable: Vec<PathGlob>,
     mime: Vec<(String, String)>,
@@ -83,7 +86,8 @@ impl Policy {
             cors: config.cors,
             common: Common::new(config),
             charset: config.charset,
-            cache_control: max_age.unwrap_or_else(|| "no-cache".into()),
+            protected: config.protected.clone(),
+            cache_control: format!("private, {}", max_age.as_deref().unwrap_or("no-cache")),
             immutable: config.immutable.clone(),
             mime: config.mime.clone(),
             uploads: (config.uploads.as_ref()).map(|uploads| {
@@ -187,10 +191,14 @@ impl Policy {
     /// credentials any cache may store it (RFC 9111 §3).
     pub(super) fn cache_control(&self, path: &[u8]) -> &str {
         let text = String::from_utf8_lossy(path);
-        if self.immutable.iter().any(|glob| glob.matches(&text)) {
-            return "max-age=31536000, immutable";
+        let whole = match self.immutable.iter().any(|glob| glob.matches(&text)) {
+            true => "private, max-age=31536000, immutable",
+            false => &self.cache_control,
+        };
+        match self.protected.covers(path) {
+            true => whole,
+            false => whole.trim_start_matches("private, "),
         }
-        &self.cache_control
     }
 
     /// Begins the fields of an answer about `path`, a path without its leading slash.

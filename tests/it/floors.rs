@@ -32,7 +32,8 @@ const FLOORS: [(&str, &[&str]); 9] = [
 const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 
 /// Crates and modules of std that stay where their subject is.
-const CONTAINED: [(&str, &[&str]); 14] = [
+const CONTAINED: [(&str, &[&str]); 15] = [
+    ("argon2::", &["service/auth/"]),
     ("clap::", &["cli/"]),
     ("httparse::", &["http/", "service/upload/multipart.rs"]),
     ("landlock::", &["confine/"]),
@@ -42,7 +43,14 @@ const CONTAINED: [(&str, &[&str]); 14] = [
     ("mio::", &["readiness/edge_mio.rs"]),
     (
         "rustix::",
-        &["kernel/", "readiness/", "service/", "driver/", "confine/"],
+        &[
+            "kernel/",
+            "readiness/",
+            "service/",
+            "driver/",
+            "confine/",
+            "cli/password.rs",
+        ],
     ),
     ("toml::", &["cli/"]),
     ("seccompiler::", &["confine/"]),

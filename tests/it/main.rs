@@ -29,6 +29,7 @@ mod injection;
 mod limits;
 mod logs;
 mod matrix;
+mod passwords;
 mod pitfalls;
 mod process;
 mod proxies;

@@ -8,6 +8,7 @@ mod configuration;
 mod files;
 mod generated;
 mod help;
+mod passwords;
 mod serving;
 mod uploads;
 mod watching;
@@ -22,6 +23,7 @@ use configuration::Configuration;
 pub(super) use files::{CacheOptions, FileOptions};
 use generated::Generated;
 use help::EXAMPLES;
+pub(super) use passwords::PasswordOptions;
 pub(super) use serving::Serving;
 pub(super) use uploads::UploadOptions;
 pub(super) use watching::Watching;
@@ -52,6 +54,8 @@ pub(in crate::cli) struct Options {
     pub(in crate::cli) caching: CacheOptions,
     #[command(flatten)]
     pub(in crate::cli) uploads: UploadOptions,
+    #[command(flatten)]
+    pub(in crate::cli) passwords: PasswordOptions,
     #[command(flatten)]
     pub(in crate::cli) limits: LimitOptions,
     #[command(flatten)]

@@ -3,19 +3,21 @@
 //! *Floor 5.* Knows which options contradict each other; looks at DIR once, opens nothing.
 
 mod files;
+mod passwords;
 mod uploads;
 
 use std::sync::Arc;
 
 use httpoll::config::{Backend, Config, Fault, Faults, LogMode, ProxyProtocol, TrustedProxies};
 use httpoll::conn::Limits;
-use httpoll::service::Decoration;
+use httpoll::service::{Decoration, ProtectedPaths};
 
 use super::listen;
 use super::options::Options;
 use super::values::{Proxy, Workers};
 use super::{Exit, Plan};
 use files::{files_config, is_single_file};
+pub(crate) use passwords::PasswordPlan;
 use uploads::check_upload_directory;
 
 impl Options {
@@ -48,6 +50,12 @@ impl Options {
         let files = files_config(root, single_file, self.files, self.caching);
         let mut files = files.map_err(Exit::Usage)?;
         files.uploads = uploads;
+        files.protected = self.passwords.protected(&files).map_err(Exit::Usage)?;
+        // A page of a 404 answers under any name: one that needs a password does not.
+        let protected = files.protected != ProtectedPaths::All;
+        let is_shown = |page: &String| !(protected && files.protected.covers_page(page));
+        files.not_found = files.not_found.take().filter(is_shown);
+        let passwords = self.passwords.plan(&files)?;
         // Fields are for every answer, so also for those of hello and of the connection itself.
         let decoration = Decoration::new(&files);
         config.limits = Arc::new(Limits {
@@ -63,6 +71,7 @@ impl Options {
             index_note,
             decoration,
             hosts: self.trust.allow_host,
+            passwords,
             user: self.rights.user,
             sandbox: self.rights.sandbox,
             record: self.watching.record,

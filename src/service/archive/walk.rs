@@ -28,6 +28,7 @@ use crate::service::listing::selection::{Selection, SortKey};
 use crate::service::listing::{ListingOptions, SORTED_BYTES_MAX};
 use crate::service::opening::link_target;
 use crate::service::opening::open::{Refusal, Root, Wait};
+use crate::service::protected::ProtectedPaths;
 
 /// What may be seen on the way.
 pub(in crate::service) struct Scope {
@@ -36,6 +37,8 @@ pub(in crate::service) struct Scope {
     pub(in crate::service) hidden: bool,
     /// A directory of which nothing is: a drop box. Relative to the root, without slashes around it.
     pub(in crate::service) sealed: Option<Vec<u8>>,
+    /// What needs a password: it is left out where the folder needs none.
+    pub(in crate::service) protected: ProtectedPaths,
 }
 
 /// What comes next.
@@ -244,6 +247,7 @@ impl Walk {
         }
         let options = ListingOptions {
             hidden: self.scope.hidden,
+            left_out: self.scope.protected.left_out_of(&self.path),
             link_target: link_target(&self.scope.root, &self.path),
             ..ListingOptions::default()
         };
@@ -306,6 +310,7 @@ mod tests {
             root,
             hidden,
             sealed,
+            protected: ProtectedPaths::None,
         };
         Walk::new(scope, folder.as_bytes())
     }

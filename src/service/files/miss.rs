@@ -145,6 +145,7 @@ impl Attempt<'_> {
             root: Arc::clone(self.root),
             hidden: self.policy.hidden,
             sealed: self.policy.drop_box().map(<[u8]>::to_vec),
+            protected: self.policy.protected.clone(),
         };
         let folder = key.strip_prefix(b"/").unwrap_or(key);
         let response = match validator::evaluate(request, &Validators::default(), now.wall) {
@@ -168,6 +169,10 @@ impl Attempt<'_> {
     ) -> Result<Result<Listing, Response>, Refusal> {
         let options = ListingOptions {
             hidden: self.policy.hidden,
+            left_out: self
+                .policy
+                .protected
+                .left_out_of(key.strip_prefix(b"/").unwrap_or(key)),
             at_root: key == b"/",
             archives: self.policy.archives,
             takes_uploads: self.policy.takes_uploads(key),

@@ -60,7 +60,8 @@ impl Directory {
             kind,
             FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Unknown
         );
-        !(hidden || special || name == b"." || name == b"..")
+        let left_out = || (self.options.left_out.as_ref()).is_some_and(|is| is(name));
+        !(hidden || special || name == b"." || name == b".." || left_out())
     }
 
     /// The entry with size and time.

@@ -44,6 +44,7 @@ use rustix::io::Errno;
 
 use super::Job;
 use super::pages::error_response;
+pub use super::protected::NameFilter;
 use super::work::Gone;
 use crate::http::negotiate::media_ranges;
 use crate::http::validator::Validators;
@@ -69,6 +70,8 @@ pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
 pub struct ListingOptions {
     /// Whether names with a leading dot are listed.
     pub hidden: bool,
+    /// Which names are left out besides; none without it.
+    pub left_out: Option<NameFilter>,
     /// Whether this is the topmost directory that is served: no way up is shown.
     pub at_root: bool,
     /// Whether it can be had as one download: then the page has a button for that.
