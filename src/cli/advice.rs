@@ -165,8 +165,8 @@ const GUESSES: &[(&str, &str)] = &[
         "--max-age SECONDS says how long browsers may keep files; without it they ask every time",
     ),
     (
-        "-g --gzip --gz --brotli --zstd --compress --compression -B",
-        "nothing is compressed while it is sent; file.br, file.zst or file.gz beside a file is used",
+        "-g --gzip --gz --brotli --zstd --compression -B",
+        "--compress sends gzip to who takes it; file.br, file.zst or file.gz beside a file is used anyway",
     ),
     (
         "--no-index --no-list --no-dirlist --no-dir-listing --no-directory-listing \

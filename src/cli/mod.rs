@@ -284,7 +284,7 @@ mod tests {
                      --header-for *.js X-B:c --mime md=text/markdown --charset off --prefix /d/ \
                      --max-age 60 --immutable *.css --etag content --cache-memory 1M \
                      --cache-valid 1s --no-nosniff --no-listing --no-archive --follow-root \
-                     --no-precompressed src";
+                     --no-precompressed --compress src";
         let files = plan(words).unwrap().files.unwrap();
         let rule = |name: &str, value: &str, glob: Option<&str>| HeaderRule {
             field: format!("{name}: {value}").parse().unwrap(),
@@ -299,6 +299,7 @@ mod tests {
             symlinks: Symlinks::Deny,
             follow_root: true,
             precompressed: false,
+            compress: true,
             cache_valid: Some(Duration::from_secs(1)),
             cache_bytes: 1024 * 1024,
             max_age: Some(60),

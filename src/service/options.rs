@@ -210,6 +210,9 @@ pub struct FilesConfig {
     pub follow_root: bool,
     /// Whether `file.br`, `file.zst` and `file.gz` are sent to clients that accept them.
     pub precompressed: bool,
+    /// Whether a file of a type that shrinks is compressed (gzip) for clients that accept that, where
+    /// no encoded sibling is.
+    pub compress: bool,
     /// How long a cached file is trusted. `None`: strictly fresh, checked once per turn.
     pub cache_valid: Option<Duration>,
     /// Memory for cached files in bytes, over all loops.
@@ -260,6 +263,7 @@ impl Default for FilesConfig {
             symlinks: Symlinks::default(),
             follow_root: false,
             precompressed: true,
+            compress: false,
             cache_valid: None,
             cache_bytes: 64 * 1024 * 1024,
             cache_descriptors: 1024,

@@ -25,6 +25,8 @@ pub(super) struct Policy {
     pub(super) archives: bool,
     pub(super) hidden: bool,
     pub(super) precompressed: bool,
+    /// How long a file may be of which an encoding is made; 0 for none.
+    pub(super) compress_bytes_max: u64,
     pub(super) cache_valid: Option<Duration>,
     pub(super) etag: EtagMode,
     pub(super) prefix: String,
@@ -67,6 +69,7 @@ impl Policy {
             listing: config.listing && single.is_none(),
             archives: config.archives,
             precompressed: config.precompressed && single.is_none(),
+            compress_bytes_max: 0,
             spa: config
                 .spa
                 .as_deref()
@@ -106,6 +109,11 @@ impl Policy {
         self.uploads
             .as_ref()
             .is_some_and(|directory| directory.is_empty() || below(directory, path).is_some())
+    }
+
+    /// Whether more than the file itself may be sent to who takes encodings.
+    pub(super) const fn negotiates(&self) -> bool {
+        self.precompressed || self.compress_bytes_max > 0
     }
 
     /// The directory that may not be read from, without a slash at either end.

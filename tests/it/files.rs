@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::too_many_lines, reason = "a table is read row by row")]
 
+mod compressed;
 mod freshness;
 mod listings;
 mod options;

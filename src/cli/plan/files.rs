@@ -54,6 +54,7 @@ pub(super) fn files_config(
         hidden: files.hidden,
         symlinks: files.symlinks,
         follow_root: files.follow_root,
+        compress: files.compress,
         precompressed: !files.no_precompressed,
         cache_valid: Some(caching.cache_valid).filter(|valid| !valid.is_zero()),
         cache_bytes: usize::try_from(caching.cache_memory).unwrap_or(usize::MAX),

@@ -17,6 +17,7 @@
 //! *References:* RFC 9110 §9.3 (methods), §15.5.6 (Allow), §15.4.2 (301).
 
 mod cache;
+mod compressed;
 mod lookup;
 mod miss;
 mod precompressed;
@@ -104,13 +105,16 @@ impl Files {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
         }
-        let policy = Policy::new(config, single)?;
-        Ok(Self::with(
-            root.into(),
-            policy.into(),
-            config.follow_root,
-            Cache::new(share(config, workers), CacheTallies::default()),
-        ))
+        let mut policy = Policy::new(config, single)?;
+        let share = share(config, workers);
+        if config.compress {
+            // What is made must be kept, or each client would have it made again.
+            let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8);
+            policy.compress_bytes_max = bytes_max as u64;
+        }
+        let cache = Cache::new(share, CacheTallies::default());
+        let (root, policy) = (root.into(), policy.into());
+        Ok(Self::with(root, policy, config.follow_root, cache))
     }
 
     fn with(root: Arc<Root>, policy: Arc<Policy>, follow_root: bool, cache: Cache) -> Self {
@@ -346,7 +350,7 @@ fn believe(
         return Belief::Stale;
     }
     // Only who could be sent a sibling makes us look for one.
-    if !(policy.precompressed && request.has(Known::ACCEPT_ENCODING)) {
+    if !(policy.negotiates() && request.has(Known::ACCEPT_ENCODING)) {
         return Belief::Current;
     }
     match resource.look_for_siblings(root, now, valid) {

@@ -23,6 +23,7 @@ use crate::http::negotiate::{Accepted, Coding};
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Validators};
 use crate::http::{Method, Request, Tick};
+use crate::service::files::compressed::Compressed;
 use crate::service::files::variant::{About, Variant, only_range};
 use crate::service::files::version::Version;
 use crate::service::opening::load::Loaded;
@@ -38,6 +39,10 @@ const CODINGS: [Coding; 3] = [Coding::Br, Coding::Zstd, Coding::Gzip];
 /// The siblings of one file: most have none.
 pub(super) struct Siblings {
     all: Vec<Sibling>,
+    /// Whether others may turn up on the disk.
+    may_turn_up: bool,
+    /// When an encoding may be made that was not.
+    due: Option<SystemTime>,
     /// The moment of the last look for others.
     looked: Instant,
 }
@@ -49,6 +54,8 @@ struct Sibling {
 
 enum Usage {
     Used(Version, Variant),
+    /// It was made of the file, so it is as true as that.
+    Made(Variant),
     /// It exists, but is not sent; and whether the next change certainly shows.
     Unused(Identity, bool),
 }
@@ -67,20 +74,45 @@ pub(super) enum Looked {
 }
 
 /// Siblings that were found, before it is known what stands in their fields.
-pub(super) struct Found(Vec<(Coding, Candidate)>);
+pub(super) struct Found {
+    all: Vec<(Coding, Candidate)>,
+    due: Option<SystemTime>,
+}
 
 enum Candidate {
     Used(Version, Loaded),
+    Made(Loaded),
     Unused(Identity, bool),
 }
 
 impl Found {
-    /// Looks for the siblings of the file at `path`.
-    pub(super) fn look(
+    /// Looks for the siblings of the file at `path`; without any, one may be made.
+    pub(super) fn look_or_make(
         resolver: &mut Resolver<'_>,
         path: &CStr,
-        plain: &Identity,
+        plain: &Loaded,
+        content_type: &str,
     ) -> Result<Self, Refusal> {
+        let mut found = match resolver.policy.precompressed {
+            true => Self::look(resolver, path, &plain.identity)?,
+            false => Self {
+                all: Vec::new(),
+                due: None,
+            },
+        };
+        if !found.is_any() {
+            match resolver.compressed(plain, content_type)? {
+                Compressed::Not => {}
+                Compressed::Later(due) => found.due = Some(due),
+                Compressed::Made(made) => {
+                    found.all.push((Coding::Gzip, Candidate::Made(made)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn look(resolver: &mut Resolver<'_>, path: &CStr, plain: &Identity) -> Result<Self, Refusal> {
         let mut found = Vec::new();
         for coding in CODINGS {
             let path = sibling_path(path, coding);
@@ -106,31 +138,37 @@ impl Found {
             };
             found.push((coding, candidate));
         }
-        Ok(Self(found))
+        Ok(Self {
+            all: found,
+            due: None,
+        })
     }
 
     pub(super) fn is_any(&self) -> bool {
-        (self.0.iter()).any(|(_, candidate)| matches!(candidate, Candidate::Used(..)))
+        let is_sent = |candidate: &Candidate| !matches!(candidate, Candidate::Unused(..));
+        self.all.iter().any(|(_, candidate)| is_sent(candidate))
     }
 
     /// `plain` is what the plain file is said to be.
     pub(super) fn ready(self, resolver: &Resolver<'_>, plain: &About<'_>) -> Siblings {
         let ready = |(coding, candidate)| {
+            let about = About {
+                coding,
+                negotiated: true,
+                ..*plain
+            };
+            let variant = |loaded| Variant::new(loaded, &about, resolver.policy);
             let usage = match candidate {
-                Candidate::Used(version, loaded) => {
-                    let about = About {
-                        coding,
-                        negotiated: true,
-                        ..*plain
-                    };
-                    Usage::Used(version, Variant::new(loaded, &about, resolver.policy))
-                }
+                Candidate::Used(version, loaded) => Usage::Used(version, variant(loaded)),
+                Candidate::Made(loaded) => Usage::Made(variant(loaded)),
                 Candidate::Unused(identity, settled) => Usage::Unused(identity, settled),
             };
             Sibling { coding, usage }
         };
         Siblings {
-            all: self.0.into_iter().map(ready).collect(),
+            all: self.all.into_iter().map(ready).collect(),
+            may_turn_up: resolver.policy.precompressed,
+            due: self.due,
             looked: resolver.now.instant,
         }
     }
@@ -205,6 +243,7 @@ impl Siblings {
     ) -> bool {
         match self.all.get_mut(chosen.0).map(|sibling| &mut sibling.usage) {
             Some(Usage::Used(version, _)) => version.is_believed(root, now, valid),
+            Some(Usage::Made(_)) => true,
             _ => false,
         }
     }
@@ -223,8 +262,16 @@ impl Siblings {
         }
         // Also if it cannot be said: one request is enough to find out.
         self.looked = now.instant;
+        if self.due.is_some_and(|due| due <= now.wall) {
+            return Looked::Changed;
+        }
+        if !self.may_turn_up {
+            return Looked::Same;
+        }
         for coding in CODINGS {
-            let known = self.all.iter().find(|sibling| sibling.coding == coding);
+            let on_disk = |sibling: &&Sibling| !matches!(sibling.usage, Usage::Made(_));
+            let mut known = self.all.iter().filter(on_disk);
+            let known = known.find(|sibling| sibling.coding == coding);
             let same = match root.beside(&sibling_path(path, coding)) {
                 Ok(there) => match (known.map(|sibling| &sibling.usage), there) {
                     (None, None) => true,
@@ -252,7 +299,7 @@ impl Siblings {
 impl Sibling {
     const fn variant(&self) -> Option<&Variant> {
         match &self.usage {
-            Usage::Used(_, variant) => Some(variant),
+            Usage::Used(_, variant) | Usage::Made(variant) => Some(variant),
             Usage::Unused(..) => None,
         }
     }

@@ -88,12 +88,11 @@ impl Resolver<'_> {
     ) -> Result<Named, Refusal> {
         let links = opened.links;
         let loaded = self.load(opened)?;
-        let identity = loaded.identity;
         let whole = loaded.whole;
         let version = Version::new(path, &loaded, links, &self.now);
         let content_type = self.policy.content_type(path.to_bytes());
         let found = if self.needs_siblings(&content_type) {
-            Some(Found::look(self, path, &identity)?)
+            Some(Found::look_or_make(self, path, &loaded, &content_type)?)
         } else {
             None
         };
@@ -119,7 +118,7 @@ impl Resolver<'_> {
     /// compressible type in any case. Looking for three names that are not there takes longer than
     /// opening and reading the one that is.
     fn needs_siblings(&self, content_type: &str) -> bool {
-        self.policy.precompressed && (self.takes_encodings || !mime::is_compressible(content_type))
+        self.policy.negotiates() && (self.takes_encodings || !mime::is_compressible(content_type))
     }
 }
 

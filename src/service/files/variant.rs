@@ -348,7 +348,7 @@ fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type
 /// is worth compressing: a sibling may appear after a shared cache has stored the plain file.
 fn put_vary(fields: &mut crate::service::policy::Fields<'_>, about: &About<'_>, policy: &Policy) {
-    if about.negotiated || (policy.precompressed && mime::is_compressible(about.content_type)) {
+    if about.negotiated || (policy.negotiates() && mime::is_compressible(about.content_type)) {
         fields.put("Vary", "Accept-Encoding");
     }
 }

@@ -48,6 +48,8 @@ struct GroupState {
     /// Each with the number of requests that had been made when its run began.
     loads: Vec<(u64, Loaded)>,
     listing: Option<(u64, Sorted)>,
+    /// What was made of the file last; nothing, if that is not worth it.
+    encoded: Option<(Identity, Option<Loaded>)>,
 }
 
 /// One request's place in its group.
@@ -135,6 +137,19 @@ impl Turn<'_> {
             state.loads.remove(0);
         }
         state.loads.push((self.began, loaded.clone()));
+    }
+
+    /// What was made of this version of the file; it is the same whenever that was.
+    pub(crate) fn encoded(&self, identity: &Identity) -> Option<Option<Loaded>> {
+        let state = self.member.group.state();
+        let encoded = state.encoded.as_ref();
+        let same = encoded.filter(|(of, _)| of == identity);
+        same.map(|(_, made)| made.clone())
+    }
+
+    /// Leaves it for the others.
+    pub(crate) fn keep_encoded(&self, identity: Identity, made: Option<Loaded>) {
+        self.member.group.state().encoded = Some((identity, made));
     }
 
     /// The names of the directory, if they were read since the request was made.

@@ -64,6 +64,20 @@ impl Content {
     }
 }
 
+impl Content {
+    /// All bytes, read where waiting is allowed. `None` if they are not those of `identity` any more.
+    pub(crate) fn read_all(&self, identity: &Identity) -> Result<Option<Arc<[u8]>>, Refusal> {
+        let source = match self {
+            Self::Small(bytes) => return Ok(Some(Arc::clone(bytes))),
+            Self::Large(source) => source,
+        };
+        let fd = source.fd()?;
+        let bytes = read_whole(fd, source.len, ReadWriteFlags::empty())?;
+        let is_same = bytes.len() as u64 == source.len && Identity::of(fd.as_fd())? == *identity;
+        Ok(is_same.then_some(bytes))
+    }
+}
+
 /// An open file, as long as it was when it was opened.
 pub(crate) struct FileSource {
     /// Taken out when it is dropped.
@@ -154,6 +168,18 @@ pub(crate) struct Loaded {
     pub(crate) whole: bool,
     /// Whether it is another machine's.
     pub(crate) remote: bool,
+}
+
+impl Loaded {
+    /// An encoding of it, in memory. Its tag is made from its bytes in any case: the stamps of the file
+    /// do not tell which compressor has made them.
+    pub(crate) fn encoded_as(&self, bytes: Arc<[u8]>) -> Self {
+        Self {
+            digest: Some(Sha256::digest(&bytes).into()),
+            content: Content::Small(bytes),
+            ..self.clone()
+        }
+    }
 }
 
 /// Reads a regular file, or keeps it open.

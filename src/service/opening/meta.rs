@@ -121,6 +121,11 @@ impl Identity {
         changed.is_some_and(|settled| settled < now)
     }
 
+    /// From when on it has been left alone for so long; `None` if no clock can say.
+    pub(crate) fn rests_from(&self, rest: Duration) -> Option<SystemTime> {
+        self.ctime.time()?.checked_add(rest)
+    }
+
     /// The date for Last-Modified, if it may be said.
     ///
     /// Not 0 or 1 (what reproducible file systems and archives write), nor before: it would match

@@ -1,0 +1,224 @@
+//! `--compress`: what is made, for whom, and that it is never older than its file.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+use flate2::read::GzDecoder;
+use httpoll::http::{Request, Tick};
+use httpoll::service::{Files, FilesConfig, Reply, Service, run_to_end};
+
+use crate::counting::counted;
+use crate::harness::{Answer, PATIENCE, Server, matrix};
+
+const TAKES: &str = "Accept-Encoding: gzip, deflate, br, zstd";
+
+fn json(bytes: usize) -> String {
+    let mut text = String::new();
+    let mut n = 0_u32;
+    while text.len() < bytes {
+        n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text += &format!("{{\"id\": {n}, \"name\": \"entry\"}},\n");
+    }
+    text
+}
+
+/// Bytes that no compressor makes shorter.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut n = 1_u32;
+    let next = || {
+        n ^= n << 13;
+        n ^= n >> 17;
+        n ^= n << 5;
+        n.to_le_bytes()[1]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
+fn decoded(answer: &Answer) -> String {
+    let mut text = String::new();
+    match answer.field("Content-Encoding") {
+        None => answer.text(),
+        Some(coding) => {
+            assert_eq!(coding, "gzip");
+            GzDecoder::new(&answer.body[..])
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        }
+    }
+}
+
+/// Asks until the file has been left alone for long enough. Each answer is right until then, too.
+fn encoded(server: &Server, target: &str, expected: &str) -> Answer {
+    let begin = Instant::now();
+    loop {
+        let answer = server.ask("GET", target, &[TAKES]);
+        assert_eq!((answer.status, decoded(&answer).as_str()), (200, expected));
+        assert_eq!(answer.field("Vary"), Some("Accept-Encoding"));
+        if answer.field("Content-Encoding").is_some() {
+            return answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "never compressed");
+    }
+}
+
+matrix! {
+    fn what_shrinks_is_compressed_once_and_kept(backend) {
+        let root = tempfile::tempdir().unwrap();
+        let text = json(100 * 1024);
+        fs::write(root.path().join("a.json"), &text).unwrap();
+        let server = Server::of(backend, root.path(), &["--compress"]);
+        let answer = encoded(&server, "/a.json", &text);
+        assert!(answer.body.len() < text.len() / 2);
+        assert_eq!(answer.field("Content-Type"), Some("application/json"));
+        let plain = server.get("/a.json");
+        assert_eq!((plain.field("Content-Encoding"), plain.text()), (None, text.clone()));
+        assert_eq!(plain.field("Vary"), Some("Accept-Encoding"));
+        let (tag, plain_tag) = (answer.field("ETag").unwrap(), plain.field("ETag").unwrap());
+        assert!(tag != plain_tag && !tag.starts_with("W/"), "RFC 9110 8.8.3.3: {tag}");
+        let head = server.ask("HEAD", "/a.json", &[TAKES]);
+        for field in ["Content-Length", "ETag", "Content-Encoding", "Vary"] {
+            assert_eq!(head.field(field), answer.field(field), "{field}");
+        }
+        let known = |tag: &str| format!("If-None-Match: {tag}");
+        let ask = |fields: &[&str]| server.ask("GET", "/a.json", fields);
+        assert_eq!(ask(&[TAKES, &known(tag)]).status, 304);
+        assert_eq!(ask(&[&known(plain_tag)]).status, 304);
+        assert_eq!(ask(&[&known(tag)]).status, 200, "it has the other one");
+        for refused in ["Accept-Encoding: gzip;q=0", "Accept-Encoding: br", "Accept-Encoding: identity"] {
+            assert_eq!(ask(&[refused]).field("Content-Encoding"), None, "{refused}");
+        }
+        // A part is one of the plain file, unless If-Range names the encoded one.
+        let part = ask(&[TAKES, "Range: bytes=10-19"]);
+        assert_eq!((part.status, part.text().as_str()), (206, &text[10..20]));
+        assert_eq!((part.field("Content-Encoding"), part.field("ETag")), (None, Some(plain_tag)));
+        let part = ask(&[TAKES, "Range: bytes=10-19", &format!("If-Range: {tag}")]);
+        assert_eq!((part.status, part.body.as_slice()), (206, &answer.body[10..20]));
+        assert_eq!(part.field("Content-Encoding"), Some("gzip"));
+    }
+
+    fn an_edit_is_seen_whatever_was_compressed(backend) {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.txt");
+        let server = Server::of(backend, root.path(), &["--compress", "--no-precompressed"]);
+        for round in 0..2 {
+            let text = format!("round {round}\n") + &json(300 * 1024);
+            fs::write(&path, &text).unwrap();
+            assert_eq!(decoded(&server.ask("GET", "/a.txt", &[TAKES])), text);
+            encoded(&server, "/a.txt", &text);
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(server.ask("GET", "/a.txt", &[TAKES]).status, 404);
+    }
+}
+
+fn is_compressed(server: &Server, target: &str) -> bool {
+    let answer = server.ask("GET", target, &[TAKES]);
+    assert_eq!(answer.status, 200, "{target}");
+    answer.field("Content-Encoding") == Some("gzip")
+}
+
+#[test]
+fn what_is_not_worth_it_is_sent_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
+    write("small.txt", &json(900).as_bytes()[..900]);
+    write("enough.txt", &json(1024).as_bytes()[..1024]);
+    write("noise.txt", &noise(64 * 1024));
+    write("image.png", json(64 * 1024).as_bytes());
+    write("huge.txt", json(8 * 1024 * 1024 + 1).as_bytes());
+    write("big.txt", json(4 * 1024 * 1024).as_bytes());
+    write("sibling.txt", json(64 * 1024).as_bytes());
+    let last = json(2048);
+    write("last.txt", last.as_bytes());
+    let server = Server::of("edge", root.path(), &["--compress"]);
+    // All are older than that one.
+    encoded(&server, "/last.txt", &last);
+    for target in ["/enough.txt", "/big.txt", "/sibling.txt"] {
+        assert!(is_compressed(&server, target), "{target}");
+    }
+    for target in ["/small.txt", "/noise.txt", "/image.png", "/huge.txt"] {
+        assert!(!is_compressed(&server, target), "{target}");
+    }
+    drop(server);
+    // Without room to keep it, nothing is made.
+    let server = Server::of(
+        "edge",
+        root.path(),
+        &["--compress", "--cache-memory", "64K"],
+    );
+    assert!(is_compressed(&server, "/last.txt"));
+    assert!(!is_compressed(&server, "/sibling.txt"));
+    drop(server);
+    let server = Server::of("edge", root.path(), &[]);
+    assert!(!is_compressed(&server, "/last.txt"), "it is not asked for");
+}
+
+/// Each client of a crowd gets the whole of it, whoever had it made.
+#[test]
+fn a_crowd_that_asks_first_is_answered() {
+    let root = tempfile::tempdir().unwrap();
+    let text = json(2 * 1024 * 1024);
+    fs::write(root.path().join("a.txt"), &text).unwrap();
+    let last = json(2048);
+    fs::write(root.path().join("last.txt"), &last).unwrap();
+    let server = Server::of("edge", root.path(), &["--compress", "--etag", "content"]);
+    encoded(&server, "/last.txt", &last);
+    let mut clients: Vec<_> = (0..24).map(|_| server.connect()).collect();
+    let request = crate::harness::request("GET", "/a.txt", &[TAKES]);
+    for client in &mut clients {
+        client.send(request.as_bytes());
+    }
+    let answers: Vec<_> = clients
+        .iter_mut()
+        .map(|client| client.answer("GET"))
+        .collect();
+    for answer in &answers {
+        assert_eq!(answer.field("Content-Encoding"), Some("gzip"));
+        assert_eq!(answer.field("ETag"), answers[0].field("ETag"));
+        assert!(decoded(answer) == text);
+    }
+}
+
+/// A request on a service of its own, jobs done at once.
+fn call(files: &mut Files, request: &Request<'_>, now: &Tick) -> u64 {
+    match files.call(request, now) {
+        Reply::Later(job) => {
+            drop(run_to_end(job, &|| false));
+            1
+        }
+        _ => 0,
+    }
+}
+
+#[test]
+fn what_is_compressed_and_kept_allocates_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let name: &Path = &root.path().join("a.json");
+    fs::write(name, json(100 * 1024)).unwrap();
+    let config = FilesConfig {
+        root: root.path().into(),
+        compress: true,
+        ..FilesConfig::default()
+    };
+    let mut files = Files::open(&config, 1).unwrap();
+    let head = crate::harness::request("GET", "/a.json", &[TAKES]);
+    let request = Request::parse(head.as_bytes()).unwrap();
+    let mut now = Tick::for_tests();
+    // As if the file were an hour old.
+    now.wall += std::time::Duration::from_secs(3600);
+    let jobs = call(&mut files, &request, &now);
+    assert_eq!(jobs, 1, "it is not made on a loop");
+    for turn in 0..100 {
+        now.turn = 2 + turn;
+        let (count, reply) = counted(|| files.call(&request, &now));
+        let Reply::Now(response) = reply else {
+            panic!("it is kept")
+        };
+        let fields = String::from_utf8_lossy(response.fields.as_bytes()).into_owned();
+        assert!(fields.contains("Content-Encoding: gzip\r\n"), "{fields}");
+        assert!(count == 0 || turn == 0, "{count}");
+    }
+}
