@@ -26,10 +26,11 @@ pub(super) fn bytes(count: u64) -> String {
     String::new()
 }
 
-/// `0.4 ms`, `12 ms`, `3.1 s`, `2m 05s`, `1h 02m`.
+/// `<0.1 ms`, `0.4 ms`, `12 ms`, `3.1 s`, `2m 05s`, `1h 02m`.
 pub(super) fn time(took: Duration) -> String {
     let (seconds, millis) = (took.as_secs(), took.as_millis());
     match seconds {
+        0 if took.as_micros() < 100 => "<0.1 ms".into(),
         0 if millis < 10 => format!("{}.{} ms", millis, took.subsec_micros() / 100 % 10),
         0 => format!("{millis} ms"),
         1..60 => format!("{}.{} s", seconds, took.subsec_millis() / 100),
@@ -63,7 +64,7 @@ mod tests {
         let check = |millis: u64, expected: &str| {
             assert_eq!(time(Duration::from_millis(millis)), expected);
         };
-        check(0, "0.0 ms");
+        check(0, "<0.1 ms");
         check(9, "9.0 ms");
         check(12, "12 ms");
         check(3_190, "3.1 s");
