@@ -7,6 +7,7 @@ mod archive;
 mod auth;
 mod calendar;
 mod files;
+mod inline;
 pub mod listing;
 mod mime;
 mod opening;

@@ -296,6 +296,47 @@ fn memory_for_a_listing_that_nobody_reads_is_bounded() {
     });
 }
 
+/// More names than are kept at once: in order all the same, and a page of them leads to the next.
+#[test]
+fn a_directory_of_any_length_is_sorted_whole() {
+    const NAMES: u32 = 10_300;
+    let root = tempfile::tempdir().unwrap();
+    for n in 0..NAMES {
+        fs::write(root.path().join(format!("n{n}")), "").unwrap();
+    }
+    each(&BACKENDS, |backend| {
+        let server = Server::of(backend, root.path(), &[]);
+        let get = |target: &str, accept: &str| {
+            let mut client = server.connect();
+            client.send(format!("GET {target} HTTP/1.0\r\nAccept: {accept}\r\n\r\n").as_bytes());
+            client.rest().split_once("\r\n\r\n").unwrap().1.to_owned()
+        };
+        let rising: Vec<String> = (0..NAMES).map(|n| format!("n{n}")).collect();
+        let falling: Vec<&String> = rising.iter().rev().collect();
+        assert!(get("/", "text/plain").lines().eq(&rising), "{backend}");
+        assert!(
+            get("/?order=desc", "text/plain").lines().eq(falling),
+            "{backend}"
+        );
+        let json = get("/?sort=size", "application/json");
+        let names = json.split("{\"name\":\"").skip(1);
+        let names = names.map(|row| row.split('"').next().unwrap());
+        assert!(names.eq(&rising), "{backend}");
+        assert_eq!(json.matches(",\"size\":0,").count(), rising.len());
+        for (target, expected) in [
+            ("/", "1\u{2013}5,000 of 10,300"),
+            ("/?after=f/n9999", "10,001\u{2013}10,300 of 10,300"),
+            ("/?before=f/n6000", "1,001\u{2013}6,000 of 10,300"),
+        ] {
+            let page = get(target, "text/html");
+            assert!(
+                page.contains(&format!(">{expected}<")),
+                "{backend} {target}"
+            );
+        }
+    });
+}
+
 /// Each thread of `threads` has what the allocator keeps for it besides.
 #[test]
 fn memory_for_an_archive_that_nobody_reads_is_bounded() {

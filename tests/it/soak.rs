@@ -29,7 +29,7 @@ struct Site {
 }
 
 impl Site {
-    /// Names of `many/`, whose listing is kept and sorted, and of `more/`, whose is not.
+    /// Names of `many/`, whose listing is kept, and of `more/`, whose is one of pages.
     const MANY: usize = 3_000;
     const MORE: usize = 11_000;
 

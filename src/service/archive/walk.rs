@@ -24,7 +24,9 @@ use rustix::io::Errno;
 use crate::http::Status;
 use crate::service::listing::directory::Directory;
 use crate::service::listing::names::Names;
-use crate::service::listing::selection::{Selection, SortKey};
+use crate::service::listing::order::SortKey;
+use crate::service::listing::query::PageStart;
+use crate::service::listing::selection::{NamesRoom, Selection};
 use crate::service::listing::{ListingOptions, SORTED_BYTES_MAX};
 use crate::service::opening::link_target;
 use crate::service::opening::open::{Refusal, Root, Wait};
@@ -100,7 +102,7 @@ impl Level {
     fn mark(&mut self) {
         let last = self.next.checked_sub(1);
         if let Some(last) = last.and_then(|last| self.names.entry(last)) {
-            self.after = Some(SortKey::of(&last));
+            self.after = Some(last.key());
         }
     }
 }
@@ -168,7 +170,8 @@ impl Walk {
             return WalkStep::Onward;
         }
         if let (Some(selection), Some(level)) = (self.reading.take(), self.levels.last_mut()) {
-            (level.names, level.has_more) = selection.into_names();
+            let part = selection.into_part();
+            (level.names, level.has_more) = (part.names, part.has_more);
             level.next = 0;
         }
         match goes_on {
@@ -251,9 +254,14 @@ impl Walk {
             link_target: link_target(&self.scope.root, &self.path),
             ..ListingOptions::default()
         };
-        let room = self.names_bytes_max.saturating_sub(used(above));
+        let room = NamesRoom {
+            rows: usize::MAX,
+            bytes: self.names_bytes_max.saturating_sub(used(above)),
+        };
         let directory = Directory { fd, options };
-        self.reading = Some(Selection::new(directory, topmost.after.clone(), room));
+        let start = topmost.after.clone();
+        let start = start.map_or(PageStart::First, PageStart::After);
+        self.reading = Some(Selection::new(directory, start, room));
     }
 
     fn open(&self) -> Result<WalkStep, Exhausted> {

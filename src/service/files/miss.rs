@@ -21,7 +21,7 @@ use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, 
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
-use crate::service::listing::{Listing, ListingFormat, ListingOptions};
+use crate::service::listing::{Listing, ListingFormat, ListingOptions, ListingQuery};
 use crate::service::opening::alike::{Member, Turn};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver, link_target};
@@ -177,11 +177,13 @@ impl Attempt<'_> {
             archives: self.policy.archives,
             takes_uploads: self.policy.takes_uploads(key),
             format: ListingFormat::of(request),
+            query: ListingQuery::of(request.query()),
             link_target: link_target(self.root, key),
         };
         let path = String::from_utf8_lossy(key);
         let known = self.turn.listing();
-        let (mut names, is_known) = (known.clone(), known.is_some());
+        let mut names = known.filter(|known| known.is_for(&options));
+        let is_known = names.is_some();
         let gone = self.patience.gone;
         let listing = Listing::read(directory, &path, options, gone, &mut names);
         if let Some(names) = names.filter(|_| listing.is_some() && !is_known) {

@@ -50,8 +50,8 @@ impl Directory {
         seek(&self.fd, SeekFrom::Start(0)).map(drop)
     }
 
-    fn may_list(&self, name: &CStr, kind: FileType) -> bool {
-        let name = name.to_bytes();
+    fn may_list(&self, whole: &CStr, kind: FileType) -> bool {
+        let name = whole.to_bytes();
         let hidden = match self.options.hidden {
             true => name.starts_with(PART_PREFIX),
             false => name.starts_with(b"."),
@@ -61,7 +61,8 @@ impl Directory {
             FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Unknown
         );
         let left_out = || (self.options.left_out.as_ref()).is_some_and(|is| is(name));
-        !(hidden || special || name == b"." || name == b".." || left_out())
+        let listable = !(hidden || special || name == b"." || name == b".." || left_out());
+        listable && self.options.query.filter.matches(whole)
     }
 
     /// The entry with size and time.
@@ -72,6 +73,15 @@ impl Directory {
             Err(Errno::ACCESS) => bare_entry(name, kind),
             Err(_) => None,
         }
+    }
+
+    /// The same of an entry whose type is known; without, if they are not to be had.
+    pub(super) fn complete<'a>(&self, entry: Entry<'a>) -> Option<Entry<'a>> {
+        let kind = match entry.is_directory {
+            true => FileType::Directory,
+            false => FileType::RegularFile,
+        };
+        self.whole_entry(entry.name, kind)
     }
 
     /// The entry without size and time, and without a stat(2) where the file system told the type.

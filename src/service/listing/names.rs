@@ -1,18 +1,18 @@
 //! The names of a directory, packed.
 //!
-//! *Floor 3.* Knows what is told of a name and in which order; does not know where names come from
-//! nor how they look.
+//! *Floor 3.* Knows what is told of a name; does not know where names come from nor how they look.
 //!
 //! A big listing is kept as this while a client takes its time to read it, so each byte counts: two
 //! allocations for all names, where one for each would cost three times as much, and no copy of a
 //! name to sort by.
 
-use std::cmp::Ordering;
 use std::ffi::CStr;
 use std::mem::size_of;
 
 use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
+
+use super::order::{Order, SortBy, SortKey, SortPlace};
 
 /// One line of a listing.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +32,53 @@ pub(in crate::service) struct Meta {
     pub(super) modified: i64,
 }
 
+impl<'a> Entry<'a> {
+    /// Where it stands by its name.
+    pub(in crate::service) fn key(self) -> SortKey {
+        self.place(Order::default()).to_key()
+    }
+
+    /// Where it stands. A directory has no size: it comes before an empty file.
+    pub(super) fn place(self, order: Order) -> SortPlace<'a> {
+        let value = match (order.by, self.meta) {
+            (SortBy::Size, Some(meta)) if !self.is_directory => {
+                i64::try_from(meta.size).unwrap_or(i64::MAX)
+            }
+            (SortBy::Size, _) => -1,
+            (SortBy::Time, Some(meta)) => meta.modified,
+            (SortBy::Time, None) | (SortBy::Name, _) => 0,
+        };
+        SortPlace {
+            is_directory: self.is_directory,
+            value,
+            name: self.name,
+        }
+    }
+}
+
 /// Directories, files, and the bytes of those.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Totals {
     pub(super) directories: usize,
     pub(super) files: usize,
+    /// Of files whose size is known.
     pub(super) bytes: u64,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, entry: &Entry<'_>) {
+        if entry.is_directory {
+            self.directories += 1;
+            return;
+        }
+        self.files += 1;
+        let size = entry.meta.map_or(0, |meta| meta.size);
+        self.bytes = self.bytes.saturating_add(size);
+    }
+
+    pub(super) const fn entries(&self) -> usize {
+        self.directories + self.files
+    }
 }
 
 /// Names, and what is known of each.
@@ -90,21 +131,6 @@ impl Names {
         }
     }
 
-    /// Keeps the first `len` entries, and no room for more.
-    pub(super) fn truncate(&mut self, len: usize) {
-        let mut kept = Self::default();
-        let text = self.rows.iter().take(len);
-        kept.text = Vec::with_capacity(
-            text.map(|row| name_at(&self.text, row).count_bytes() + 1)
-                .sum(),
-        );
-        kept.rows = Vec::with_capacity(len);
-        for entry in (0..len).filter_map(|index| self.entry(index)) {
-            kept.push_entry(&entry);
-        }
-        *self = kept;
-    }
-
     pub(in crate::service) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -147,17 +173,59 @@ impl Names {
             row.meta = found.meta.unwrap_or(row.meta);
             true
         });
+        self.shrink();
+    }
+
+    /// Makes room for so many bytes of names at once when they turn out to be many: a buffer that
+    /// doubles until it is long enough leaves as much again behind it in the heap.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        if self.text.len() > FEW_BYTES && self.text.capacity() < bytes {
+            self.text.reserve_exact(bytes - self.text.len());
+        }
+    }
+
+    /// Keeps no room for more: they may be kept for long.
+    pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.rows.shrink_to_fit();
     }
 
-    /// Directories first, then by name as people count.
-    pub(super) fn sort(&mut self) {
+    pub(super) fn sort(&mut self, order: Order) {
         let text = &self.text;
         self.rows.sort_unstable_by(|a, b| {
             let (a, b) = (entry(text, a), entry(text, b));
-            in_order((a.is_directory, a.name), (b.is_directory, b.name))
+            order.compare(a.place(order), b.place(order))
         });
+    }
+
+    /// Keeps the first `len` entries of the order, in any order; in place, since a copy would double
+    /// what they cost for a moment.
+    pub(super) fn select(&mut self, order: Order, len: usize) {
+        let Some(last) = len.checked_sub(1).filter(|_| len < self.rows.len()) else {
+            return;
+        };
+        let text = &self.text;
+        self.rows.select_nth_unstable_by(last, |a, b| {
+            let (a, b) = (entry(text, a), entry(text, b));
+            order.compare(a.place(order), b.place(order))
+        });
+        self.rows.truncate(len);
+        // As they stand in the text, each name moves to the end of the one before it.
+        self.rows.sort_unstable_by_key(|row| row.at);
+        let mut end = 0;
+        for row in &mut self.rows {
+            let from = row.at as usize;
+            let len = name_at(&self.text, row).count_bytes() + 1;
+            self.text.copy_within(from..from + len, end);
+            // No later than where it stood, so it fits.
+            row.at = u32::try_from(end).unwrap_or(row.at);
+            end += len;
+        }
+        self.text.truncate(end);
+    }
+
+    pub(super) fn reverse(&mut self) {
+        self.rows.reverse();
     }
 
     /// A hash of all that any form of a listing shows of them, in their order.
@@ -179,16 +247,14 @@ impl Names {
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for row in &self.rows {
-            if row.kind == FileType::Directory {
-                totals.directories += 1;
-            } else {
-                totals.files += 1;
-                totals.bytes = totals.bytes.saturating_add(row.meta.size);
-            }
+            totals.add(&entry(&self.text, row));
         }
         totals
     }
 }
+
+/// Up to so many bytes of names a buffer may double.
+const FEW_BYTES: usize = 48 * 1024;
 
 fn name_at<'a>(text: &'a [u8], row: &Row) -> &'a CStr {
     let name = text.get(row.at as usize..).unwrap_or_default();
@@ -212,115 +278,9 @@ const fn kind_of(entry: &Entry<'_>) -> FileType {
     }
 }
 
-/// The order of a listing, by whether it is a directory and by name.
-pub(super) fn in_order(a: (bool, &CStr), b: (bool, &CStr)) -> Ordering {
-    (b.0.cmp(&a.0)).then_with(|| by_name(a.1, b.1))
-}
-
-/// No two names of a directory are equal, but many begin alike: what both have is looked at once,
-/// and not as characters.
-fn by_name(a: &CStr, b: &CStr) -> Ordering {
-    let (a, b) = (a.to_bytes(), b.to_bytes());
-    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let begins_within = |name: &[u8], at: usize| name.get(at).is_some_and(|b| b & 0xC0 == 0x80);
-    let mut at = same;
-    // Back to where a character begins in both, then to where a number does.
-    while at > 0 && (begins_within(a, at) || begins_within(b, at)) {
-        at -= 1;
-    }
-    while at > 0 && a[at - 1].is_ascii_digit() {
-        at -= 1;
-    }
-    let shown = |name| String::from_utf8_lossy(name);
-    let (shown_a, shown_b) = (shown(&a[at..]), shown(&b[at..]));
-    (natural(&shown_a).cmp(natural(&shown_b))).then_with(|| a.cmp(b))
-}
-
-/// What sorts `img9` before `img10` and `a` beside `A`: lower case, and each run of digits led by
-/// its length, so that comparing characters compares numbers.
-fn natural(name: &str) -> impl Iterator<Item = char> {
-    let mut rest = name;
-    let (mut length, mut digits, mut letters) = (None, "".chars(), None);
-    std::iter::from_fn(move || {
-        let begun = length.take().or_else(|| digits.next());
-        if let Some(c) = begun.or_else(|| letters.as_mut().and_then(Iterator::next)) {
-            return Some(c);
-        }
-        let first = rest.chars().next()?;
-        if !first.is_ascii_digit() {
-            rest = &rest[first.len_utf8()..];
-            let mut lower = first.to_lowercase();
-            let c = lower.next();
-            letters = Some(lower);
-            return c;
-        }
-        let end = rest.bytes().position(|b| !b.is_ascii_digit());
-        let (number, behind) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = behind;
-        let number = number.trim_start_matches('0');
-        digits = number.chars();
-        // A name has at most 255 bytes, which fit into one character.
-        length = Some(char::from(u8::try_from(number.len()).unwrap_or(u8::MAX)));
-        // In front of it, so that numbers stay where digits are among other characters.
-        Some('0')
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_compare_as_people_count() {
-        let check = |smaller: &str, larger: &str| {
-            assert!(natural(smaller).lt(natural(larger)), "{smaller} < {larger}");
-        };
-        check("a2", "a10");
-        check("a2b", "a2c");
-        check("1.9", "1.10");
-        check("apple", "Banana");
-        check("9", "a");
-        check("a", "a0");
-        check("a0", "a1");
-        check("x99999999999999999999998", "x99999999999999999999999");
-        check("É1", "é2");
-        assert!(natural("B07").eq(natural("b7")));
-    }
-
-    /// The shortcut past what two names have in common changes nothing, not even in the middle of
-    /// characters, of numbers and of what is no text.
-    #[test]
-    fn names_that_begin_alike_are_compared_like_others() {
-        let pieces: [&[u8]; 9] = [
-            b"a",
-            b"A",
-            b"0",
-            b"07",
-            b"12",
-            b"\xc3",
-            b"\xa9",
-            b"\xe2\x82",
-            b"-",
-        ];
-        let mut names = vec![Vec::new()];
-        for _ in 0..3 {
-            let longer = |name: &Vec<u8>| pieces.map(|piece| [name, piece].concat());
-            names = names.iter().flat_map(longer).collect();
-        }
-        let plainly = |a: &[u8], b: &[u8]| {
-            let (shown_a, shown_b) = (String::from_utf8_lossy(a), String::from_utf8_lossy(b));
-            (natural(&shown_a).cmp(natural(&shown_b))).then_with(|| a.cmp(b))
-        };
-        let texts: Vec<_> = (names.into_iter())
-            .map(|name| std::ffi::CString::new(name).unwrap())
-            .collect();
-        for a in texts.iter().step_by(17) {
-            for b in &texts {
-                let expected = plainly(a.to_bytes(), b.to_bytes());
-                assert_eq!(by_name(a, b), expected, "{a:?} {b:?}");
-            }
-        }
-    }
 
     #[test]
     fn a_name_costs_itself_and_a_few_bytes() {

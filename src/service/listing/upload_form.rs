@@ -7,6 +7,8 @@
 //! and adds what a form has not: several files at once, progress, another try. Nothing is accepted
 //! or captured in particular, so that a phone offers its camera, its pictures and its files.
 
+use crate::service::inline::Inline;
+
 /// Stands where the page takes files, each of so many bytes at most: the script then refuses a longer
 /// one before it is sent. Where files are sent to is the page's own URL.
 pub(in crate::service) fn form(file_bytes_max: u64) -> String {
@@ -23,10 +25,10 @@ pub(in crate::service) fn form(file_bytes_max: u64) -> String {
 }
 
 /// Stands behind the style of the listing, whose colours it uses.
-pub(in crate::service) const STYLE: &str = include_str!("upload_form/upload.css");
+pub(in crate::service) static STYLE: Inline = Inline::new(include_str!("upload_form/upload.css"));
 
-pub(in crate::service) const SCRIPT: &str = concat!(
+pub(in crate::service) static SCRIPT: Inline = Inline::new(concat!(
     include_str!("upload_form/transfer.js"),
     include_str!("upload_form/refresh.js"),
     include_str!("upload_form/upload.js"),
-);
+));

@@ -43,8 +43,11 @@ fn a_listing_that_shows_the_same_is_not_sent_again() {
         assert_eq!(again(&mut site, form, "\"x\"").status, 200);
         let head = site.ask("HEAD", "/d/", &[form, &format!("If-None-Match: {tag}")]);
         assert_eq!(head.status, 304);
-        // A query changes nothing of what is shown.
-        assert_eq!(site.ask("GET", "/d/?sort=size", &[form]).etag(), *tag);
+        // What a query says that means nothing changes nothing of what is shown.
+        for query in ["x", "sort=name", "order=asc&sort=&q=", "after=x&page=3"] {
+            let target = format!("/d/?{query}");
+            assert_eq!(site.ask("GET", &target, &[form]).etag(), *tag, "{query}");
+        }
         for (field, status) in [(tag.as_str(), 200), ("*", 200), ("\"x\"", 412)] {
             let field = format!("If-Match: {field}");
             assert_eq!(site.ask("GET", "/d/", &[form, &field]).status, status);
@@ -106,26 +109,35 @@ fn a_listing_has_another_tag_when_it_shows_something_else() {
     }
 }
 
-/// Whatever its size, up to where it is not sorted: then nothing is read before it is sent.
+/// A page of any directory has one; what is streamed to a program from a directory that is too long
+/// to be read before has not.
 #[test]
-fn a_long_listing_has_a_tag_as_long_as_it_is_sorted() {
+fn a_long_listing_has_a_tag_as_long_as_it_is_kept() {
     let mut site = Site::new(|_| {});
+    let asked = |site: &mut Site, form: &str| {
+        let long = site.ask("GET", "/d/", &[form]);
+        assert!(long.body.len() > 250_000);
+        assert_eq!(again(site, form, &long.etag()).status, 304, "{form}");
+        long.etag()
+    };
     for n in 0..3_200 {
         site.write(&format!("d/{n:0>240}"), "");
         if n == 1_000 {
-            let long = site.ask("GET", "/d/", &[FORMS[0]]);
-            assert!(long.body.len() > 500_000);
-            assert_eq!(again(&mut site, FORMS[0], &long.etag()).status, 304);
-            // What has changed is far behind what is made before the head is sent.
-            let last = fs::File::open(site.path(&format!("d/{n:0>240}"))).unwrap();
-            last.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-            assert_eq!(again(&mut site, FORMS[0], &long.etag()).status, 200);
+            for form in [FORMS[0], FORMS[1]] {
+                let tag = asked(&mut site, form);
+                // What has changed is far behind what is made before the head is sent.
+                let last = fs::File::open(site.path(&format!("d/{n:0>240}"))).unwrap();
+                let moved = SystemTime::UNIX_EPOCH + Duration::from_secs(form.len() as u64);
+                last.set_modified(moved).unwrap();
+                assert_eq!(again(&mut site, form, &tag).status, 200, "{form}");
+            }
         }
     }
-    let longer = site.ask("GET", "/d/", &[FORMS[0]]);
+    asked(&mut site, FORMS[0]);
+    let longer = site.ask("GET", "/d/", &[FORMS[1]]);
     assert_eq!((longer.status, longer.field("ETag")), (200, None));
-    assert_eq!(again(&mut site, FORMS[0], "*").status, 304);
-    let other = site.ask("GET", "/d/", &["If-Match: \"x\""]);
+    assert_eq!(again(&mut site, FORMS[1], "*").status, 304);
+    let other = site.ask("GET", "/d/", &[FORMS[1], "If-Match: \"x\""]);
     assert_eq!(other.status, 412);
 }
 
@@ -157,15 +169,150 @@ fn a_listing_describes_itself_and_works_without_its_script() {
     let (html, script) = page.text().split_once("<script>").unwrap();
     let description = "<meta name=\"description\" content=\"Files in /d&amp;/: 1 file, 5 B\">";
     assert!(html.contains(description), "{html}");
-    // What only a script can do is made by it.
-    for control in ["<input", "Filter"] {
-        assert!(!html.contains(control), "{control}");
+    // What only a script can do is made by it: every control belongs to a form that is sent.
+    let (mut forms, mut controls) = (0, 0);
+    for form in html.split("<form").skip(1) {
+        let (form, _) = form.split_once("</form>").unwrap();
+        assert!(form.contains("<button"), "{form}");
+        forms += 1;
+        controls += form.matches("<input").count() + form.matches("<button").count();
     }
-    let (form, _) = html.split_once("</form>").unwrap();
-    let (_, form) = form.split_once("<form id=\"download\"").unwrap();
-    let works_alone = form.matches("<button name=").count();
-    assert_eq!(html.matches("<button").count(), works_alone);
-    assert!(script.contains("\"input\"") && script.contains("Filter"));
+    assert_eq!(forms, 4, "a heading each, and the archives");
+    let all = html.matches("<input").count() + html.matches("<button").count();
+    assert_eq!(all, controls);
+    assert!(script.contains("press /"), "what it adds is told by it");
+}
+
+/// The names that a listing has, in its order, however it is written.
+fn names(site: &mut Site, target: &str, form: &str) -> Vec<String> {
+    let answer = site.ask("GET", target, &[form]);
+    assert_eq!(answer.status, 200, "{target}");
+    assert_eq!(answer.field("Vary").as_deref(), Some("Accept"));
+    let cut = |text: &str, before: &str, behind: &str| -> Vec<String> {
+        let rows = text.split(before).skip(1);
+        let cut = rows.map(|row| row.split_once(behind).unwrap().0);
+        cut.map(|name| name.trim_end_matches('/').to_owned())
+            .collect()
+    };
+    match form {
+        "Accept: text/html" => {
+            let (_, rows) = answer.text().split_once("<tbody id=").unwrap();
+            cut(rows, "\"><bdi>", "</bdi>")
+        }
+        "Accept: application/json" => cut(answer.text(), "{\"name\":\"", "\""),
+        _ => (answer.text().lines())
+            .map(|line| line.trim_end_matches('/').to_owned())
+            .collect(),
+    }
+}
+
+/// One order and one filter, whoever asks.
+#[test]
+fn sort_and_filter_are_part_of_the_url_in_every_form() {
+    let mut site = Site::new(|_| {});
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    // Size and age say something else than the names.
+    for (name, size, age) in [
+        ("file2", 30, 5),
+        ("File10", 20, 4),
+        ("file1", 20, 3),
+        ("\u{c9}t\u{e9}.txt", 10, 2),
+        ("zeta", 0, 1),
+    ] {
+        site.write(&format!("d/{name}"), vec![b'x'; size]);
+        let file = fs::File::open(site.path(&format!("d/{name}"))).unwrap();
+        file.set_modified(then - Duration::from_secs(age)).unwrap();
+    }
+    for name in ["mid", "Archive"] {
+        fs::create_dir(site.path(&format!("d/{name}"))).unwrap();
+        let file = fs::File::open(site.path(&format!("d/{name}"))).unwrap();
+        file.set_modified(then).unwrap();
+    }
+    let e = "\u{c9}t\u{e9}.txt";
+    for (query, expected) in [
+        (
+            "",
+            vec!["Archive", "mid", "file1", "file2", "File10", "zeta", e],
+        ),
+        (
+            "sort=name&order=desc",
+            vec!["mid", "Archive", e, "zeta", "File10", "file2", "file1"],
+        ),
+        (
+            "dirs=mixed",
+            vec!["Archive", "file1", "file2", "File10", "mid", "zeta", e],
+        ),
+        (
+            "sort=size",
+            vec!["Archive", "mid", "zeta", e, "file1", "File10", "file2"],
+        ),
+        (
+            "sort=size&order=desc",
+            vec!["Archive", "mid", "file2", "file1", "File10", e, "zeta"],
+        ),
+        (
+            "sort=time",
+            vec!["Archive", "mid", "file2", "File10", "file1", e, "zeta"],
+        ),
+        (
+            "order=desc&sort=time&dirs=mixed",
+            vec!["Archive", "mid", "zeta", e, "file1", "File10", "file2"],
+        ),
+        ("q=FILE", vec!["file1", "file2", "File10"]),
+        (
+            "q=file&sort=size&order=desc",
+            vec!["file2", "file1", "File10"],
+        ),
+        ("q=ete", vec![e]),
+        ("q=%C3%A9T%C3%89", vec![e]),
+        ("q=nothing+like+it", vec![]),
+        (
+            "sort=colour&order=up&dirs=&page=9&",
+            vec!["Archive", "mid", "file1", "file2", "File10", "zeta", e],
+        ),
+    ] {
+        for form in FORMS {
+            let found = names(&mut site, &format!("/d/?{query}"), form);
+            assert_eq!(found, expected, "{form} ?{query}");
+        }
+    }
+    let none = site.ask("GET", "/d/?q=%3Cu%3E%22&sort=size", &[FORMS[0]]);
+    assert!(
+        none.text()
+            .contains("Nothing matches \u{201c}&lt;u&gt;&quot;\u{201d}.")
+    );
+    assert!(none.text().contains("<a href=?sort&#61;size>Show all</a>"));
+    assert!(!none.text().contains("<u>") && none.text().contains("value=\"&lt;u&gt;&quot;\""));
+}
+
+/// Neither an order nor a filter, nor a place in a long directory, tells of what is not served.
+#[test]
+fn no_query_tells_of_what_is_not_served() {
+    let mut site = Site::new(|_| {});
+    site.write("d/seen", "x");
+    site.write("d/.hidden-seen", "secret");
+    fs::write(site.outside("outside-seen"), "secret").unwrap();
+    std::os::unix::fs::symlink("../../outside-seen", site.path("d/link-seen")).unwrap();
+    for query in [
+        "",
+        "q=hidden",
+        "q=.",
+        "q=link",
+        "q=seen",
+        "sort=size&order=desc",
+        "sort=time&dirs=mixed",
+        "after=d/",
+        "after=f/.hidden",
+        "before=f/zz",
+        "q=link&after=f/a",
+    ] {
+        for form in FORMS {
+            let answer = site.ask("GET", &format!("/d/?{query}"), &[form]);
+            for secret in ["hidden-seen", "link-seen", "2 files", "of 2", "of 3"] {
+                assert!(!answer.text().contains(secret), "{form} ?{query}: {secret}");
+            }
+        }
+    }
 }
 
 #[test]

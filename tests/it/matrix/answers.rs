@@ -298,6 +298,26 @@ fn a_listing_is_asked_again() {
     }
 }
 
+/// RFC 3986 §3.4: what is shown of a directory is part of its URL.
+#[test]
+fn a_listing_is_sorted_filtered_and_paged_by_its_url() {
+    let site = Site::new(&[("d/a10", "x"), ("d/A9", "xxx"), ("d/b", "")]);
+    let six = Six::of(&site, &[]);
+    let plain = "Accept: text/plain";
+    for (target, expected) in [
+        ("GET /d/", "A9\na10\nb\n"),
+        ("GET /d/?order=desc", "b\na10\nA9\n"),
+        ("GET /d/?sort=size", "b\na10\nA9\n"),
+        ("GET /d/?q=A", "A9\na10\n"),
+    ] {
+        let list = six.check(target, &[plain], 200, &["Vary: Accept"]);
+        assert_eq!(list.text(), expected, "{target}");
+    }
+    let page = six.check("GET /d/?q=A&sort=size", &[NAVIGATION], 200, &[]);
+    let page = page.text();
+    assert!(page.contains("2 files, 4 B match"), "{page}");
+}
+
 #[test]
 fn what_is_not_a_file_is_not_there() {
     let site = Site::new(&[

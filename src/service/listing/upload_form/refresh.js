@@ -28,7 +28,10 @@ function listingRefresher(script, isBusy) {
   async function refresh() {
     try {
       const headers = { Accept: "text/html" };
-      const response = await fetch(location.pathname, { headers, cache: "no-cache" });
+      // All of what is sorted as it is here: the page filters by itself.
+      const url = new URL(location);
+      for (const name of ["q", "sent"]) url.searchParams.delete(name);
+      const response = await fetch(url, { headers, cache: "no-cache" });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       if (page.getElementById("rows")) replaceRows(page);
     } catch {
@@ -39,31 +42,19 @@ function listingRefresher(script, isBusy) {
   function replaceRows(page) {
     const summary = document.getElementById("summary");
     const table = rows().closest("table");
-    const filter = summary.parentNode.querySelector("input");
-    const [focused, from, to] = [document.activeElement, filter?.selectionStart, filter?.selectionEnd];
+    const filter = document.getElementById("filter");
+    const focused = document.activeElement;
     const heads = [...table.querySelectorAll("th")];
-    const column = heads.findIndex((head) => head.hasAttribute("aria-sort"));
-    const order = heads[column]?.getAttribute("aria-sort");
 
     const fresh = document.adoptNode(page.querySelector("table"));
     table.replaceWith(fresh);
-    filter?.remove();
-    summary.textContent = page.getElementById("summary").textContent;
+    summary.replaceChildren(...document.adoptNode(page.getElementById("summary")).childNodes);
+    // The first file makes a filter of use.
+    const freshFilter = page.getElementById("filter");
+    if (!filter && freshFilter) summary.after(document.adoptNode(freshFilter));
     runAgain(script);
 
-    const head = fresh.querySelectorAll("th")[column];
-    for (let tries = 0; order && head && tries < 2 && head.getAttribute("aria-sort") !== order; tries += 1) {
-      head.firstChild.click();
-    }
-    const freshFilter = summary.parentNode.querySelector("input");
-    if (filter && freshFilter) {
-      freshFilter.value = filter.value;
-      freshFilter.dispatchEvent(new Event("input"));
-    }
-    if (focused === filter) {
-      freshFilter?.focus();
-      freshFilter?.setSelectionRange(from, to);
-    } else if (table.contains(focused)) {
+    if (table.contains(focused)) {
       const href = focused.getAttribute("href");
       const same = href ? [...fresh.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)
         : fresh.querySelectorAll("th button")[heads.findIndex((old) => old.contains(focused))];
