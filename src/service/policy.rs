@@ -5,6 +5,7 @@
 //! *References:* RFC 8246 (immutable); RFC 8615
 //! (.well-known); [Fetch](https://fetch.spec.whatwg.org/#http-cors-protocol) (CORS).
 
+use std::ffi::CStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -207,6 +208,12 @@ impl Policy {
             true => whole,
             false => whole.trim_start_matches("private, "),
         }
+    }
+
+    /// Whether what is sent instead of a file needs no password that the file does not need.
+    pub(super) fn may_stand_for(&self, sibling: &CStr, plain: &CStr) -> bool {
+        let needs_it = |path: &CStr| self.protected.covers(path.to_bytes());
+        !needs_it(sibling) || needs_it(plain)
     }
 
     /// Begins the fields of an answer about `path`, a path without its leading slash.

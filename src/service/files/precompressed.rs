@@ -115,8 +115,8 @@ impl Found {
     fn look(resolver: &mut Resolver<'_>, path: &CStr, plain: &Identity) -> Result<Self, Refusal> {
         let mut found = Vec::new();
         for coding in CODINGS {
-            let path = sibling_path(path, coding);
-            let opened = match resolver.open(&path) {
+            let sibling = sibling_path(path, coding);
+            let opened = match resolver.open(&sibling) {
                 Ok(Opening::File(opened)) => opened,
                 Ok(_) | Err(Refusal::Status(_)) => continue,
                 Err(Refusal::WouldBlock) => return Err(Refusal::WouldBlock),
@@ -124,11 +124,12 @@ impl Found {
             let unused = |identity: Identity| {
                 Candidate::Unused(identity, identity.is_settled(resolver.now.wall))
             };
-            let candidate = if may_be_made_from(&opened.identity, plain) {
+            let may_be_sent = resolver.policy.may_stand_for(&sibling, path);
+            let candidate = if may_be_sent && may_be_made_from(&opened.identity, plain) {
                 let links = opened.links;
                 let loaded = resolver.load(opened)?;
                 if evidence::fits(coding, &loaded.content, plain.size, resolver.patience.wait)? {
-                    let version = Version::new(&path, &loaded, links, &resolver.now);
+                    let version = Version::new(&sibling, &loaded, links, &resolver.now);
                     Candidate::Used(version, loaded)
                 } else {
                     unused(loaded.identity)
