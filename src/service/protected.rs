@@ -15,38 +15,96 @@ use std::str::FromStr;
 
 use glob::{MatchOptions, Pattern};
 
-/// One pattern of `--auth-for`.
+/// One pattern of `--auth-for`, name by name.
+///
+/// A path is gone through once, with the set of places in the pattern that its names may have come
+/// to: a `**` tried at each of a thousand slashes, for each directory above, would take seconds
+/// (PITFALL: `a_long_path_is_judged_at_once`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProtectedGlob {
-    pattern: Pattern,
-    /// Whether it is about whole paths and not about single names.
-    whole: bool,
-    /// Of `a/**` and `a/*`: `a`, whose listing would otherwise be an empty page.
-    directory: Option<Pattern>,
-    /// What the directories look like in which something can match; without a slash, any.
-    parent: Option<Pattern>,
+    names: Vec<NamePattern>,
+    /// Whether it was said of what is beneath (`a/**`, `a/*`), which means `a`, too: its listing
+    /// would otherwise be an empty page.
+    beneath: bool,
 }
 
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum NamePattern {
+    /// `**`: any number of names.
+    Any,
+    One(Pattern),
+}
+
+/// PatternPlaces in a pattern, a bit for each: how many of its names have been matched.
+type PatternPlaces = u64;
+
+/// As many as a set has room for, and one for the end.
+const NAMES_MAX: usize = PatternPlaces::BITS as usize - 1;
+
 impl ProtectedGlob {
-    /// Whether this very path matches, without those above it.
-    fn is(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let subject = if self.whole { path } else { name };
-        matches(&self.pattern, subject)
-            || (self.directory.as_ref()).is_some_and(|pattern| matches(pattern, subject))
+    /// Where a path begins.
+    fn first(&self) -> PatternPlaces {
+        self.skip(1)
+    }
+
+    const fn end(&self) -> PatternPlaces {
+        1 << self.names.len()
+    }
+
+    /// With the places behind each `**`, which may stand for no name at all.
+    fn skip(&self, mut places: PatternPlaces) -> PatternPlaces {
+        for (at, name) in self.names.iter().enumerate() {
+            if matches!(name, NamePattern::Any) && places & (1 << at) != 0 {
+                places |= 1 << (at + 1);
+            }
+        }
+        places
+    }
+
+    /// The places after one more name.
+    fn step(&self, places: PatternPlaces, subject: &str) -> PatternPlaces {
+        let mut after = 0;
+        for (at, name) in self.names.iter().enumerate() {
+            if places & (1 << at) == 0 {
+                continue;
+            }
+            match name {
+                NamePattern::Any => after |= 1 << at,
+                NamePattern::One(pattern) if matches(pattern, subject) => after |= 1 << (at + 1),
+                NamePattern::One(_) => {}
+            }
+        }
+        self.skip(after)
+    }
+
+    /// Whether a path matches, or one above it, or what it is an encoding of.
+    fn covers(&self, path: &str) -> bool {
+        let (above, mut name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut places = self.first();
+        for name in above.split('/').filter(|name| !name.is_empty()) {
+            places = self.step(places, name);
+            if places & self.end() != 0 {
+                return true;
+            }
+        }
+        loop {
+            if self.step(places, name) & self.end() != 0 {
+                return true;
+            }
+            let mut suffixes = [".gz", ".br", ".zst"].iter();
+            match suffixes.find_map(|suffix| name.strip_suffix(suffix)) {
+                Some(plain) => name = plain,
+                None => return false,
+            }
+        }
     }
 
     /// Whether something right in this directory may match.
     fn may_match_in(&self, directory: &str) -> bool {
-        match &self.parent {
-            None => !self.whole || directory.is_empty(),
-            Some(parent) => {
-                matches(parent, directory)
-                    || (parent.as_str().strip_suffix("/**")).is_some_and(|above| {
-                        Pattern::new(above).is_ok_and(|above| matches(&above, directory))
-                    })
-            }
-        }
+        let names = directory.split('/').filter(|name| !name.is_empty());
+        let places = names.fold(self.first(), |places, name| self.step(places, name));
+        let last = self.end() >> 1;
+        !self.beneath && places & last != 0
     }
 }
 
@@ -64,26 +122,54 @@ impl FromStr for ProtectedGlob {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let whole = text.contains('/');
+        let anywhere = !text.contains('/');
         let text = text.strip_prefix('/').unwrap_or(text);
         let text = text.strip_suffix('/').unwrap_or(text);
-        if text.is_empty() {
-            return Err("give a pattern: 'private', '*.pdf', 'members/**'".into());
-        }
-        let compiled = |text: &str| {
-            let wrong =
-                |error| format!("not a pattern ({error}): give one as 'private' or '*.pdf'");
-            Pattern::new(text).map_err(wrong)
-        };
+        check(text)?;
         let above = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*"));
-        let parent = text.rsplit_once('/').map(|(parent, _)| parent);
+        let name = |name: &str| match name {
+            "**" => Ok(NamePattern::Any),
+            name => Pattern::new(name).map(NamePattern::One),
+        };
+        let names = above.unwrap_or(text).split('/').map(name);
+        let names = anywhere
+            .then_some(Ok(NamePattern::Any))
+            .into_iter()
+            .chain(names);
+        let names: Result<Vec<_>, _> = names.collect();
+        let names = names.map_err(|error| {
+            format!("not a pattern ({error}): give one as 'private' or '*.pdf'")
+        })?;
+        if names.len() > NAMES_MAX {
+            return Err(format!("a pattern has at most {NAMES_MAX} names"));
+        }
         Ok(Self {
-            pattern: compiled(text)?,
-            whole,
-            directory: above.map(compiled).transpose()?,
-            parent: parent.map(compiled).transpose()?,
+            names,
+            beneath: above.is_some(),
         })
     }
+}
+
+/// What could match nothing would protect nothing, and nobody would notice.
+fn check(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("give a pattern: 'private', '*.pdf', 'members/**'".into());
+    }
+    if text.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return Err(
+            "no path has a name that is empty, '.' or '..': give it from the directory that is \
+             served, as 'private' or 'a/private'"
+                .into(),
+        );
+    }
+    if text.contains('{') && text.contains(',') || text.starts_with('!') {
+        return Err(
+            "'{a,b}' and '!a' mean nothing here: give --auth-for once for each; in a name, \
+             '?' stands for any character"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 /// Whether a name is not shown.
@@ -110,14 +196,7 @@ impl ProtectedPaths {
             Self::Some(globs) => globs,
         };
         let text = String::from_utf8_lossy(path);
-        let any = |path: &str| globs.iter().any(|glob| glob.is(path));
-        let is_above = |(at, _): (usize, &str)| any(&text[..at]);
-        let coded = [".gz", ".br", ".zst"].iter();
-        any(&text)
-            || text.match_indices('/').any(is_above)
-            || coded
-                .filter_map(|suffix| text.strip_suffix(suffix))
-                .any(|plain| self.covers(plain.as_bytes()))
+        globs.iter().any(|glob| glob.covers(&text))
     }
 
     /// Whether a page needs it that may answer under other names, too.
@@ -205,6 +284,14 @@ mod tests {
         check("a/*/c", "a/x/y/c", false);
         check("a/.x", "a/.x", true);
         check("*", "a", true);
+        check("*", "", true);
+        check("/*", "", true);
+        check("/**", "", true);
+        check("/**", "a/b", true);
+        check("a/*/*", "a/x/y", true);
+        check("a/*/*", "a", false);
+        check("**/a/b", "x/a/b/c", true);
+        check("**/a/b", "a/x/b", false);
         check("*", ".a", true);
         check("**", "a/b", true);
         check("a b", "a b/c", false); // two patterns here
@@ -266,8 +353,38 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_told() {
-        for wrong in ["", "/", "a***", "["] {
+        let deep = "a/".repeat(99);
+        for wrong in [
+            "",
+            "/",
+            "a***",
+            "[",
+            "./private",
+            "private/.",
+            "../a",
+            "a/../b",
+            "a//b",
+            "//a",
+            "{a,b}",
+            "!a",
+            &deep,
+        ] {
             assert!(wrong.parse::<ProtectedGlob>().is_err(), "{wrong:?}");
         }
+        assert!(paths("{a} .well-known/*").covers(b"{a}"));
+    }
+
+    /// It is judged on a loop, before any password is: seconds would be everybody's.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what it takes is the point")]
+    fn a_long_path_is_judged_at_once() {
+        let path = "x/".repeat(1850) + "q" + &".gz".repeat(80);
+        let globs = paths("**/x/**/y **/x/**/x/**/z /a/**/*x*y*z");
+        let began = std::time::Instant::now();
+        for _ in 0..4 {
+            assert!(!globs.covers(path.as_bytes()));
+        }
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(1), "{took:?}");
     }
 }

@@ -389,6 +389,56 @@ fn what_stands_in_for_others_is_not_what_needs_a_password() {
     assert!(code == 2 && error.contains("one file"), "{error}");
 }
 
+/// The file is public, what stands beside it is not.
+#[test]
+fn an_encoding_that_needs_a_password_is_not_sent_instead() {
+    let place = Place::new();
+    let root = place.root();
+    fs::write(root.join("a.txt"), "public ".repeat(500)).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    encoder.write_all("public ".repeat(500).as_bytes()).unwrap();
+    fs::write(root.join("a.txt.gz"), encoder.finish().unwrap()).unwrap();
+    let takes = "Accept-Encoding: gzip";
+    let open = Server::of("edge", &root, &[]);
+    let answer = open.ask("GET", "/a.txt", &[takes]);
+    assert_eq!(answer.field("Content-Encoding"), Some("gzip"));
+    let server = place.server("edge", &["--auth-for", "*.gz"]);
+    check_challenge(&server.get("/a.txt.gz"), "itself");
+    let answer = server.ask("GET", "/a.txt", &[takes]);
+    assert_eq!(
+        (answer.status, answer.field("Content-Encoding")),
+        (200, None)
+    );
+    assert_eq!(answer.text(), "public ".repeat(500));
+}
+
+/// Who mistypes a pattern is told, and does not serve everything to everybody.
+#[test]
+fn a_pattern_that_could_match_nothing_is_refused() {
+    let place = Place::new();
+    let root = place.root();
+    for pattern in [
+        "./private",
+        "private/../private",
+        "private//",
+        "{private,docs}",
+        "!pub",
+    ] {
+        let words = [
+            root.to_str().unwrap(),
+            "--auth",
+            "a:b",
+            "--auth-for",
+            pattern,
+        ];
+        let (code, _, error) = run(&words, "");
+        assert!(
+            code == 2 && error.contains("--auth-for"),
+            "{pattern}: {error}"
+        );
+    }
+}
+
 /// Fetch: a preflight carries no credentials; `*` does not stand for Authorization.
 #[test]
 fn a_preflight_needs_no_password_where_it_is_answered() {
