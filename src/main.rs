@@ -42,7 +42,9 @@ fn main() -> ExitCode {
 /// one starts is given up by all of them, and the log is a thread.
 fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let user = plan.user.as_deref().map(User::find).transpose()?;
-    let (service, tallies) = cli::service(plan)?;
+    let watched = cli::watched(plan)?;
+    let reload = watched.as_ref().map(|(_, reload)| reload);
+    let (service, tallies) = cli::service(plan, reload)?;
     let supervisor = Supervisor::from_env();
     let server = Server::bind(Config {
         activation: true,
@@ -56,7 +58,7 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
 
     let Logs { out, log, ends } = logs(plan, log_file, on_terminal)?;
     let server = server.with_tallies(tallies).announced_by(out, text);
-    let server = server.log_to(log).record_to(record);
+    let server = server.log_to(log).record_to(record).reloading(watched);
     let result = server.supervised_by(supervisor).run(service);
     // Whatever became of it: they say what came before.
     for end in ends {

@@ -246,8 +246,8 @@ const GUESSES: &[(&str, &str)] = &[
         "--allow-host NAME answers to that name only",
     ),
     (
-        "--watch --reload --live --live-reload --livereload --hot",
-        "an edit is seen by the next request; pages do not reload by themselves",
+        "--reload --live --live-reload --livereload --hot",
+        "--watch has open pages reload when a file changes",
     ),
     (
         "--temp-directory --temp-dir --tmp",

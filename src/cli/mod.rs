@@ -37,8 +37,8 @@ use clap::FromArgMatches;
 use httpoll::config::{Backend, Config};
 use httpoll::confine::Sandbox;
 use httpoll::service::{
-    Decoration, Files, FilesConfig, Hello, HostName, Hosts, Router, Service, Tallies,
-    UploadDirectory, hello,
+    Decoration, Files, FilesConfig, Hello, HostName, Hosts, LiveReload, Router, Service, Tallies,
+    TreeWatcher, UploadDirectory, hello,
 };
 
 use colour::Colour;
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     /// The directory or file, unless it is `--hello` alone.
     pub(crate) files: Option<FilesConfig>,
+    /// Whether pages reload when a file changes.
+    pub(crate) watch: bool,
     /// Whether hello is served.
     pub(crate) hello: bool,
     /// What is said if no index stands for the directory itself.
@@ -132,6 +134,7 @@ const FILES_OF_SELECT: usize = 256;
 /// once.
 pub(crate) fn service(
     plan: &Plan,
+    reload: Option<&LiveReload>,
 ) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, Tallies), String> {
     let open = |config: &FilesConfig| {
         let root = startup::printable(&config.root);
@@ -157,6 +160,7 @@ pub(crate) fn service(
             .unwrap_or_default(),
     };
     let decoration = plan.decoration.clone();
+    let reload = reload.cloned();
     let passwords = plan.passwords.as_ref().map(|plan| plan.passwords.clone());
     let make = move || -> Box<dyn Service> {
         let service: Box<dyn Service> = match files.clone() {
@@ -169,6 +173,10 @@ pub(crate) fn service(
         let service = match &uploads {
             None => service,
             Some(directory) => Box::new(directory.in_front_of(service)),
+        };
+        let service = match &reload {
+            None => service,
+            Some(reload) => Box::new(reload.in_front_of(service)),
         };
         let service = match &passwords {
             None => service,
@@ -183,6 +191,19 @@ pub(crate) fn service(
         }
     };
     Ok((make, tallies))
+}
+
+/// What tells of changes, and whom, if that is wanted.
+pub(crate) fn watched(plan: &Plan) -> Result<Option<(TreeWatcher, LiveReload)>, String> {
+    let files = plan.files.as_ref().filter(|_| plan.watch);
+    let open = |files: &FilesConfig| {
+        let tree = TreeWatcher::open(files).map_err(|error| {
+            let root = startup::printable(&files.root);
+            format!("--watch {root}: {error} (see sysctl fs.inotify for how much may be watched)")
+        });
+        Ok((tree?, LiveReload::new(files)))
+    };
+    files.map(open).transpose()
 }
 
 /// The directory that takes files, if one is to.

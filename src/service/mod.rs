@@ -15,6 +15,7 @@ mod options;
 pub mod pages;
 mod policy;
 mod protected;
+mod reload;
 mod routing;
 mod upload;
 mod work;
@@ -27,6 +28,7 @@ pub use options::{
     EtagMode, FieldLine, FilesConfig, HeaderRule, OnConflict, PathGlob, Symlinks, UploadConfig,
 };
 pub use protected::{ProtectedGlob, ProtectedPaths};
+pub use reload::{Change, LiveReload, ReloadedPages, TreeWatcher};
 pub use routing::{Decoration, Hello, HostName, Hosts, Router, hello};
 pub use upload::{UploadDirectory, UploadTallies, UploadTally, Uploads};
 pub use work::{Flush, Gone, Job, Outcome, Work, finish, run_to_end};

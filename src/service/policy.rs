@@ -163,11 +163,8 @@ impl Policy {
     /// Whether a path has a name that starts with a dot and is not to be seen. What is hidden
     /// is 404 like what does not exist, so that nothing can be learned.
     pub(super) fn hides(&self, key: &[u8]) -> bool {
-        let dotted = |name: &[u8]| name.starts_with(b".") && name != b".well-known";
-        key.split(|&b| b == b'/').any(|name| match self.hidden {
-            true => name.starts_with(PART_PREFIX),
-            false => dotted(name),
-        })
+        key.split(|&b| b == b'/')
+            .any(|name| is_hidden_name(name, self.hidden))
     }
 
     /// Whether a missing path is one that a single-page application shows itself.
@@ -367,6 +364,14 @@ impl Fields<'_> {
             !rule.is_content_type() && !rule.adds_up() && names(line, rule.field.name())
         };
         self.rules.iter().any(ruled)
+    }
+}
+
+/// Whether nothing of this name is to be seen; with `hidden`, only uploads that are not complete.
+pub(super) fn is_hidden_name(name: &[u8], hidden: bool) -> bool {
+    match hidden {
+        true => name.starts_with(PART_PREFIX),
+        false => name.starts_with(b".") && name != b".well-known",
     }
 }
 

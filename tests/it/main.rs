@@ -44,5 +44,6 @@ mod terminal;
 mod transcripts;
 mod uploads;
 mod waits;
+mod watch;
 mod wire;
 mod www;

@@ -61,6 +61,9 @@ pub(in crate::cli) struct FileOptions {
     /// Leave out X-Content-Type-Options: nosniff
     #[arg(long)]
     pub(in crate::cli) no_nosniff: bool,
+    /// Open pages reload when a file changes, for those who write them; browsers keep nothing
+    #[arg(long)]
+    pub(in crate::cli) watch: bool,
     /// Serve DIR below this path instead of at /
     #[arg(long, value_name = "PATH", value_parser = values::prefix)]
     pub(in crate::cli) prefix: Option<String>,

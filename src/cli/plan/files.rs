@@ -1,6 +1,7 @@
 //! What of the options is about the files that are served.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use httpoll::service::{FieldLine, FilesConfig, HeaderRule};
 
@@ -43,6 +44,16 @@ pub(super) fn files_config(
     caching: CacheOptions,
 ) -> Result<FilesConfig, String> {
     let default = FilesConfig::default();
+    // Who edits wants nothing kept that may have changed.
+    let caching = match files.watch {
+        true => CacheOptions {
+            max_age: None,
+            immutable: Vec::new(),
+            cache_valid: Duration::ZERO,
+            ..caching
+        },
+        false => caching,
+    };
     Ok(FilesConfig {
         root,
         single_file,

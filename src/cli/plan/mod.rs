@@ -9,8 +9,9 @@ mod uploads;
 use std::sync::Arc;
 
 use httpoll::config::{Backend, Config, Fault, Faults, LogMode, ProxyProtocol, TrustedProxies};
+use httpoll::confine::Sandbox;
 use httpoll::conn::Limits;
-use httpoll::service::{Decoration, ProtectedPaths};
+use httpoll::service::{Decoration, FilesConfig, ProtectedPaths};
 
 use super::listen;
 use super::options::Options;
@@ -23,6 +24,7 @@ use uploads::check_upload_directory;
 impl Options {
     pub(super) fn plan(self) -> Result<Plan, Exit> {
         let mut config = self.config()?;
+        let watch = self.is_watching().map_err(Exit::Usage)?;
         let hello = self.serving.hello;
         let root = match self.dir {
             None if hello => None,
@@ -58,15 +60,11 @@ impl Options {
         let passwords = self.passwords.plan(&files)?;
         // Fields are for every answer, so also for those of hello and of the connection itself.
         let decoration = Decoration::new(&files);
-        config.limits = Arc::new(Limits {
-            refusal_fields: decoration.refusal_fields(),
-            // An upload is refused by the store, in words.
-            receive_bytes_max: files.uploads.as_ref().map_or(0, |_| u64::MAX),
-            ..Limits::clone(&config.limits)
-        });
+        config.limits = limits_with(&config.limits, &decoration, &files);
         Ok(Plan {
             config,
             files: serves_files.then_some(files),
+            watch,
             hello,
             index_note,
             decoration,
@@ -139,6 +137,38 @@ impl Options {
         Ok(Some(faults))
     }
 
+    /// Whether pages reload: where they cannot, that is said.
+    fn is_watching(&self) -> Result<bool, String> {
+        if !self.files.watch {
+            return Ok(false);
+        }
+        if self.serving.backend == Backend::Blocking {
+            return Err(
+                "--watch needs a backend with more than one connection: a page that waits for \
+                 changes holds one, so take edge, level, poll, select or threads"
+                    .into(),
+            );
+        }
+        if self.rights.sandbox == Sandbox::Strict {
+            return Err(
+                "--watch needs inotify, which --sandbox strict forbids, because it tells what \
+                 others do with files: leave one of them out"
+                    .into(),
+            );
+        }
+        if self.files.follow_root {
+            return Err(
+                "--watch looks at one directory, and --follow-root may switch to another: leave \
+                 one of them out"
+                    .into(),
+            );
+        }
+        if self.serving.hello && self.dir.is_none() {
+            return Err("--watch needs files that can change: httpoll --watch DIR".into());
+        }
+        Ok(true)
+    }
+
     /// How many loops: none of them without a connection to hold.
     fn workers(&self) -> Result<usize, String> {
         let backend = self.serving.backend;
@@ -172,6 +202,16 @@ impl Options {
             ..Limits::default()
         }
     }
+}
+
+/// The limits of connections that carry these files.
+fn limits_with(limits: &Limits, decoration: &Decoration, files: &FilesConfig) -> Arc<Limits> {
+    Arc::new(Limits {
+        refusal_fields: decoration.refusal_fields(),
+        // An upload is refused by the store, in words.
+        receive_bytes_max: files.uploads.as_ref().map_or(0, |_| u64::MAX),
+        ..Limits::clone(limits)
+    })
 }
 
 const fn is_loopless(backend: Backend) -> bool {

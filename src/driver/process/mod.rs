@@ -5,6 +5,7 @@
 pub(crate) mod admin;
 mod descriptors;
 mod plan;
+mod reloading;
 pub(crate) mod server;
 pub(crate) mod supervisor;
 mod views;

@@ -20,7 +20,7 @@ use crate::driver::observe::log::AccessLog;
 use crate::driver::offload::closing::drop_elsewhere;
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};
-use crate::service::{self, Service, Tallies};
+use crate::service::{self, LiveReload, Service, Tallies, TreeWatcher};
 
 /// A server whose addresses are bound. Clients that connect now wait in the backlog.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub struct Server {
     announcement: Option<(AccessLog, String)>,
     tallies: Tallies,
     record: Option<RecordOut>,
+    watched: Option<(TreeWatcher, LiveReload)>,
     /// Two ends of a pair: threads and signals write to `tell`, and `run` waits on `news`.
     news: UnixStream,
     tell: Arc<UnixStream>,
@@ -101,6 +102,7 @@ impl Server {
             announcement: None,
             tallies: Tallies::default(),
             record: None,
+            watched: None,
             news,
             tell: Arc::new(tell),
         })
@@ -162,6 +164,13 @@ impl Server {
         self
     }
 
+    /// Tells pages of what changes in these files, from a thread of its own.
+    #[must_use]
+    pub fn reloading(mut self, watched: Option<(TreeWatcher, LiveReload)>) -> Self {
+        self.watched = watched;
+        self
+    }
+
     /// Says `text` once all loops stand and signals are heard: a script that reads it may stop the
     /// server at once, and that must not kill it.
     #[must_use]
@@ -207,6 +216,9 @@ impl Server {
         }
         if let Some((log, text)) = self.announcement {
             log.say(text);
+        }
+        if let Some((tree, reload)) = self.watched {
+            workers.start_reloading(tree, reload)?;
         }
         workers.wait(&self.supervisor, self.steering)
     }

@@ -57,7 +57,7 @@ pub(super) fn routes(router: Router, live: Option<Broadcast>) -> Router {
     }
     if let Some(live) = live {
         router = router.get("/loop", move |request: &Request<'_>, _: &Tick| -> Reply {
-            if is_foreign(request) {
+            if request.is_from_another_site() {
                 return foreign();
             }
             answer("text/event-stream", Body::Stream(Box::new(live.watch())))
@@ -65,7 +65,7 @@ pub(super) fn routes(router: Router, live: Option<Broadcast>) -> Router {
     }
     #[cfg(feature = "sim")]
     let router = router.get("/lab", |request: &Request<'_>, _: &Tick| -> Reply {
-        if is_foreign(request) {
+        if request.is_from_another_site() {
             return foreign();
         }
         lab::answer(request.query()).unwrap_or_else(|wrong| {
@@ -77,15 +77,8 @@ pub(super) fn routes(router: Router, live: Option<Broadcast>) -> Router {
     router
 }
 
-/// Whether a page of another site asks, which could not read the answer and needs none: it would
-/// have the loop recorded, or the lab at work.
-///
-/// *References:* Fetch Metadata Request Headers, §2.3.
-fn is_foreign(request: &Request<'_>) -> bool {
-    let site = request.field("Sec-Fetch-Site");
-    site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"))
-}
-
+/// The answer to a page of another site, which could not read another and needs none: it would have
+/// the loop recorded, or the lab at work.
 fn foreign() -> Reply {
     Response::plain(Status::FORBIDDEN).into()
 }

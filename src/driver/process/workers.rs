@@ -22,6 +22,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::admin::Admin;
 use super::plan::WorkerPlan;
+use super::reloading::Reloading;
 use super::supervisor::{Supervisor, Watchdog, Watched};
 use crate::driver::blocking::pulse::Pulse;
 use crate::driver::blocking::{Around, Blocking};
@@ -33,7 +34,7 @@ use crate::driver::offload::{JobsView, Offload};
 use crate::driver::settings::Settings;
 use crate::kernel::{Acceptor, InjectedKernel, Kernel, Linux, Listener, Steering, Stop};
 use crate::readiness::Selector;
-use crate::service::{HostName, Service, Tallies};
+use crate::service::{HostName, LiveReload, Service, Tallies, TreeWatcher};
 
 /// The loops at work, and what stops them.
 pub(super) struct WorkerThreads {
@@ -47,6 +48,7 @@ pub(super) struct WorkerThreads {
     /// What waits in the lanes of each loop.
     jobs: Vec<JobsView>,
     admin: Option<Admin>,
+    reloading: Option<Reloading>,
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
 }
 
@@ -105,6 +107,7 @@ impl WorkerThreads {
             stop,
             jobs: Vec::new(),
             admin: None,
+            reloading: None,
             threads,
         })
     }
@@ -211,6 +214,17 @@ impl WorkerThreads {
         Ok(())
     }
 
+    /// Has pages told of changes.
+    pub(super) fn start_reloading(
+        &mut self,
+        tree: TreeWatcher,
+        reload: LiveReload,
+    ) -> io::Result<()> {
+        let told = self.plan.told.clone();
+        self.reloading = Some(Reloading::start(tree, reload, told)?);
+        Ok(())
+    }
+
     fn spawn(
         &mut self,
         name: &str,
@@ -290,11 +304,14 @@ impl WorkerThreads {
                     if let Some(admin) = &self.admin {
                         admin.drain();
                     }
+                    self.reloading.take().into_iter().for_each(Reloading::end);
                     self.stop(steering.take());
                     self.news.set_read_timeout(Some(STOP_TAKES_TIME))?;
                 }
             }
         }
+        // Loops that have failed were not told to stop.
+        self.reloading.take().into_iter().for_each(Reloading::end);
         if let Some(admin) = self.admin.take() {
             admin.end();
         }

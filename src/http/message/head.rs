@@ -229,12 +229,20 @@ impl Known {
             | Self::IF_UNMODIFIED_SINCE.0,
     );
 
+    /// What an answer depends on that is not simply the whole file.
+    pub(crate) const ABOUT_THE_BYTES: Self =
+        Self(Self::CONDITIONS.0 | Self::RANGE.0 | Self::IF_RANGE.0 | Self::ACCEPT_ENCODING.0);
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     pub(crate) const fn add(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    pub(crate) const fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 }
 
@@ -370,6 +378,23 @@ impl<'c> Request<'c> {
 }
 
 impl Request<'_> {
+    /// The same request as if it asked for all of the representation, as it is and whatever its client
+    /// has already: without preconditions, ranges and encodings.
+    #[must_use]
+    pub(crate) fn of_the_whole(&self) -> Self {
+        let mut whole = *self;
+        whole.head.known.remove(Known::ABOUT_THE_BYTES);
+        whole
+    }
+
+    /// Whether a page of another site asks, as a browser says.
+    ///
+    /// *References:* Fetch Metadata Request Headers, §2.3.
+    pub fn is_from_another_site(&self) -> bool {
+        let site = self.field("Sec-Fetch-Site");
+        site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"))
+    }
+
     /// A copy that needs no connection: for work that outlives the call.
     pub fn detached(&self) -> OwnedRequest {
         OwnedRequest {

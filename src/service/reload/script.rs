@@ -1,0 +1,213 @@
+//! The script behind a page.
+//!
+//! *Floor 3.* Knows which answers are pages and how one is added to; does not know what the script does.
+
+use crate::http::{Body, HeaderBlock, Part, Response, Status};
+use crate::service::Reply;
+use crate::service::policy::{lines, names};
+use crate::service::work::{Gone, Job, Outcome, Work};
+
+/// The reply, with `tag` behind it if it is a page.
+pub(super) fn reply_with_script(reply: Reply, tag: String) -> Reply {
+    match reply {
+        Reply::Now(response) => Reply::Now(with_script(response, tag)),
+        Reply::Later(job) => Reply::Later(Box::new(ScriptedWork { job, tag })),
+        Reply::Receive(sink) => Reply::Receive(sink),
+    }
+}
+
+fn with_script(response: Response, tag: String) -> Response {
+    let Response {
+        status,
+        fields,
+        body,
+        close,
+    } = response;
+    let untouched = |fields, body| Response {
+        status,
+        fields,
+        body,
+        close,
+    };
+    if status != Status::OK || !is_page(fields.as_bytes()) {
+        return untouched(fields, body);
+    }
+    match add(body, tag) {
+        Ok(body) => untouched(fields_of_a_page(fields.as_bytes()), body),
+        Err(body) => untouched(fields, body),
+    }
+}
+
+/// Content with `tag` behind it, or as it was: what is made while it is sent is left alone, and what
+/// is not written in ASCII's bytes (its byte order mark says so; Encoding, "BOM sniff").
+fn add(body: Body, tag: String) -> Result<Body, Body> {
+    let bytes = match &body {
+        Body::Static(bytes) => bytes,
+        Body::Owned(bytes) => bytes.as_slice(),
+        Body::Shared(bytes) => bytes,
+        Body::Empty => b"",
+        Body::Range { .. } => return Ok(behind_file(body, tag)),
+        Body::Parts(_) | Body::Stream(_) => return Err(body),
+    };
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(body);
+    }
+    Ok(Body::Owned([bytes, tag.as_bytes()].concat()))
+}
+
+fn behind_file(body: Body, tag: String) -> Body {
+    match body {
+        Body::Range {
+            source,
+            offset,
+            len,
+        } => Body::Parts(vec![
+            Part::Range {
+                source,
+                offset,
+                len,
+            },
+            Part::Bytes(tag.into_bytes()),
+        ]),
+        other => other,
+    }
+}
+
+/// Whether it is HTML as it stands, and may load a script of this server that asks it for more.
+fn is_page(fields: &[u8]) -> bool {
+    let value = |line: &[u8], name: &str| {
+        let value = line.get(name.len() + 1..).unwrap_or_default();
+        names(line, name).then(|| String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase())
+    };
+    let mut is_html = false;
+    for line in lines(fields) {
+        if let Some(media_type) = value(line, "Content-Type") {
+            let essence = media_type.split(';').next().unwrap_or_default().trim_end();
+            is_html = essence == "text/html" && !media_type.contains("utf-16");
+        }
+        let policy = value(line, "Content-Security-Policy");
+        if names(line, "Content-Encoding") || policy.is_some_and(|policy| forbids(&policy)) {
+            return false;
+        }
+    }
+    is_html
+}
+
+/// Whether a policy, in lower case, keeps the script from being loaded or from asking: that of a
+/// listing, or of a file that was sent by somebody.
+fn forbids(policy: &str) -> bool {
+    let directive = |wanted: &str| {
+        let mut words = policy.split(';').map(str::split_ascii_whitespace);
+        words.find_map(|mut words| (words.next() == Some(wanted)).then_some(words))
+    };
+    let allows = |names: &[&str]| {
+        let sources = names.iter().find_map(|name| directive(name));
+        sources.is_none_or(|mut words| words.any(|word| matches!(word, "'self'" | "*")))
+    };
+    directive("sandbox").is_some()
+        || !allows(&["script-src-elem", "script-src", "default-src"])
+        || !allows(&["connect-src", "default-src"])
+}
+
+/// The fields of the file, but for what is about its exact bytes. It is asked for every time.
+fn fields_of_a_page(fields: &[u8]) -> HeaderBlock {
+    const OF_THE_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
+    let is_kept = |line: &&[u8]| !OF_THE_FILE.iter().any(|name| names(line, name));
+    let mut kept: Vec<u8> = lines(fields).filter(is_kept).flatten().copied().collect();
+    kept.extend_from_slice(b"Cache-Control: no-cache\r\n");
+    HeaderBlock::Owned(kept)
+}
+
+struct ScriptedWork {
+    job: Job,
+    tag: String,
+}
+
+impl Work for ScriptedWork {
+    fn run(self: Box<Self>, gone: &Gone<'_>) -> Outcome {
+        let Self { job, tag } = *self;
+        match job.run(gone) {
+            Outcome::Answer(response) => Outcome::Answer(with_script(response, tag)),
+            Outcome::Long(job) => Outcome::Long(Box::new(Self { job, tag })),
+            other => other,
+        }
+    }
+
+    fn key(&self) -> Option<u64> {
+        self.job.key()
+    }
+
+    fn writes(&self) -> bool {
+        self.job.writes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_that_may_load_it_have_the_script() {
+        let check = |fields: &str, expected: bool| {
+            let fields = fields.replace('|', "\r\n");
+            assert_eq!(is_page(fields.as_bytes()), expected, "{fields}");
+        };
+        let html = |more: &str| format!("content-type: Text/HTML; charset=utf-8|{more}");
+        check("", false);
+        check("Content-Type: text/plain|", false);
+        check("Content-Type: text/htmlx|", false);
+        check("Content-Type: application/xhtml+xml|", false);
+        check("Content-Type: text/html|", true);
+        check("Content-Type: text/html; charset=UTF-16LE|", false);
+        check(&html(""), true);
+        check(&html("Content-Encoding: gzip|"), false);
+        let policy = |text: &str| html(&format!("Content-Security-Policy: {text}|"));
+        check(&policy("img-src 'none'"), true);
+        check(&policy("default-src 'self'"), true);
+        check(&policy("default-src *; script-src 'none'"), false);
+        check(&policy("default-src 'none'; script-src 'self'"), false);
+        check(
+            &policy("default-src 'none'; script-src 'self'; connect-src 'SELF'"),
+            true,
+        );
+        check(&policy("script-src 'sha256-x'"), false);
+        check(&policy("sandbox"), false);
+        check(&policy("sandbox allow-scripts"), false);
+        check(
+            &format!("{}Content-Security-Policy: sandbox|", policy("img-src *")),
+            false,
+        );
+    }
+
+    #[test]
+    fn a_page_is_added_to_and_keeps_what_is_not_about_its_bytes() {
+        let fields = "Content-Type: text/html\r\nETag: \"a\"\r\nX-A: b\r\n";
+        let page = |body| Response {
+            fields: HeaderBlock::Static(fields.as_bytes()),
+            body,
+            ..Response::new(Status::OK)
+        };
+        let tag = || "<t>".to_owned();
+        for body in [
+            Body::Owned(b"<p>a".to_vec()),
+            Body::Static(b"<p>a"),
+            Body::Shared(b"<p>a"[..].into()),
+        ] {
+            let made = with_script(page(body), tag());
+            assert!(matches!(made.body, Body::Owned(bytes) if bytes == b"<p>a<t>"));
+            let expected = "Content-Type: text/html\r\nX-A: b\r\nCache-Control: no-cache\r\n";
+            assert_eq!(made.fields.as_bytes(), expected.as_bytes());
+        }
+        let utf_16 = Body::Owned(b"\xff\xfe<\0".to_vec());
+        let missing = Response {
+            status: Status::NOT_FOUND,
+            ..page(Body::Static(b"<p>a"))
+        };
+        for left in [page(utf_16), missing] {
+            let length = left.body.len();
+            let made = with_script(left, tag());
+            assert_eq!(made.body.len(), length);
+            assert_eq!(made.fields.as_bytes(), fields.as_bytes());
+        }
+    }
+}
