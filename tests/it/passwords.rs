@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::counting::counted;
 use crate::harness::{Answer, Server, matrix};
+use crate::process::memory_kib;
 
 /// What a client sends that knows a user's password.
 fn basic(user: &str, password: &str) -> String {
@@ -274,6 +275,25 @@ matrix! {
         assert_eq!(ask("192.0.2.1", "wrong0").status, 401, "nothing new is learnt from it");
         assert_eq!(ask("192.0.2.2", "secret").status, 200, "nobody else waits");
     }
+}
+
+/// Each hash takes 19 MiB, and a stranger can ask for any number of them.
+#[test]
+fn hashes_leave_no_memory_behind() {
+    let place = Place::new();
+    let server = place.server("edge", &["--trusted-proxy", "127.0.0.1"]);
+    let before = memory_kib(server.pid());
+    let mut clients: Vec<_> = (0..24).map(|_| server.connect()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let address = format!("X-Forwarded-For: 192.0.2.{n}");
+        let fields = [&address, &basic("bob", "wrong"), "Connection: close"];
+        client.send(crate::harness::request("GET", "/a.txt", &fields).as_bytes());
+    }
+    for mut client in clients {
+        assert_eq!(client.answer("GET").status, 401);
+    }
+    let grown = memory_kib(server.pid()).saturating_sub(before);
+    assert!(grown < 32 * 1024, "{grown} KiB");
 }
 
 #[test]

@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
+use users::HashMemory;
 pub use users::{Users, hash_password};
 
 use crate::http::head::Known;
@@ -66,7 +67,7 @@ struct AuthContext {
     known: Mutex<Verdicts>,
     /// Held while a hash is computed: drivers that wait have a thread for each client, and each hash
     /// takes 19 MiB.
-    hashing: Mutex<()>,
+    hashing: Mutex<HashMemory>,
 }
 
 /// What was found out about credentials, by their fingerprints. When one of the sets is full it
@@ -327,13 +328,13 @@ impl Work for Verification {
     fn run(self: Box<Self>, gone: &Gone<'_>) -> Outcome {
         let context = &self.context;
         let turn = context.hashing.lock();
-        let turn = turn.unwrap_or_else(PoisonError::into_inner);
+        let mut turn = turn.unwrap_or_else(PoisonError::into_inner);
         let verdict = context.known().of(&self.print);
         let is_right = match verdict {
             Some(is_right) => is_right,
             None if gone() => return Outcome::Abandoned,
             None => {
-                let is_right = context.users.is_hashed(&self.given);
+                let is_right = context.users.is_hashed(&self.given, &mut turn);
                 context.known().remember(self.print, is_right);
                 is_right
             }

@@ -12,7 +12,7 @@
 use std::fmt;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, PasswordVerifier, Version};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
@@ -133,15 +133,40 @@ impl Users {
 
     /// The same for a user whose hash is known. For a name that nobody has it takes as long, so that
     /// no clock tells who is a user.
-    pub(super) fn is_hashed(&self, given: &Credentials) -> bool {
+    pub(super) fn is_hashed(&self, given: &Credentials, memory: &mut HashMemory) -> bool {
         let of_user = |(user, _): &&(String, PasswordHash)| user.as_bytes() == given.user();
         let known = self.hashed.iter().find(of_user);
         let dearest = || self.hashed.iter().max_by_key(|(_, hash)| cost(hash));
         let Some((_, hash)) = known.or_else(dearest) else {
             return false;
         };
-        let verified = Argon2::default().verify_password(given.password(), hash);
-        verified.is_ok() && known.is_some()
+        let is_right = memory.verify(given.password(), hash).unwrap_or(false);
+        is_right && known.is_some()
+    }
+}
+
+/// What hashes are computed in, kept from one to the next: 19 MiB as a rule, as large as the dearest
+/// has wanted.
+///
+/// PITFALL: a thread's own would be given back to that thread's part of the heap, and stay there, in
+/// each thread that has ever computed one (`hashes_leave_no_memory_behind`).
+#[derive(Default)]
+pub(super) struct HashMemory(Vec<Block>);
+
+impl HashMemory {
+    /// Whether `hash` is one of `password`. `None` if it is none at all.
+    fn verify(&mut self, password: &[u8], hash: &PasswordHash) -> Option<bool> {
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+        let version = hash.version.map(Version::try_from).transpose().ok()?;
+        let params = Params::try_from(hash).ok()?;
+        let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+        if self.0.len() < params.block_count() {
+            self.0.resize(params.block_count(), Block::default());
+        }
+        let argon = Argon2::new(algorithm, version.unwrap_or_default(), params);
+        let mut made = Zeroizing::new(vec![0; expected.len()]);
+        (argon.hash_password_into_with_memory(password, salt, &mut made, &mut self.0[..])).ok()?;
+        Some(made.ct_eq(expected.as_bytes()).into())
     }
 }
 
@@ -210,7 +235,7 @@ mod tests {
         assert_eq!(format!("{users:?}"), "Users(2)");
         let check = |user: &str, password: &str, expected: bool| {
             assert_eq!(
-                users.is_hashed(&given(user, password)),
+                users.is_hashed(&given(user, password), &mut HashMemory::default()),
                 expected,
                 "{user} {password}"
             );
@@ -298,7 +323,10 @@ mod tests {
         );
         let mut users = Users::default();
         users.add_file(&format!("a:{hash}")).unwrap();
-        assert!(users.is_hashed(&given("a", "secret")));
+        let mut memory = HashMemory::default();
+        assert!(users.is_hashed(&given("a", "secret"), &mut memory));
+        assert!(!users.is_hashed(&given("a", "Secret"), &mut memory));
+        assert!(users.is_hashed(&given("a", "secret"), &mut memory));
         assert!(hash_password("").is_err() && hash_password("a\nb").is_err());
     }
 }
