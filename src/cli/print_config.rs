@@ -46,7 +46,7 @@ pub(super) fn text(command: &Command, matches: &ArgMatches, file: &FromFile) -> 
     text
 }
 
-/// Whether what is given for an option is for nobody else's eyes.
+/// Whether what is given for an option is a secret.
 fn is_secret(arg: &Arg) -> bool {
     arg.get_id().as_str() == "auth"
 }

@@ -137,7 +137,7 @@ impl FromStr for PathGlob {
     }
 }
 
-/// What the names of unfinished uploads begin with: nobody's to see, hidden names shown or not.
+/// What the names of unfinished uploads begin with: not to be seen, hidden names shown or not.
 pub(super) const PART_PREFIX: &[u8] = b".httpoll-part-";
 
 /// What becomes of an upload whose name is taken.

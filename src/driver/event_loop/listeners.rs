@@ -349,7 +349,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 self.close(token, CloseReason::Shutdown);
             }
         }
-        // In each turn of a stop: the last one before somebody asks may be long ago.
+        // In each turn of a stop: the last one before it is asked may be long ago.
         let phases = self.slots.iter().map(|(_, slot)| slot.conn.phase());
         let in_flight = &self.context.settings.in_flight;
         in_flight.set(self.slots.len(), phases.take(TOLD_APART_MAX));

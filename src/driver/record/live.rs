@@ -1,7 +1,7 @@
 //! Turns on their way to those who watch, as server-sent events.
 //!
 //! A loop never waits for a watcher: what a slow one does not take in time is dropped, the oldest
-//! first, counted and told. Nothing is made while nobody watches.
+//! first, counted and told. Nothing is made while there is no watcher.
 //!
 //! *References:* HTML, "Server-sent events".
 
@@ -161,7 +161,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records while somebody watches, and not more than [`TURNS_MAX`] turns a second: whole ones, one
+/// Records while there is a watcher, and not more than [`TURNS_MAX`] turns a second: whole ones, one
 /// after the other, and then none until the next second.
 struct Sampled<F: FnMut(&TurnRecord)> {
     broadcast: Broadcast,

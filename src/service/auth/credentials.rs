@@ -72,7 +72,7 @@ impl Credentials {
 /// What stands for credentials where they are remembered.
 pub(super) type Fingerprint = [u8; 32];
 
-/// Makes [`Fingerprint`]s that nobody else can make.
+/// Makes [`Fingerprint`]s that no other process can make.
 pub(super) struct FingerprintKey([u8; 32]);
 
 impl FingerprintKey {
@@ -89,7 +89,7 @@ impl FingerprintKey {
         hash.chain_update(token.0).finalize().into()
     }
 
-    /// Of a user and a password, whoever sends them.
+    /// Of a user and a password, from any client.
     pub(super) fn of_pair(&self, user: &[u8], password: &[u8]) -> Fingerprint {
         let hash = Sha256::new_with_prefix(self.0).chain_update(b"pair");
         let hash = hash.chain_update(user).chain_update(b":");
@@ -97,7 +97,7 @@ impl FingerprintKey {
     }
 }
 
-/// Fills `bytes` with what nobody can foresee (getrandom(2)).
+/// Fills `bytes` with what cannot be foreseen (getrandom(2)).
 pub(super) fn random(mut bytes: &mut [u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match getrandom(&mut *bytes, GetRandomFlags::empty()) {

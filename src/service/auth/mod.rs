@@ -11,7 +11,7 @@
 //!                        └ job: the hash ──▶ remembered ──▶ asked again, or 401
 //! ```
 //!
-//! The idea: **a password is proved once.** A hash that is dear for whoever steals it is dear for us
+//! The idea: **a password is proved once.** A hash that is dear for a thief is dear for us
 //! too, so it is computed elsewhere, one at a time, and a loop remembers the fingerprint of what was
 //! right: the next 499 requests of a page cost a SHA-256 of some hundred bytes, and no allocation.
 //!

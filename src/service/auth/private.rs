@@ -2,7 +2,7 @@
 //!
 //! *Floor 3.* Knows the field Cache-Control; does not know why an answer is private.
 //!
-//! Whoever makes an answer behind a password, now, by a job, or when an upload is complete: it says
+//! Any maker of an answer behind a password, now, by a job, or when an upload is complete: it says
 //! `private` and nothing to the contrary, and keeps whatever else it says, as for how long.
 //!
 //! *References:* RFC 9111 §3.5, §5.2.2.7 (private), §5.2.2.9 (public), §5.2.2.10 (s-maxage).
@@ -55,7 +55,7 @@ fn is_private(fields: &[u8]) -> bool {
 }
 
 /// The directives of a line; a quoted list of field names is of no use to us, and its pieces are
-/// directives that nobody knows.
+/// directives that are not known.
 fn directives_of(line: &[u8]) -> impl Iterator<Item = &str> {
     let value = line.get(FIELD.len() + 1..).unwrap_or_default();
     let value = std::str::from_utf8(value).unwrap_or_default();

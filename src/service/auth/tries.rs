@@ -2,8 +2,8 @@
 //!
 //! *Floor 3.* Pure: knows addresses and moments; does not know passwords.
 //!
-//! Ten tries at once, then one per second: whoever mistypes does not notice, and whoever guesses
-//! gets 86,400 tries a day. Nobody waits here, on a loop or elsewhere: a try too many is refused
+//! Ten tries at once, then one per second: who mistypes does not notice, and who guesses
+//! gets 86,400 tries a day. No client waits here, on a loop or elsewhere: a try too many is refused
 //! (429, Retry-After), unread, so that it costs neither a thread nor a connection that is kept open.
 //! A try is paid for before it is judged, so that a thousand at once are no way round.
 //!

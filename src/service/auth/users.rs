@@ -3,7 +3,7 @@
 //! *Floor 3.* Knows the file of users and how a password is compared; does not know requests.
 //!
 //! A hash is Argon2 with its parameters, as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$…`. It is
-//! made to be dear, 19 MiB and some 20 ms, so that whoever gets hold of the file has to guess
+//! made to be dear, 19 MiB and some 20 ms, so that a thief of the file has to guess
 //! slowly. A password that was typed as an option has no such file to be stolen: it is compared as
 //! a fingerprint, which is cheap.
 //!
@@ -38,7 +38,7 @@ impl fmt::Debug for Users {
 }
 
 impl Users {
-    /// Whether nobody is among them.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.typed.is_empty() && self.hashed.is_empty()
     }
@@ -131,7 +131,7 @@ impl Users {
         any.fold(Choice::from(0), |any, same| any | same).into()
     }
 
-    /// The same for a user whose hash is known. For a name that nobody has it takes as long, so that
+    /// The same for a user whose hash is known. For a name that no user has it takes as long, so that
     /// no clock tells who is a user.
     pub(super) fn is_hashed(&self, given: &Credentials, memory: &mut HashMemory) -> bool {
         let of_user = |(user, _): &&(String, PasswordHash)| user.as_bytes() == given.user();

@@ -7,7 +7,7 @@
 //! file, has a tag of its own, and costs the next client what any cached file costs. Of a thousand
 //! clients that ask first, one has it made.
 //!
-//! gzip alone, because it is there already and everybody takes it. zstd and brotli would save a part of
+//! gzip alone, because it is there already and every client takes it. zstd and brotli would save a part of
 //! what it leaves, for which files can be encoded beforehand, better than in passing: such a sibling
 //! is sent instead, and then nothing is made.
 //!

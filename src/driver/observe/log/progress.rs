@@ -166,7 +166,7 @@ impl Transfer {
         }
     }
 
-    /// `34% of 4.2 GiB`, or `1.2 GiB` where nobody knows the end.
+    /// `34% of 4.2 GiB`, or `1.2 GiB` where the end is not known.
     fn share(&self) -> String {
         match self.of {
             Some(of) if of > 0 => {
