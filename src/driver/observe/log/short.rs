@@ -36,7 +36,7 @@ impl Style {
     }
 
     fn paint(&self, into: &mut Vec<u8>, colour: &str, text: &[u8]) {
-        let (begin, end) = match self.colour {
+        let (begin, end) = match self.colour && !text.is_empty() {
             true => (colour, "\x1b[0m"),
             false => ("", ""),
         };
@@ -248,6 +248,11 @@ mod tests {
             let plain = shown(&one, 1, &at(Some(80), false));
             let painted = colourless(&line);
             assert_eq!(painted, plain, "and nothing else");
+            let narrow = shown(&one, 1, &at(Some(60), true));
+            assert!(
+                !narrow.contains("m\x1b[0m"),
+                "what is not there has no colour"
+            );
         };
         check(Status::OK, "\x1b[32m");
         check(Status::NOT_MODIFIED, "\x1b[36m");
