@@ -145,22 +145,33 @@ pub fn inherited() -> Result<Vec<OwnedFd>, StartError> {
 const FIRST: RawFd = 3;
 
 fn take(number: RawFd) -> Result<OwnedFd, StartError> {
-    #[expect(unsafe_code, reason = "a descriptor that comes as a number")]
-    // SAFETY: LISTEN_PID names this process, so the process that started it has put this descriptor
-    // there for it; each number is taken once, before any other code of the program opened one.
-    let fd = unsafe { OwnedFd::from_raw_fd(number) };
-    let listens = sockopt::socket_acceptconn(&fd).unwrap_or(false);
-    let prepared = rustix::io::ioctl_fionbio(&fd, true)
-        .and_then(|()| rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC));
-    if listens && prepared.is_ok() {
-        return Ok(fd);
+    let refused = || {
+        StartError::new(
+            format!("descriptor {number}, inherited through LISTEN_FDS, is not a listening socket"),
+            "see ListenStream= in systemd.socket(5); Accept= must be no",
+        )
+    };
+    if !is_passed(number) {
+        return Err(refused());
     }
-    // Not ours after all: closing it may be worse than leaving it.
-    let _ = std::os::fd::IntoRawFd::into_raw_fd(fd);
-    Err(StartError::new(
-        format!("descriptor {number}, inherited through LISTEN_FDS, is not a listening socket"),
-        "see ListenStream= in systemd.socket(5); Accept= must be no",
-    ))
+    #[expect(unsafe_code, reason = "a descriptor that comes as a number")]
+    // SAFETY: it has come through execve(2), see `is_passed`, and LISTEN_PID says that it was left
+    // for this process, so nothing here owns it. It is close-on-exec from now on: it is taken once.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    let prepared = rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)
+        .and_then(|()| rustix::io::ioctl_fionbio(&fd, true));
+    prepared.map(|()| fd).map_err(|_| refused())
+}
+
+/// Whether it is a listening socket that has come through execve(2): all that this program opens is
+/// close-on-exec, and what was that did not come through.
+fn is_passed(number: RawFd) -> bool {
+    #[expect(unsafe_code, reason = "a descriptor that comes as a number")]
+    // SAFETY: it is asked two questions, by system calls that say so if it is not open.
+    let seen = unsafe { BorrowedFd::borrow_raw(number) };
+    let flags = rustix::io::fcntl_getfd(seen);
+    flags.is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
+        && sockopt::socket_acceptconn(seen).unwrap_or(false)
 }
 
 impl Bound {
@@ -206,6 +217,7 @@ mod tests {
     use super::*;
     use crate::kernel::bind;
     use std::net::TcpStream;
+    use std::os::fd::{AsRawFd, IntoRawFd};
 
     const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
            0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 71 1\n\
@@ -218,6 +230,22 @@ mod tests {
         for (inode, expected) in [(71, Some(2)), (72, Some(2)), (73, Some(1)), (74, None)] {
             assert_eq!(group_size(TABLE, inode), expected, "{inode}");
         }
+    }
+
+    #[test]
+    fn only_what_was_passed_is_taken_and_only_once() {
+        let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = own.as_raw_fd();
+        take(number).expect_err("it was opened by this program: it is close-on-exec");
+        rustix::io::fcntl_setfd(&own, FdFlags::empty()).unwrap();
+        let passed = take(own.into_raw_fd()).unwrap();
+        assert_eq!(passed.as_raw_fd(), number);
+        take(number).expect_err("it is taken");
+        let file = std::fs::File::open("/dev/null").unwrap();
+        rustix::io::fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        take(file.as_raw_fd()).expect_err("it does not listen");
+        take(1_000_000).expect_err("it is not open");
+        rustix::io::fcntl_getfd(&file).expect("it was left open");
     }
 
     fn accepted(bound: &Bound) -> usize {
