@@ -207,15 +207,13 @@ impl JobResult {
     }
 }
 
-/// Gives the connection what a job made; the next job, if the service was to be asked once more and
-/// hands over another.
-pub(crate) fn finish_job<S: Service>(
+/// Gives the connection what a job made; the request, if the service is to be asked once more.
+pub(crate) fn finish_job(
     conn: &mut Connection,
     sink: &mut Option<Box<dyn Sink>>,
-    service: &mut S,
     made: JobResult,
     now: &Tick,
-) -> Option<Job> {
+) -> Option<OwnedRequest> {
     match made {
         JobResult::Answer(response) => conn.respond(*response, now),
         JobResult::Receive(open) => {
@@ -226,15 +224,24 @@ pub(crate) fn finish_job<S: Service>(
             }
             *sink = Some(open);
         }
-        JobResult::Again(request) => {
-            let reply = guard(|| service.call(&request.borrow(), now));
-            return take_reply(conn, sink, reply, now);
-        }
+        JobResult::Again(request) => return Some(request),
         JobResult::Refused => conn.respond(busy(), now),
         JobResult::Panicked => conn.fail(now),
         JobResult::Nothing => conn.on_abort(CloseReason::SocketFailed),
     }
     None
+}
+
+/// Asks the service once more; the next job, if it hands over another.
+pub(crate) fn ask_again<S: Service>(
+    conn: &mut Connection,
+    sink: &mut Option<Box<dyn Sink>>,
+    service: &mut S,
+    request: &OwnedRequest,
+    now: &Tick,
+) -> Option<Job> {
+    let reply = guard(|| service.call(&request.borrow(), now));
+    take_reply(conn, sink, reply, now)
 }
 
 /// What is said where too much waits already (RFC 9110 §15.6.4).
@@ -344,8 +351,8 @@ mod tests {
                     let Ok(made) = JobResult::of(run_to_end(job, &|| false)) else {
                         panic!("a flush is one piece of work")
                     };
-                    let next = finish_job(&mut conn, &mut sink, &mut service, made, &now);
-                    assert!(next.is_none());
+                    let again = finish_job(&mut conn, &mut sink, made, &now);
+                    assert!(again.is_none());
                 }
                 _ => break,
             }

@@ -138,7 +138,9 @@ impl<'a, T: Stream, S: Service, O: Observer> Served<'a, T, S, O> {
             let made = run_job(job, &|| self.stream.is_gone());
             self.now = self.stream.now();
             let (service, sink) = (&mut *self.service, &mut self.sink);
-            next = exchange::finish_job(conn, sink, service, made, &self.now);
+            let again = exchange::finish_job(conn, sink, made, &self.now);
+            next = again
+                .and_then(|request| exchange::ask_again(conn, sink, service, &request, &self.now));
         }
     }
 

@@ -336,7 +336,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         // A client that came since the last wait is in the backlog, announced or not.
         self.listeners.look_at_all();
         for token in self.slots.tokens() {
-            self.deliver(token, |slot| slot.conn.on_shutdown(&now));
+            self.deliver(token, |_, slot| slot.conn.on_shutdown(&now));
         }
     }
 

@@ -130,6 +130,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 self.context.fill(*token, slot);
             }
         }
+        self.ask_again();
         for token in &batch {
             self.serve(*token);
         }
@@ -241,26 +242,23 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
                 Message::Ask => self.context.mailbox.answer(),
                 Message::Accept => self.listeners.look_at_all(),
                 Message::Abort => self.stop_at = Some(now.instant),
-                Message::Wake(token) => self.deliver(token, |slot| slot.conn.on_wake(&now)),
+                Message::Wake(token) => self.deliver(token, |_, slot| slot.conn.on_wake(&now)),
                 Message::Fetched(token, fetched) => {
                     self.context.offload.settle(token);
-                    self.deliver(token, |slot| slot.conn.on_fetched(fetched, &now));
+                    self.deliver(token, |_, slot| slot.conn.on_fetched(fetched, &now));
                 }
                 Message::Answer(token, made) => {
                     self.context.offload.settle(token);
-                    if let Some(slot) = self.slots.get_mut(token) {
-                        self.context.finish_job(token, slot, made);
-                    }
-                    self.deliver(token, |_| {});
+                    self.deliver(token, |context, slot| context.finish_job(token, slot, made));
                 }
             }
         }
     }
 
     /// Hands a message to its connection, if that still exists, and puts it into this turn's batch.
-    fn deliver(&mut self, token: Token, message: impl FnOnce(&mut Slot<K>)) {
+    fn deliver(&mut self, token: Token, message: impl FnOnce(&mut Context<K, S, O>, &mut Slot<K>)) {
         if let Some(slot) = self.slots.get_mut(token) {
-            message(slot);
+            message(&mut self.context, slot);
             if slot.enqueue() {
                 self.batch.push(token);
             }
@@ -269,8 +267,21 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
 
     /// Takes a connection for ready, and puts it into this turn's batch.
     fn look(&mut self, token: Token, ready: Directions) {
-        self.deliver(token, |slot| slot.look(ready));
+        self.deliver(token, |_, slot| slot.look(ready));
         self.context.tell(&Fact::Looked { token, ready });
+    }
+
+    /// Second pass, where a job has said that the service is to be asked once more.
+    ///
+    /// PITFALL: not when its message is read. What the service looks at then would count as looked
+    /// at in this turn, whose reads are still to come
+    /// (`a_service_is_asked_again_when_the_turn_has_read_all`).
+    fn ask_again(&mut self) {
+        for (token, request) in std::mem::take(&mut self.context.again) {
+            if let Some(slot) = self.slots.get_mut(token) {
+                self.context.ask_again(token, slot, &request);
+            }
+        }
     }
 
     /// Second pass, for one connection.

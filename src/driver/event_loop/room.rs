@@ -163,7 +163,7 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
         self.room.look_at = None;
         self.room.looked_in = now.turn;
         for token in std::mem::take(&mut self.room.unwatched) {
-            self.deliver(token, Slot::on_looked_at);
+            self.deliver(token, |_, slot| slot.on_looked_at());
             self.look(token, Directions::BOTH);
         }
     }

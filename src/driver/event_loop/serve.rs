@@ -21,7 +21,7 @@ use crate::driver::per_address::counts_in;
 use crate::driver::receive::{Intake, receive_some};
 use crate::driver::settings::{Budget, Settings};
 use crate::driver::transmit::{Allowance, Sending, send_some};
-use crate::http::{Notify, Tick, Wake};
+use crate::http::{Notify, OwnedRequest, Tick, Wake};
 use crate::kernel::{Kernel, Peer};
 use crate::readiness::{Directions, Token};
 use crate::service::{Job, Service};
@@ -33,6 +33,8 @@ pub(super) struct Context<K, S, O> {
     pub(super) settings: Settings<O>,
     /// Connections that go on in the next turn although no event will announce them.
     pub(super) run_queue: VecDeque<Token>,
+    /// Requests of which a job has said that the service is to be asked once more.
+    pub(super) again: Vec<(Token, OwnedRequest)>,
     pub(super) deadlines: Deadlines,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) offload: Offload,
@@ -66,6 +68,7 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
             kernel,
             service,
             run_queue: VecDeque::new(),
+            again: Vec::new(),
             deadlines: Deadlines::new(now.instant),
             mailbox,
             offload,
@@ -172,8 +175,15 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
     /// Gives a connection what a job made for it.
     pub(super) fn finish_job(&mut self, token: Token, slot: &mut Slot<K>, made: JobResult) {
         let (conn, sink) = (&mut slot.conn, &mut slot.sink);
-        if let Some(next) = exchange::finish_job(conn, sink, &mut self.service, made, &self.now) {
-            self.hand_over(token, slot, next);
+        let again = exchange::finish_job(conn, sink, made, &self.now);
+        self.again.extend(again.map(|request| (token, request)));
+    }
+
+    /// Asks the service once more.
+    pub(super) fn ask_again(&mut self, token: Token, slot: &mut Slot<K>, request: &OwnedRequest) {
+        let (conn, sink, service) = (&mut slot.conn, &mut slot.sink, &mut self.service);
+        if let Some(job) = exchange::ask_again(conn, sink, service, request, &self.now) {
+            self.hand_over(token, slot, job);
         }
     }
 
@@ -315,5 +325,74 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
         self.deadlines.disarm(slot.deadline_entry);
         self.tell(&Fact::Closed { token, reason });
         slot.peer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::driver::EventLoop;
+    use crate::http::{Request, Response};
+    use crate::kernel::sim::{Schedule, Sim};
+    use crate::service::{Gone, Outcome, Reply, Work};
+
+    struct AskAgain(OwnedRequest);
+
+    impl Work for AskAgain {
+        fn run(self: Box<Self>, _: &Gone<'_>) -> Outcome {
+            Outcome::Again(self.0)
+        }
+    }
+
+    type Noted = Arc<Mutex<Vec<&'static str>>>;
+
+    /// Notes the reads of a loop.
+    struct Reads(Noted);
+
+    impl Observer for Reads {
+        fn observe(&mut self, fact: &Fact<'_>) {
+            if let Fact::Called {
+                call: Call::Read { .. },
+                ..
+            } = fact
+            {
+                self.0.lock().unwrap().push("read");
+            }
+        }
+    }
+
+    /// A file looked at for it counts as looked at in this turn, whose reads must be over.
+    #[test]
+    fn a_service_is_asked_again_when_the_turn_has_read_all() {
+        let noted = Noted::default();
+        let calls = Arc::clone(&noted);
+        let mut is_first = true;
+        let service = move |request: &Request<'_>, _: &Tick| {
+            calls.lock().unwrap().push("call");
+            match std::mem::take(&mut is_first) {
+                true => Reply::Later(Box::new(AskAgain(request.detached()))),
+                false => Reply::Now(Response::text("hi")),
+            }
+        };
+        let sim = Sim::<true>::new(Schedule::friendly());
+        let (one, other) = (sim.connect(1_000), sim.connect(1_000));
+        let settings = Settings::default().observed_by(Reads(Arc::clone(&noted)));
+        let (listeners, offload) = (vec![sim.listen()], Offload::inline());
+        let mut own = EventLoop::new(sim.clone(), listeners, service, settings, offload).unwrap();
+        own.turn().unwrap();
+        for client in [&one, &other] {
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            own.turn().unwrap();
+        }
+        drop(own);
+        assert_eq!(
+            *noted.lock().unwrap(),
+            ["read", "call", "read", "call", "call"]
+        );
+        for client in [one, other] {
+            assert!(client.receive(1_000).ends_with(b"hi"));
+        }
     }
 }
