@@ -182,15 +182,35 @@ impl Policy {
 
     /// The type of the file at `path`: a user's Content-Type rule, else by its name.
     pub(super) fn content_type(&self, path: &[u8]) -> String {
-        let text = String::from_utf8_lossy(path);
-        match self
-            .common
-            .rules_for(Some(&text))
-            .find(|rule| rule.is("content-type"))
-        {
+        match self.rule(path, HeaderRule::is_content_type) {
             Some(rule) => rule.field.value().to_owned(),
             None => mime::content_type(path, &self.mime, self.charset),
         }
+    }
+
+    /// Whether the file at `path` is encoded already, as a user's Content-Encoding rule says: another
+    /// coding instead of it, or besides, would be sent under that name, too.
+    pub(super) fn is_encoded(&self, path: &[u8]) -> bool {
+        let says_so = |rule: &HeaderRule| rule.is("content-encoding");
+        self.rule(path, says_so).is_some()
+    }
+
+    /// Whether no encoding of the file at `path` is to be made, as a user's Cache-Control rule says to
+    /// all on the way, which we take for ourselves (RFC 9111 §5.2.2.6).
+    pub(super) fn forbids_transforms(&self, path: &[u8]) -> bool {
+        let says_so = |rule: &HeaderRule| {
+            let mut directives = rule.field.value().split(',').map(str::trim);
+            rule.is("cache-control")
+                && directives.any(|word| word.eq_ignore_ascii_case("no-transform"))
+        };
+        self.rule(path, says_so).is_some()
+    }
+
+    /// The first of the user's rules for `path` that is wanted.
+    fn rule(&self, path: &[u8], wanted: impl Fn(&HeaderRule) -> bool) -> Option<&HeaderRule> {
+        let text = String::from_utf8_lossy(path);
+        let mut rules = self.common.rules_for(Some(&text));
+        rules.find(|rule| wanted(rule))
     }
 
     /// How long the file at `path` may be kept. `immutable` needs no `public`: without

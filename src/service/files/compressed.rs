@@ -13,10 +13,12 @@
 //!
 //! Not worth it: types that do not shrink; less than 1 KiB, which is a packet anyway; more than 8 MiB,
 //! or an eighth of the cache, which would push out what many ask for; a file that was changed a moment
-//! ago, because it may change again, as a log does.
+//! ago, because it may change again, as a log does. Not wanted: a file that a user's rule calls encoded
+//! (Content-Encoding), or not to be touched (Cache-Control: no-transform).
 //!
-//! *References:* RFC 1952; RFC 9110 §8.8.3.3 (tags of encodings).
+//! *References:* RFC 1952; RFC 9110 §8.8.3.3 (tags of encodings); RFC 9111 §5.2.2.6.
 
+use std::ffi::CStr;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
@@ -50,6 +52,7 @@ impl Resolver<'_> {
     /// The gzip encoding of a file that was loaded, if that is wanted and worth it.
     pub(super) fn compressed(
         &self,
+        path: &CStr,
         plain: &Loaded,
         content_type: &str,
     ) -> Result<Compressed, Refusal> {
@@ -57,6 +60,10 @@ impl Resolver<'_> {
         let window = BYTES_MIN..=self.policy.compress_bytes_max;
         let wanted = self.takes_encodings && window.contains(&size) && plain.whole;
         if !(wanted && mime::is_compressible(content_type)) {
+            return Ok(Compressed::Not);
+        }
+        let path = path.to_bytes();
+        if self.policy.is_encoded(path) || self.policy.forbids_transforms(path) {
             return Ok(Compressed::Not);
         }
         match plain.identity.rests_from(REST) {

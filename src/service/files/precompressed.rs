@@ -6,7 +6,7 @@
 //! The rules: a sibling is an answer to a request for the plain file only, with the plain file's
 //! type and rules, an entity tag of its own (RFC 9110 §8.8.3.3), ranges of the encoded bytes. One
 //! that is older than its file, or says that it is of another one, is left alone: the
-//! file was edited, and the sibling not made anew.
+//! file was edited, and the sibling not made anew. A file that a user's rule calls encoded has none.
 //!
 //! What is sent has been looked at in the same turn, be it the file or a sibling. That a sibling
 //! has appeared is noticed within [`BELIEVED`]: until then the plain file is no less right.
@@ -76,6 +76,8 @@ pub(super) enum Looked {
 /// Siblings that were found, before it is known what stands in their fields.
 pub(super) struct Found {
     all: Vec<(Coding, Candidate)>,
+    /// Whether others may turn up on the disk.
+    may_turn_up: bool,
     due: Option<SystemTime>,
 }
 
@@ -93,15 +95,17 @@ impl Found {
         plain: &Loaded,
         content_type: &str,
     ) -> Result<Self, Refusal> {
-        let mut found = match resolver.policy.precompressed {
-            true => Self::look(resolver, path, &plain.identity)?,
-            false => Self {
-                all: Vec::new(),
-                due: None,
-            },
+        let policy = resolver.policy;
+        let mut found = Self {
+            all: Vec::new(),
+            may_turn_up: policy.precompressed && !policy.is_encoded(path.to_bytes()),
+            due: None,
         };
+        if found.may_turn_up {
+            found.look(resolver, path, &plain.identity)?;
+        }
         if !found.is_any() {
-            match resolver.compressed(plain, content_type)? {
+            match resolver.compressed(path, plain, content_type)? {
                 Compressed::Not => {}
                 Compressed::Later(due) => found.due = Some(due),
                 Compressed::Made(made) => {
@@ -112,8 +116,12 @@ impl Found {
         Ok(found)
     }
 
-    fn look(resolver: &mut Resolver<'_>, path: &CStr, plain: &Identity) -> Result<Self, Refusal> {
-        let mut found = Vec::new();
+    fn look(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        path: &CStr,
+        plain: &Identity,
+    ) -> Result<(), Refusal> {
         for coding in CODINGS {
             let sibling = sibling_path(path, coding);
             let opened = match resolver.open(&sibling) {
@@ -137,12 +145,9 @@ impl Found {
             } else {
                 unused(opened.identity)
             };
-            found.push((coding, candidate));
+            self.all.push((coding, candidate));
         }
-        Ok(Self {
-            all: found,
-            due: None,
-        })
+        Ok(())
     }
 
     pub(super) fn is_any(&self) -> bool {
@@ -168,7 +173,7 @@ impl Found {
         };
         Siblings {
             all: self.all.into_iter().map(ready).collect(),
-            may_turn_up: resolver.policy.precompressed,
+            may_turn_up: self.may_turn_up,
             due: self.due,
             looked: resolver.now.instant,
         }

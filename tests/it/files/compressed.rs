@@ -156,6 +156,45 @@ fn what_is_not_worth_it_is_sent_as_it_is() {
     assert!(!is_compressed(&server, "/last.txt"), "it is not asked for");
 }
 
+/// What a user's rule calls encoded has no second coding, neither made nor from beside it, and what is
+/// not to be transformed is not.
+#[test]
+fn a_rule_says_what_is_sent_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (text, last) = (json(64 * 1024), json(2048));
+    for name in ["own.txt", "sibling.txt", "kept.txt", "last.txt"] {
+        let text = if name == "last.txt" { &last } else { &text };
+        fs::write(root.path().join(name), text).unwrap();
+    }
+    let mut sibling = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut sibling, text.as_bytes()).unwrap();
+    fs::write(
+        root.path().join("sibling.txt.gz"),
+        sibling.finish().unwrap(),
+    )
+    .unwrap();
+    let words = [
+        ["own.txt", "Content-Encoding: x-own"],
+        ["sibling.txt", "Content-Encoding: x-own"],
+        ["kept.txt", "Cache-Control: max-age=60, No-Transform"],
+    ];
+    let mut words: Vec<_> = (words.iter())
+        .flat_map(|[glob, field]| ["--header-for", glob, field])
+        .collect();
+    words.push("--compress");
+    let server = Server::of("edge", root.path(), &words);
+    encoded(&server, "/last.txt", &last);
+    for (target, coding) in [
+        ("/own.txt", Some("x-own")),
+        ("/sibling.txt", Some("x-own")),
+        ("/kept.txt", None),
+    ] {
+        let answer = server.ask("GET", target, &[TAKES]);
+        assert_eq!(answer.field("Content-Encoding"), coding, "{target}");
+        assert!(answer.text() == text, "{target}");
+    }
+}
+
 /// Each client of a crowd gets the whole of it, whoever had it made.
 #[test]
 fn a_crowd_that_asks_first_is_answered() {
