@@ -345,7 +345,7 @@ fn memory_for_an_archive_that_nobody_reads_is_bounded() {
         let each_kib = if backend == "edge" {
             2 * 1024
         } else {
-            7 * 1024
+            5 * 1024
         };
         let server = Server::of(backend, root.path(), &[]);
         for target in ["/long/?zip", "/long/?tar.gz"] {
