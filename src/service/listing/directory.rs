@@ -52,6 +52,7 @@ impl Directory {
 
     fn may_list(&self, whole: &CStr, kind: FileType) -> bool {
         let name = whole.to_bytes();
+        // `.well-known` is answered (`policy::is_hidden_name`) and not listed: its clients know its names.
         let hidden = match self.options.hidden {
             true => name.starts_with(PART_PREFIX),
             false => name.starts_with(b"."),

@@ -25,7 +25,7 @@
 //! Chunks of names are made on the loop's own thread, those that need the directory where waiting is
 //! allowed, a few reads of it at a time. A thread per big listing was rejected: clients would then
 //! decide how many threads there are. An order by size or time costs a stat(2) for each name, in such
-//! jobs as well.
+//! jobs as well, and once more for each part of a stream: beyond 100,000 names programs are refused.
 //!
 //! Not listed is what would be answered 404: names with a leading dot, FIFOs, sockets, devices, and
 //! links that lead nowhere or outside.
@@ -75,6 +75,10 @@ pub const SORTED_ENTRIES_MAX: usize = 10_000;
 /// The same in bytes of memory: a name's own and 25 more, so 10,000 names of 50 bytes on average. It
 /// is what one client can make us keep, who asks for a listing and does not read it.
 pub const SORTED_BYTES_MAX: usize = 768 * 1024;
+
+/// So many times as many a directory may have that is listed for programs by size or time. Each part
+/// of it is a look at every file, so that the time would grow with the square of the entries.
+const LOOKED_AT_FACTOR: usize = 10;
 
 /// What a request for the symbolic link of this name would open: `None` if it would be refused.
 pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
@@ -176,14 +180,13 @@ pub fn listing(directory: OwnedFd, path: &str, options: ListingOptions) -> Respo
 }
 
 fn list(directory: OwnedFd, path: &str, options: ListingOptions, rows_max: usize) -> Response {
-    let format = options.format;
     let directory = Directory {
         fd: directory,
         options,
     };
     match gather(directory, rows_max, &|| true) {
         Ok((sorted, directory)) => Listing::new(path, sorted, directory).into_response(),
-        Err(error) => refusal(error, format),
+        Err(refusal) => refusal,
     }
 }
 
@@ -204,7 +207,6 @@ impl Listing {
             stopped.set(stopped.get() || gone());
             !stopped.get()
         };
-        let format = options.format;
         let mut directory = Directory {
             fd: directory,
             options,
@@ -216,7 +218,7 @@ impl Listing {
                     directory = read;
                     sorted
                 }
-                Err(error) => return Some(Err(refusal(error, format))),
+                Err(refusal) => return Some(Err(refusal)),
             },
         };
         *known = Some(sorted.clone());
@@ -324,24 +326,14 @@ fn gather(
     directory: Directory,
     rows_max: usize,
     keep_on: &dyn Fn() -> bool,
-) -> Result<(Sorted, Directory), Errno> {
+) -> Result<(Sorted, Directory), Response> {
     let (query, format) = (directory.options.query.clone(), directory.options.format);
-    let is_page = format == ListingFormat::Html;
-    let room = NamesRoom {
-        rows: if is_page {
-            rows_max.min(PAGE_ENTRIES_MAX)
-        } else {
-            rows_max
-        },
-        ..ROOM
+    let (start, rows) = match format {
+        ListingFormat::Html => (query.from.clone(), rows_max.min(PAGE_ENTRIES_MAX)),
+        ListingFormat::Json | ListingFormat::Plain => (PageStart::First, rows_max),
     };
-    let start = if is_page {
-        query.from.clone()
-    } else {
-        PageStart::First
-    };
-    let mut selection = Selection::new(directory, start, room);
-    while keep_on() && selection.read()? {}
+    let mut selection = Selection::new(directory, start, NamesRoom { rows, ..ROOM });
+    while keep_on() && selection.read().map_err(|error| refusal(error, format))? {}
     let SelectedPart {
         mut names,
         has_more,
@@ -349,6 +341,11 @@ fn gather(
         past,
         directory,
     } = selection.into_part();
+    let is_in_parts = has_more && format != ListingFormat::Html;
+    let max = rows_max.saturating_mul(LOOKED_AT_FACTOR);
+    if is_in_parts && query.order.needs_meta() && totals.entries() > max {
+        return Err(too_long(max));
+    }
     if format != ListingFormat::Plain && !query.order.needs_meta() {
         let (mut looked, mut goes_on) = (0_u32, true);
         names.complete(|name, kind| {
@@ -371,6 +368,16 @@ fn gather(
         format,
     };
     Ok((sorted, directory))
+}
+
+/// More entries than are listed for programs by size or time.
+fn too_long(max: usize) -> Response {
+    let status = Status::BAD_REQUEST;
+    let why = format!(
+        "{status}: sort=size and sort=time are for up to {max} entries in this form: ask without, \
+         and sort what comes\n"
+    );
+    error_response(status, false, || None).body(Body::Owned(why.into_bytes()))
 }
 
 /// A directory that cannot be read after all: it was removed meanwhile, or the disk fails.
@@ -564,8 +571,35 @@ mod tests {
             assert_eq!(whole.matches("},\n{").count(), 999);
             assert_eq!(whole.matches(",\"size\":").count(), 1_000);
             assert!(whole.starts_with("[\n{") && whole.ends_with("}\n]\n"));
-            assert_eq!(listed(10), whole, "{query}");
+            assert_eq!(listed(100), whole, "{query}");
         }
+    }
+
+    /// What a program is sent in parts costs a look at every file for each of them.
+    #[test]
+    fn beyond_ten_times_what_is_kept_no_order_looks_at_files() {
+        let root = tempfile::tempdir().unwrap();
+        for n in 0..100 {
+            fs::write(root.path().join(format!("{n}")), "x").unwrap();
+        }
+        let check = |format, query: &str, rows_max, expected: Status| {
+            let options = ListingOptions {
+                format,
+                query: ListingQuery::of(Some(query)),
+                ..ListingOptions::default()
+            };
+            let got = list(opened(root.path()), "/", options, rows_max).status;
+            assert_eq!(got, expected, "{format:?} {query} {rows_max}");
+        };
+        for format in [ListingFormat::Json, ListingFormat::Plain] {
+            for query in ["sort=size", "sort=time&order=desc"] {
+                check(format, query, 9, Status::BAD_REQUEST);
+                check(format, query, 10, Status::OK);
+            }
+            check(format, "order=desc", 9, Status::OK);
+            check(format, "sort=size&q=1", 9, Status::OK);
+        }
+        check(ListingFormat::Html, "sort=size", 9, Status::OK);
     }
 
     /// Each page links to the one behind it, and that leads back; together they are all there is.
