@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Exit, Plan, browser, startup};
+use cli::{Exit, Plan, services, startup};
 use httpoll::config::{Config, LogFormat, LogPlace};
 use httpoll::confine::{self, Confined, Needs, User};
 use httpoll::driver::{AccessLog, LogEnd, LogFile, Server, Style, Supervisor};
@@ -42,9 +42,9 @@ fn main() -> ExitCode {
 /// one starts is given up by all of them, and the log is a thread.
 fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let user = plan.user.as_deref().map(User::find).transpose()?;
-    let watched = cli::watched(plan)?;
+    let watched = services::watched(plan)?;
     let reload = watched.as_ref().map(|(_, reload)| reload);
-    let (service, tallies) = cli::service(plan, reload)?;
+    let (service, tallies) = services::service(plan, reload)?;
     let supervisor = Supervisor::from_env();
     let server = Server::bind(Config {
         activation: true,
@@ -75,7 +75,8 @@ fn told(plan: &Plan, server: &Server, on_terminal: bool) -> String {
     text.push_str(&startup::watched(&plan.config, server.watched()));
     text.push_str(&startup::admin(server.admin_address()));
     text.push_str(&startup::qr_code(plan, bound, &interfaces, on_terminal));
-    text.extend(browser::open(plan, bound, |name| std::env::var_os(name)));
+    let variable = |name: &str| std::env::var_os(name);
+    text.extend(startup::browser::open(plan, bound, variable));
     text
 }
 

@@ -2,7 +2,7 @@
 //!
 //! *Floor 5, of the program only.* clap turns words into [`Options`]; [`Options::plan`] turns
 //! those into the values that the library takes ([`Config`], [`FilesConfig`]) and refuses what
-//! contradicts itself. Nothing is opened or bound here beyond one look at DIR.
+//! contradicts itself, with one look at DIR; [`services`] opens what they name. Nothing is bound.
 //!
 //! Every complaint is one line: what is wrong, and what would be right.
 //!
@@ -13,11 +13,11 @@
 //! plan/        options to values of the library
 //! password.rs  one that is asked for on a terminal
 //! advice.rs    clap's complaints as one line
-//! startup.rs   what is printed when it runs; colour.rs: whether in colours
+//! services.rs  the plan's services, opened and stacked
+//! startup/     what is printed when it runs, the QR code and the browser; colour.rs: whether in colours
 //! ```
 
 mod advice;
-pub(crate) mod browser;
 pub(crate) mod colour;
 mod config_file;
 mod listen;
@@ -25,21 +25,17 @@ mod options;
 mod password;
 mod plan;
 mod print_config;
-mod qr;
+pub(crate) mod services;
 pub(crate) mod startup;
 mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::FromArgMatches;
-use httpoll::config::{Backend, Config};
+use httpoll::config::Config;
 use httpoll::confine::Sandbox;
-use httpoll::service::{
-    Decoration, Files, FilesConfig, Hello, HostName, Hosts, LiveReload, Router, Service, Tallies,
-    TreeWatcher, UploadDirectory, hello,
-};
+use httpoll::service::{Decoration, FilesConfig, HostName};
 
 use colour::Colour;
 use config_file::FromFile;
@@ -124,110 +120,6 @@ fn config_of(words: &[OsString]) -> Result<FromFile, Exit> {
     match typed.get_one::<PathBuf>("config") {
         Some(path) => config_file::read(path, &command, &typed),
         None => Ok(FromFile::default()),
-    }
-}
-
-/// A quarter of what select(2) can watch: the others are for clients.
-const FILES_OF_SELECT: usize = 256;
-
-/// What makes the service of each loop, and what these count. Opens the directory,
-/// once.
-pub(crate) fn service(
-    plan: &Plan,
-    reload: Option<&LiveReload>,
-) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, Tallies), String> {
-    let open = |config: &FilesConfig| {
-        let root = startup::printable(&config.root);
-        let mut config = config.clone();
-        if plan.config.backend == Backend::Select {
-            config.cache_descriptors = config.cache_descriptors.min(FILES_OF_SELECT);
-        }
-        Files::open(&config, plan.config.workers).map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("may not read {root} (see ls -ld for who may)")
-            }
-            _ => format!("cannot serve {root}: {error}"),
-        })
-    };
-    let uploads = plan.files.as_ref().and_then(open_uploads).transpose()?;
-    let (files, with_hello) = (plan.files.as_ref().map(open).transpose()?, plan.hello);
-    let hosts: Arc<[HostName]> = plan.hosts.as_slice().into();
-    let tallies = Tallies {
-        caches: files.as_ref().map(Files::cache_tallies).unwrap_or_default(),
-        uploads: uploads
-            .as_ref()
-            .map(UploadDirectory::tallies)
-            .unwrap_or_default(),
-    };
-    let decoration = plan.decoration.clone();
-    let reload = reload.cloned();
-    let passwords = plan.passwords.as_ref().map(|plan| plan.passwords.clone());
-    let make = move || -> Box<dyn Service> {
-        let service: Box<dyn Service> = match files.clone() {
-            None => Box::new(router_of_hello("/", &decoration)),
-            Some(files) if with_hello => {
-                Box::new(router_of_hello("/hello", &decoration).otherwise(files))
-            }
-            Some(files) => Box::new(files),
-        };
-        let service = match &uploads {
-            None => service,
-            Some(directory) => Box::new(directory.in_front_of(service)),
-        };
-        let service = match &reload {
-            None => service,
-            Some(reload) => Box::new(reload.in_front_of(service)),
-        };
-        let service = match &passwords {
-            None => service,
-            Some(passwords) => Box::new(passwords.in_front_of(service)),
-        };
-        match hosts.is_empty() {
-            true => service,
-            false => {
-                let hosts = Hosts::new(Arc::clone(&hosts), service);
-                Box::new(hosts.decorated(decoration.clone()))
-            }
-        }
-    };
-    Ok((make, tallies))
-}
-
-/// What tells of changes, and whom, if that is wanted.
-pub(crate) fn watched(plan: &Plan) -> Result<Option<(TreeWatcher, LiveReload)>, String> {
-    let files = plan.files.as_ref().filter(|_| plan.watch);
-    let open = |files: &FilesConfig| {
-        let tree = TreeWatcher::open(files).map_err(|error| {
-            let root = startup::printable(&files.root);
-            format!("--watch {root}: {error} (see sysctl fs.inotify for how much may be watched)")
-        });
-        Ok((tree?, LiveReload::new(files)))
-    };
-    files.map(open).transpose()
-}
-
-/// The directory that takes files, if one is to.
-fn open_uploads(config: &FilesConfig) -> Option<Result<UploadDirectory, String>> {
-    let uploads = config.uploads.as_ref()?;
-    let directory = startup::printable(&config.root.join(&uploads.directory));
-    Some(
-        UploadDirectory::open(config, uploads).map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!(
-                    "may not write to {directory}, which --upload needs (see ls -ld for who may)"
-                )
-            }
-            _ => format!("cannot take uploads into {directory}: {error}"),
-        }),
-    )
-}
-
-/// The smallest answer stays the smallest, unless fields were asked for.
-fn router_of_hello(path: &str, decoration: &Decoration) -> Router {
-    let router = Router::new().decorated(decoration.clone());
-    match decoration.is_usual() {
-        true => router.get(path, hello),
-        false => router.get(path, Hello::new(decoration.clone())),
     }
 }
 

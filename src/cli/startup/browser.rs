@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 
 use httpoll::config::ListenAddr;
 
-use super::startup::{is_public, place};
-use super::{Plan, startup};
+use super::{is_public, place, printable};
+use crate::cli::Plan;
 
 /// A line for the start-up text if no browser was started.
 pub(crate) fn open(
@@ -36,7 +36,7 @@ pub(crate) fn open(
         }
     });
     let why = result.err()?;
-    let why = startup::printable(why.as_ref());
+    let why = printable(why.as_ref());
     Some(format!("  No browser was opened: {why}.\n"))
 }
 
@@ -86,7 +86,7 @@ mod tests {
 
     fn plan(words: &str) -> Plan {
         let words = ["httpoll"].into_iter().chain(words.split_whitespace());
-        super::super::parse(words.map(Into::into)).unwrap()
+        crate::cli::parse(words.map(Into::into)).unwrap()
     }
 
     #[test]

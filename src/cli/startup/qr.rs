@@ -8,7 +8,7 @@ use qrcode::render::unicode::Dense1x2;
 
 /// The lines of the code, indented like the rest of the start-up text. `None` for an address that
 /// is too long for one.
-pub(crate) fn code(url: &str, is_terminal: bool) -> Option<String> {
+pub(super) fn code(url: &str, is_terminal: bool) -> Option<String> {
     let code = QrCode::new(url).ok()?;
     let drawn = code.render::<Dense1x2>().build();
     let (begin, end) = match is_terminal {

@@ -3,6 +3,9 @@
 //! *Floor 5, of the program only.* [`text`] is a pure function of the plan, the addresses the
 //! kernel gave, and the machine's interfaces; a test shows each of its sentences.
 
+pub(crate) mod browser;
+mod qr;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +14,7 @@ use std::path::Path;
 use httpoll::config::{Backend, Config, Faults, FilesConfig, ListenAddr};
 use httpoll::http::target::encode_segment;
 
-use super::{Plan, qr};
+use super::Plan;
 
 /// The start-up text, whole lines.
 pub(crate) fn text(
@@ -239,7 +242,7 @@ pub(crate) fn printable(path: &Path) -> String {
 }
 
 /// The path of what is served: that of one file ends in its name, so that a link says what it is.
-pub(super) fn place(plan: &Plan) -> String {
+fn place(plan: &Plan) -> String {
     let Some(files) = &plan.files else {
         return "/".into();
     };
@@ -280,7 +283,7 @@ fn reachable(bound: SocketAddr, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
     if found.is_empty() { vec![bound] } else { found }
 }
 
-pub(super) fn is_public(address: &ListenAddr) -> bool {
+fn is_public(address: &ListenAddr) -> bool {
     matches!(address, ListenAddr::Tcp(address) if !address.ip().to_canonical().is_loopback())
 }
 
@@ -298,7 +301,7 @@ mod tests {
 
     fn check(words: &str, bound: &[&str], expected: &Expect) {
         let words = std::iter::once("httpoll").chain(words.split_whitespace());
-        let plan = super::super::parse(words.map(Into::into)).unwrap();
+        let plan = crate::cli::parse(words.map(Into::into)).unwrap();
         let bound: Vec<_> = bound
             .iter()
             .map(|word| match word.strip_prefix("unix:") {
@@ -348,7 +351,7 @@ mod tests {
     fn it_says_who_can_do_what() {
         let check = |words: &str, expected: &str| {
             let words = ["httpoll"].into_iter().chain(words.split_whitespace());
-            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let plan = crate::cli::parse(words.map(Into::into)).unwrap();
             let bound = [ListenAddr::Tcp("192.0.2.7:80".parse().unwrap())];
             let piped = text(&plan, &bound, &[], false);
             let begin = format!("over the network can {expected}.\n");
@@ -365,7 +368,7 @@ mod tests {
     fn it_says_if_the_log_is_served() {
         let check = |words: &str, told: bool| {
             let words = ["httpoll"].into_iter().chain(words.split_whitespace());
-            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let plan = crate::cli::parse(words.map(Into::into)).unwrap();
             let text = text(&plan, &[], &[], true);
             assert_eq!(text.contains(" lies in what is served"), told, "{text}");
         };
@@ -433,7 +436,7 @@ mod tests {
     fn it_says_if_no_index_stands_for_the_root() {
         let check = |words: &str, note: &str| {
             let words = std::iter::once("httpoll").chain(words.split_whitespace());
-            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let plan = crate::cli::parse(words.map(Into::into)).unwrap();
             let expected = format!("httpoll VERSION serves src (edge, one loop)\n{note}");
             let text = text(&plan, &[], &[], true).replace(env!("CARGO_PKG_VERSION"), "VERSION");
             assert_eq!(text, expected);
@@ -451,7 +454,7 @@ mod tests {
     fn a_phone_is_shown_an_address_that_it_can_reach() {
         let shown = |words: &str, bound: &[&str]| {
             let words = ["httpoll"].into_iter().chain(words.split_whitespace());
-            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let plan = crate::cli::parse(words.map(Into::into)).unwrap();
             let bound = bound
                 .iter()
                 .map(|word| ListenAddr::Tcp(word.parse().unwrap()));
@@ -474,7 +477,7 @@ mod tests {
     fn it_says_what_it_can_hold_if_that_is_less() {
         let check = |words: &str, expected: &str| {
             let words = std::iter::once("httpoll").chain(words.split_whitespace());
-            let plan = super::super::parse(words.map(Into::into)).unwrap();
+            let plan = crate::cli::parse(words.map(Into::into)).unwrap();
             assert_eq!(room(&plan.config, 640), expected);
         };
         check("", "");
