@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cli::hang_up::Terminal;
 use cli::{Exit, Plan, services, startup};
 use httpoll::config::{Config, LogFormat, LogPlace};
 use httpoll::confine::{self, Confined, Needs, User};
@@ -53,9 +54,16 @@ fn serve(plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let record = plan.record.as_deref().map(record_in).transpose()?;
     let log_file = plan.log_file.as_deref().map(log_file_in).transpose()?;
     let on_terminal = io::stdout().is_terminal();
+    let terminal = match log_file {
+        Some(_) => None, // SIGHUP is about that
+        None => Terminal::watched()?,
+    };
     let mut text = told(plan, &server, on_terminal);
     text.extend(give_up_rights(plan, &server, user)?);
 
+    if let Some(terminal) = terminal {
+        terminal.stops(server.stopper())?;
+    }
     let Logs { out, log, ends } = logs(plan, log_file, on_terminal)?;
     let server = server.with_tallies(tallies).announced_by(out, text);
     let server = server.log_to(log).record_to(record).reloading(watched);

@@ -13,6 +13,7 @@
 //! plan/        options to values of the library
 //! password.rs  one that is asked for on a terminal
 //! advice.rs    clap's complaints as one line
+//! hang_up.rs   the end of the terminal it was started in
 //! services.rs  the plan's services, opened and stacked
 //! startup/     what is printed when it runs, the QR code and the browser; colour.rs: whether in colours
 //! ```
@@ -20,6 +21,7 @@
 mod advice;
 pub(crate) mod colour;
 mod config_file;
+pub(crate) mod hang_up;
 mod listen;
 mod options;
 mod password;

@@ -34,7 +34,7 @@ impl Drop for OnTerminal {
 }
 
 fn terminal(columns: u16) -> (OwnedFd, File) {
-    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&main).unwrap();
     unlockpt(&main).unwrap();
     let name = ptsname(&main, Vec::new()).unwrap();
@@ -69,6 +69,27 @@ impl OnTerminal {
             screen: main.into(),
             seen: String::new(),
         }
+    }
+
+    /// The same, in a session of its own that the terminal controls, by way of these words.
+    fn controlling(by: &[&str], words: &[&str]) -> Self {
+        let (main, other) = terminal(80);
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").args(by);
+        command.arg(env!("CARGO_BIN_EXE_httpoll"));
+        command.args(["-l", "127.0.0.1:0"]).args(words);
+        let input = other.try_clone().unwrap();
+        let child = command.stdin(input).stdout(other).spawn().unwrap();
+        Self {
+            child,
+            screen: main.into(),
+            seen: String::new(),
+        }
+    }
+
+    /// Closes its window.
+    fn close(&mut self) {
+        self.screen = File::open("/dev/null").unwrap();
     }
 
     /// Reads until it has written this.
@@ -206,4 +227,50 @@ fn what_is_under_way_stands_on_the_last_line() {
         let rest = server.seen.rsplit("GET /zeros").next().unwrap();
         assert!(!rest.contains("sends"), "{rest:?}");
     });
+}
+
+/// What it sends is finished, whoever says so once more.
+#[test]
+fn a_terminal_that_closes_stops_what_was_started_in_it() {
+    const LEN: u64 = 16 << 20;
+    let root = zeros(LEN);
+    let root = root.path().to_str().unwrap();
+    for words in [&[root][..], &[root, "--sandbox", "strict"]] {
+        let mut server = OnTerminal::controlling(&[], words);
+        let mut client = server.connect();
+        client.send(request("GET", "/zeros", &["Connection: close"]).as_bytes());
+        assert_eq!(client.head().status, 200);
+        let mut idle = server.connect();
+        idle.ask("GET", "/", &[]);
+        server.close();
+        assert_eq!(idle.0.read(&mut [0]).unwrap(), 0, "it stops");
+        signal(server.child.id(), Signal::HUP);
+        let mut content = Vec::new();
+        client.0.read_to_end(&mut content).unwrap();
+        assert_eq!(content.len() as u64, LEN);
+        assert_eq!(exit(&mut server.child).0, Some(0));
+    }
+}
+
+#[test]
+fn what_is_to_outlive_its_terminal_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let (log, ignores) = (log.to_str().unwrap(), "trap '' HUP; exec \"$@\"");
+    let check = |mut server: OnTerminal| {
+        let mut client = server.connect();
+        server.close();
+        signal(server.child.id(), Signal::HUP);
+        for _ in 0..50 {
+            assert_eq!(client.ask("GET", "/", &[]).status, 200);
+            sleep(Duration::from_millis(1));
+        }
+        signal(server.child.id(), Signal::TERM);
+        assert_eq!(exit(&mut server.child).0, Some(0));
+    };
+    let hello = &["--hello"];
+    check(OnTerminal::start(80, hello, &[])); // another session's
+    check(OnTerminal::controlling(&["sh", "-c", ignores, "sh"], hello));
+    let words = ["--hello", "--log-file", log];
+    check(OnTerminal::controlling(&[], &words));
 }

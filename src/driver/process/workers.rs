@@ -57,7 +57,7 @@ pub(super) struct WorkerThreads {
 const HANDOVER: Duration = Duration::from_millis(250);
 
 /// Signals that would end the process by default (signal(7)) and ask for nothing that it does: a
-/// terminal that closes, a request to read its configuration or to open its log again, timers that
+/// terminal that closes (the program stops by it, with a [`Stopper`](super::server::Stopper)), a request to read its configuration or to open its log again, timers that
 /// it has not set, a log that has reached the size allowed to it (setrlimit(2), `RLIMIT_FSIZE`;
 /// write(2) then fails, which costs the lines). SIGPIPE was ignored before `main`.
 const SURVIVED: [Signal; 10] = [
