@@ -32,7 +32,7 @@ pub(crate) fn service(
             .map(UploadDirectory::tallies)
             .unwrap_or_default(),
     };
-    let opened = Opened {
+    let opened = OpenServices {
         files,
         hello: plan.hello,
         uploads,
@@ -45,7 +45,7 @@ pub(crate) fn service(
 }
 
 /// What all loops share; each is in front of those above it.
-struct Opened {
+struct OpenServices {
     files: Option<Files>,
     hello: bool,
     uploads: Option<UploadDirectory>,
@@ -55,7 +55,7 @@ struct Opened {
     decoration: Decoration,
 }
 
-impl Opened {
+impl OpenServices {
     fn stacked(&self) -> Box<dyn Service> {
         let decoration = &self.decoration;
         let mut service: Box<dyn Service> = match self.files.clone() {
