@@ -35,7 +35,7 @@ enum NamePattern {
     One(Pattern),
 }
 
-/// PatternPlaces in a pattern, a bit for each: how many of its names have been matched.
+/// Places in a pattern, a bit for each: how many of its names have been matched.
 type PatternPlaces = u64;
 
 /// As many as a set has room for, and one for the end.

@@ -237,7 +237,7 @@ matrix! {
         for target in ["/?tar", "/?zip", "/pub/?tar"] {
             let archive = rest(target, "X: y");
             assert!(archive.contains("b.txt"), "{target}");
-            assert!(!archive.contains("secret") && !archive.contains("c.pdf"), "{target}");
+            assert!(!archive.contains("private") && !archive.contains("c.pdf"), "{target}");
         }
         let archive = rest("/private/?tar", &basic("alice", "a:b"));
         assert!(archive.contains("secret.txt") && archive.contains("er.txt"));

@@ -16,26 +16,18 @@ pub(super) fn reply_with_script(reply: Reply, tag: String) -> Reply {
     }
 }
 
-fn with_script(response: Response, tag: String) -> Response {
-    let Response {
-        status,
-        fields,
-        body,
-        close,
-    } = response;
-    let untouched = |fields, body| Response {
-        status,
-        fields,
-        body,
-        close,
+fn with_script(mut response: Response, tag: String) -> Response {
+    if response.status != Status::OK || !is_page(response.fields.as_bytes()) {
+        return response;
+    }
+    response.body = match add(response.body, tag) {
+        Ok(body) => {
+            response.fields = fields_of_a_page(response.fields.as_bytes());
+            body
+        }
+        Err(body) => body,
     };
-    if status != Status::OK || !is_page(fields.as_bytes()) {
-        return untouched(fields, body);
-    }
-    match add(body, tag) {
-        Ok(body) => untouched(fields_of_a_page(fields.as_bytes()), body),
-        Err(body) => untouched(fields, body),
-    }
+    response
 }
 
 /// Content with `tag` behind it, or as it was: what is made while it is sent is left alone, and what
