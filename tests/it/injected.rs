@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use httpoll::driver::record::{Checker, Did, Heading, TurnRecord};
+use httpoll::driver::record::{Called, Checker, Did, Heading, TurnRecord};
 use httpoll::kernel::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -74,16 +74,30 @@ fn check_record(backend: &str, text: &str) {
         let turn: TurnRecord = serde_json::from_str(line).unwrap();
         checker.follow(&turn);
         marks.extend(turn.injected);
-        marks.extend(turn.facts.into_iter().filter_map(|did| match did {
-            Did::Call(call) => call.injected,
-            _ => None,
-        }));
+        for did in turn.facts {
+            if let Did::Call(call) = did {
+                check_mark(backend, &call);
+                marks.extend(call.injected);
+            }
+        }
     }
     assert_eq!(checker.broken(), None, "{backend}");
     for fault in Fault::ALL {
         let is_marked = marks.iter().any(|mark| mark == fault.name());
         assert!(is_marked, "{backend}: {fault:?}");
     }
+}
+
+/// A call that is marked came to what its fault makes of it.
+fn check_mark(backend: &str, call: &Called) {
+    let is_so = match call.injected.as_deref() {
+        None => true,
+        Some("short-read" | "short-write") => call.got.is_some_and(|n| n > 0),
+        Some("eintr") => call.error.as_deref() == Some("EINTR"),
+        Some("eagain" | "slow-accept") => call.error.as_deref() == Some("EAGAIN"),
+        Some(_) => false,
+    };
+    assert!(is_so, "{backend}: {call:?}");
 }
 
 #[test]
@@ -108,7 +122,7 @@ fn the_trace_says_what_was_injected() {
 }
 
 /// Who waits in the backlog of a listener is reset when that closes, which is when accept has said
-/// EAGAIN.
+/// EAGAIN. They are more than are accepted in one turn.
 #[test]
 fn a_stop_lets_in_who_waits_whatever_is_injected() {
     each(&LOOPS, |backend| {
@@ -117,7 +131,7 @@ fn a_stop_lets_in_who_waits_whatever_is_injected() {
             let mut server = Server::start(backend, &["--hello", "--inject", &faults]);
             let pid = Pid::from_child(server.child());
             kill_process(pid, Signal::STOP).unwrap();
-            let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+            let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
             for client in &mut clients {
                 client.send(request("GET", "/", &[]).as_bytes());
             }

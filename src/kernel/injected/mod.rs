@@ -38,8 +38,10 @@ pub struct InjectedKernel<K> {
     /// The tokens of the listeners that are watched.
     listeners: Vec<Token>,
     waker: Option<Token>,
-    /// The last wait has told of a client, and of no message.
+    /// The last wait has told of a client, and the loop does not stop.
     was_told: bool,
+    /// A message has come, and no wait since then has shown that the backlog is empty.
+    may_stop: bool,
     wait: Rested,
     accept: Rested,
 }
@@ -53,6 +55,7 @@ impl<K> InjectedKernel<K> {
             listeners: Vec::new(),
             waker: None,
             was_told: false,
+            may_stop: false,
             wait: Rested::new(),
             accept: Rested::new(),
         }
@@ -228,8 +231,9 @@ impl<K: Kernel> Kernel for InjectedKernel<K> {
     type Listener = K::Listener;
 
     /// PITFALL: a loop that stops closes its listeners when accept says EAGAIN, and who still waits
-    /// is reset. So that is said of a client only where the wait has just told of it
-    /// (`a_stop_lets_in_who_waits_whatever_is_injected`).
+    /// is reset. A stop comes as a message, and more may wait than are accepted in one turn. So that
+    /// is said of a client only where the wait has just told of it, and after a message not before
+    /// a wait has found the backlog empty (`a_stop_lets_in_who_waits_whatever_is_injected`).
     fn accept(&mut self, listener: &K::Listener) -> io::Result<(Self::Socket, Peer)> {
         let possible = match self.was_told {
             true => &[Fault::SlowAccept, Fault::Eintr][..],
@@ -310,18 +314,16 @@ impl<K: Kernel> Kernel for InjectedKernel<K> {
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         if let Some(fault) = self.injector.draw(&[Fault::Eintr], &mut self.wait) {
             self.injector.had(fault);
-            self.was_told = false;
             return Err(io::ErrorKind::Interrupted.into());
         }
+        let may_last = timeout != Some(Duration::ZERO);
         let timeout = match self.injector.owes() {
             true => Some(Duration::ZERO),
             false => timeout,
         };
         self.inner.wait(events, timeout)?;
         self.injector.pay(events);
-        let tells = |token: Token| events.iter().any(|event| event.token == token);
-        self.was_told = self.listeners.iter().any(|token| tells(*token));
-        self.was_told &= !self.waker.is_some_and(tells);
+        self.look_for_clients(events, may_last);
         Ok(())
     }
 
@@ -331,6 +333,17 @@ impl<K: Kernel> Kernel for InjectedKernel<K> {
 }
 
 impl<K: Kernel> InjectedKernel<K> {
+    /// What a wait has told of clients and of messages. One that may last, and tells of neither, has
+    /// found the backlog empty: who is left in it is told of again, or at an edge the loop does not
+    /// wait.
+    fn look_for_clients(&mut self, events: &[Event], may_last: bool) {
+        let tells = |token: Token| events.iter().any(|event| event.token == token);
+        let has_client = self.listeners.iter().any(|token| tells(*token));
+        let has_message = self.waker.is_some_and(tells);
+        self.may_stop = has_message || self.may_stop && (has_client || !may_last);
+        self.was_told = has_client && !self.may_stop;
+    }
+
     /// All of them: which one it was is not known here, and one without a client costs an accept.
     fn owe_listeners(&mut self) {
         if matches!(K::TRIGGER, Trigger::Edge) {
