@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Exit, startup};
+use super::{Exit, listen, startup};
 
 /// clap's report as one line. Its layout is for eyes: the message, tips and usage as paragraphs.
 pub(super) fn exit(error: &clap::Error) -> Exit {
@@ -15,7 +15,8 @@ pub(super) fn exit(error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         return Exit::Asked(text);
     }
-    let told = guessed(error).unwrap_or_else(|| one_line(&text) + &by_variable(error));
+    let known = guessed(error).or_else(|| second_dir(error));
+    let told = known.unwrap_or_else(|| one_line(&text) + &by_variable(error));
     let told = startup::printable(Path::new(&told));
     Exit::Usage(format!("{told} (httpoll --help lists the options)"))
 }
@@ -74,6 +75,20 @@ pub(super) fn guess(error: &clap::Error) -> Option<&'static str> {
             .any(|guess| guess == *word || guess == known)
     })?;
     Some(advice)
+}
+
+/// What a word says that stands behind DIR.
+fn second_dir(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(word)
+            if error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') =>
+        {
+            let second = format!("one directory or file is served, and {word} is a second");
+            let meant = listen::typed_as_dir(word).map(|advice| format!("{second}; {advice}"));
+            Some(meant.unwrap_or(second))
+        }
+        _ => None,
+    }
 }
 
 /// Options of miniserve, serve, http-server, python -m http.server, darkhttpd, caddy, dufs and

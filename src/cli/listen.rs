@@ -150,6 +150,17 @@ fn unix_path(path: &str) -> Result<Listen, Advice> {
     }
 }
 
+/// What is advised for a port or an address that stands where DIR does: other servers take it there.
+pub(super) fn typed_as_dir(word: &str) -> Option<String> {
+    match listen(word).ok()? {
+        Listen::Port(port) => Some(format!("a port is: httpoll -p {port}")),
+        Listen::Tcp(_) | Listen::Ip(_) | Listen::Name(_, Some(_)) => {
+            Some(format!("an address is: httpoll -l {word}"))
+        }
+        _ => None,
+    }
+}
+
 /// Where to listen.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Places {

@@ -326,7 +326,12 @@ mod tests {
         check("--header Date:x", "written by the server itself");
         check("--header-for *.js Date:x", "written by the server itself");
         check("--prot 80", "exists: '--port'");
-        check("src extra", "unexpected argument 'extra'");
+        check(
+            "src extra",
+            "one directory or file is served, and extra is a second",
+        );
+        check("src 8000", "a port is: httpoll -p 8000");
+        check("src 0.0.0.0:80", "an address is: httpoll -l 0.0.0.0:80");
         check("--max-age 2147483649", "2147483648");
         check("--max-age soon", "5m");
         check("--max-age -1", "0 or more");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use httpoll::service::{FieldLine, FilesConfig, HeaderRule};
 
-use crate::cli::listen::{self, Listen};
+use crate::cli::listen;
 use crate::cli::options::{CacheOptions, FileOptions};
 use crate::cli::startup;
 
@@ -103,24 +103,15 @@ fn header_rules(
     for_all.chain(for_some).collect()
 }
 
-/// What to do about a DIR that does not exist. Other servers take a port or an address there.
-fn instead_of(name: &str) -> String {
-    match listen::listen(name) {
-        Ok(Listen::Port(port)) => format!("a port is: httpoll -p {port}"),
-        Ok(Listen::Tcp(_) | Listen::Ip(_) | Listen::Name(_, Some(_))) => {
-            format!("an address is: httpoll -l {name}")
-        }
-        _ => "create it, or name another: httpoll DIR".into(),
-    }
-}
-
 /// Whether DIR is one file. What is neither a file nor a directory is refused here, before
 /// anything opens it: opening a FIFO waits for its writer.
 pub(super) fn is_single_file(root: &Path) -> Result<bool, String> {
     let name = startup::printable(root);
     let metadata = std::fs::metadata(root).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            format!("no such directory: {name} ({})", instead_of(&name))
+            let advice = listen::typed_as_dir(&name);
+            let advice = advice.unwrap_or_else(|| "create it, or name another: httpoll DIR".into());
+            format!("no such directory: {name} ({advice})")
         }
         std::io::ErrorKind::PermissionDenied => {
             format!("may not look at {name} (see ls -ld for who may)")
