@@ -3,8 +3,8 @@
 //! *Floor 4.* Pure. Apache httpd's `%h %l %u %t "%r" %>s %b`, with `"%{Referer}i" "%{User-Agent}i"`
 //! behind it in the combined one; nginx's `combined` is the same. The time is that of the answer's last
 //! byte, as in nginx, in UTC: the time zone's file is out of reach in the sandbox. `-` stands for what is
-//! not known, and for no content at all (`%b`). A user is never known; an answer that was cut is seen by
-//! its bytes alone.
+//! not known, and for no content at all (`%b`). No user is shown (PROMISES.md says why); an answer that
+//! was cut is seen by its bytes alone.
 //!
 //! *References:* Apache httpd, mod_log_config; nginx, ngx_http_log_module.
 
