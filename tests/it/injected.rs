@@ -69,11 +69,11 @@ fn check_record(backend: &str, text: &str) {
     let mut lines = text.lines();
     let heading: Heading = serde_json::from_str(lines.next().unwrap()).unwrap();
     let mut checker = Checker::new(heading.trigger);
-    let mut marks = Vec::new();
+    let (mut marks, mut waits) = (Vec::new(), Vec::new());
     for line in lines {
         let turn: TurnRecord = serde_json::from_str(line).unwrap();
         checker.follow(&turn);
-        marks.extend(turn.injected);
+        waits.extend(turn.injected);
         for did in turn.facts {
             if let Did::Call(call) = did {
                 check_mark(backend, &call);
@@ -86,6 +86,11 @@ fn check_record(backend: &str, text: &str) {
         let is_marked = marks.iter().any(|mark| mark == fault.name());
         assert!(is_marked, "{backend}: {fault:?}");
     }
+    let is_interrupted = |mark: &String| mark == "eintr";
+    assert!(
+        !waits.is_empty() && waits.iter().all(is_interrupted),
+        "{backend}: {waits:?}"
+    );
 }
 
 /// A call that is marked came to what its fault makes of it.
