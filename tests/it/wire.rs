@@ -626,6 +626,61 @@ fn answers_before_a_stream_that_fails_are_sent_whole() {
     }
 }
 
+/// What shows how far it is: of this answer or this request alone, whatever its connection had before.
+#[test]
+fn what_is_under_way_is_one_answer_or_one_upload() {
+    type Shown<'a> = (&'a str, bool, u64, Option<u64>);
+    fn shown(conn: &Connection) -> Option<Shown<'_>> {
+        let way = conn.under_way()?;
+        let line = std::str::from_utf8(way.request_line).unwrap();
+        Some((line, way.is_upload, way.done, way.of))
+    }
+    let now = Tick::for_tests();
+    let limits = Arc::new(Limits {
+        report_finished: true,
+        ..Limits::default()
+    });
+    let mut conn = Connection::new(Arc::clone(&limits), &now);
+    for line in ["GET /a HTTP/1.1", "GET /b HTTP/1.1"] {
+        assert_eq!(shown(&conn), None);
+        conn.on_bytes(&request(line), &now);
+        assert!(matches!(conn.next_step(&now), Step::Request(_)));
+        let body = Body::Owned(vec![b'x'; 100_000]);
+        conn.respond(Response::new(Status::OK).body(body), &now);
+        assert_eq!(shown(&conn), Some((line, false, 0, Some(100_000))));
+        let Some(Transmit::Bytes { slices, .. }) = conn.next_transmit() else {
+            panic!("bytes are to be sent")
+        };
+        let head = slices.iter().map(|slice| slice.len()).sum::<usize>() - 100_000;
+        conn.on_sent(head + 40_000, &now);
+        assert_eq!(shown(&conn), Some((line, false, 40_000, Some(100_000))));
+        conn.on_sent(60_000, &now);
+        assert!(conn.next_finished().is_some());
+    }
+    for (framing, content, of) in [
+        ("Content-Length: 500", "x".repeat(200), Some(500)),
+        (
+            "Transfer-Encoding: chunked",
+            format!("c8\r\n{}\r\n", "x".repeat(200)),
+            None,
+        ),
+    ] {
+        let mut conn = Connection::new(Arc::clone(&limits), &now);
+        let line = "PUT /c HTTP/1.1";
+        conn.on_bytes(&request(&format!("{line}\r\n{framing}")), &now);
+        assert!(matches!(conn.next_step(&now), Step::Request(_)));
+        conn.receive(&now);
+        assert_eq!(shown(&conn), Some((line, true, 0, of)));
+        conn.on_bytes(content.as_bytes(), &now);
+        let Step::Body(taken) = conn.next_step(&now) else {
+            panic!("content has come")
+        };
+        let taken = taken.len();
+        conn.on_body_taken(taken);
+        assert_eq!(shown(&conn), Some((line, true, 200, of)));
+    }
+}
+
 /// Buffers go from one connection to the next; what was counted in them must not.
 #[test]
 fn a_stream_that_failed_is_not_counted_for_the_next_one() {
