@@ -35,7 +35,7 @@ const HTTP_FOR_KERNEL: [&str; 4] = ["Notify", "Source", "Tick", "date"];
 const CONTAINED: [(&str, &[&str]); 15] = [
     ("argon2::", &["service/auth/"]),
     ("clap::", &["cli/"]),
-    ("httparse::", &["http/", "service/upload/multipart.rs"]),
+    ("httparse::", &["http/"]),
     ("landlock::", &["confine/"]),
     ("libc::", &["kernel/", "readiness/", "confine/"]),
     ("mime_guess::", &["service/"]),
@@ -49,12 +49,13 @@ const CONTAINED: [(&str, &[&str]); 15] = [
             "service/",
             "driver/",
             "confine/",
+            "cli/hang_up.rs",
             "cli/password.rs",
         ],
     ),
     ("toml::", &["cli/"]),
     ("seccompiler::", &["confine/"]),
-    ("signal_hook::", &["driver/"]),
+    ("signal_hook::", &["driver/", "cli/hang_up.rs"]),
     (
         "std::fs",
         &[
@@ -62,13 +63,20 @@ const CONTAINED: [(&str, &[&str]); 15] = [
             "service/",
             "confine/user.rs",
             "cli/config_file.rs",
+            "cli/hang_up.rs",
             "cli/plan/",
             "driver/observe/log/file.rs",
             "main.rs",
         ],
     ),
-    ("std::thread", &["driver/", "kernel/sim", "cli/plan/"]),
-    ("std::process", &["main.rs", "driver/", "cli/browser.rs"]),
+    (
+        "std::thread",
+        &["driver/", "kernel/sim", "cli/hang_up.rs", "cli/plan/"],
+    ),
+    (
+        "std::process",
+        &["main.rs", "driver/", "cli/startup/browser.rs"],
+    ),
 ];
 
 #[test]
