@@ -277,6 +277,9 @@ impl<K: Kernel, S: Service, O: Observer> EventLoop<K, S, O> {
     /// at in this turn, whose reads are still to come
     /// (`a_service_is_asked_again_when_the_turn_has_read_all`).
     fn ask_again(&mut self) {
+        if self.context.again.is_empty() {
+            return;
+        }
         for (token, request) in std::mem::take(&mut self.context.again) {
             if let Some(slot) = self.slots.get_mut(token) {
                 self.context.ask_again(token, slot, &request);
