@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PATIENCE, Server, uninterrupted};
 
 /// What clients met with.
 #[derive(Default, Debug)]
@@ -99,7 +99,7 @@ fn ask(stream: &mut TcpStream, answer: &mut Vec<u8>) -> io::Result<bool> {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
     let mut chunk = [0; 1024];
     while !answer.ends_with(b"\r\n\r\nHello, World!") {
-        match stream.read(&mut chunk)? {
+        match uninterrupted(|| stream.read(&mut chunk))? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => answer.extend_from_slice(&chunk[..n]),
         }
@@ -231,7 +231,11 @@ fn is_answered_during_a_stop(backend: &str) -> bool {
     let mut witness = TcpStream::connect(server.address).unwrap();
     assert!(!ask(&mut witness, &mut Vec::new()).unwrap());
     terminate(&server);
-    assert_eq!(witness.read(&mut [0]).unwrap(), 0, "the stop has begun");
+    assert_eq!(
+        uninterrupted(|| witness.read(&mut [0])).unwrap(),
+        0,
+        "the stop has begun"
+    );
     let closes = ask(&mut fresh, &mut Vec::new());
     drop(fresh);
     assert!(server.child().wait().unwrap().success());
@@ -271,7 +275,7 @@ fn a_service_manager_hears_how_it_goes() {
     let server = Server::run(command);
     let hear = || {
         let mut words = [0; 64];
-        let n = manager.recv(&mut words).unwrap();
+        let n = uninterrupted(|| manager.recv(&mut words)).unwrap();
         String::from_utf8_lossy(&words[..n]).into_owned()
     };
     assert_eq!(hear(), "READY=1");

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Server, matrix, request, skip, tool};
+use crate::harness::{Server, matrix, request, skip, tool, uninterrupted};
 
 /// What may fail, and how, by its man page and section 7 of it (tcp, ip, socket).
 const CALLS: &[(&str, &str)] = &[
@@ -478,7 +478,7 @@ fn endure(lasting: &Lasting, backend: &str) -> Option<()> {
     } else {
         let a_while = Some(Duration::from_millis(500));
         newcomer.set_read_timeout(a_while).unwrap();
-        let error = newcomer.peek(&mut [0]).expect_err(what);
+        let error = uninterrupted(|| newcomer.peek(&mut [0])).expect_err(what);
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{what}: it waits");
         newcomer.set_read_timeout(Some(IMPATIENCE)).unwrap();
     }

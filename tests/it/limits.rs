@@ -26,7 +26,7 @@ use seccompiler::{
     SeccompRule,
 };
 
-use crate::harness::{BACKENDS, Client, PATIENCE, Server, request};
+use crate::harness::{BACKENDS, Client, PATIENCE, Server, request, uninterrupted};
 use crate::process::{
     MANY, connect, descriptors, each, is_closed_by, memory_kib, processor, settled_descriptors,
     start_limited, wait_until, widen, zeros,
@@ -46,7 +46,7 @@ fn drip(client: &mut Client<TcpStream>, piece: &[u8]) -> String {
         // Fails when the server has closed, which the read then shows.
         let _ = client.0.get_mut().write_all(piece);
         let mut bytes = [0; 1024];
-        match client.0.get_mut().read(&mut bytes) {
+        match uninterrupted(|| client.0.get_mut().read(&mut bytes)) {
             Ok(n) => return String::from_utf8_lossy(&bytes[..n]).into_owned(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => panic!("{error}"),
@@ -119,7 +119,7 @@ fn a_reader_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
         let mut got = 0;
         let begun = Instant::now();
         while begun.elapsed() < ms(1600) {
-            got += slow.0.get_mut().read(&mut [0; 2048]).unwrap() as u64;
+            got += uninterrupted(|| slow.0.get_mut().read(&mut [0; 2048])).unwrap() as u64;
             sleep(ms(25));
         }
         // Some of it was read ahead with the head.
@@ -129,7 +129,7 @@ fn a_reader_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
         let stream = slow.0.get_mut();
         while got < LEN {
             rest.resize(1 << 20, 0);
-            let n = stream.read(&mut rest).unwrap();
+            let n = uninterrupted(|| stream.read(&mut rest)).unwrap();
             assert_ne!(n, 0, "cut after {got} bytes");
             got += n as u64;
         }
@@ -415,7 +415,7 @@ fn an_answer_in_flight_is_never_dropped_for_a_newcomer() {
         waiting.send(request("GET", "/", &[]).as_bytes());
         let stream = waiting.0.get_ref();
         stream.set_read_timeout(Some(ms(300))).unwrap();
-        let error = stream.peek(&mut [0]).expect_err("none may be dropped");
+        let error = uninterrupted(|| stream.peek(&mut [0])).expect_err("none may be dropped");
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
 
@@ -469,7 +469,7 @@ fn an_address_may_hold_its_share_and_no_more() {
         wait_until("the share is given back", || {
             let mut client = server.connect();
             client.send(request("GET", "/", &[]).as_bytes());
-            client.0.read(&mut [0; 1]).is_ok_and(|n| n == 1)
+            uninterrupted(|| client.0.read(&mut [0; 1])).is_ok_and(|n| n == 1)
         });
     });
 }
@@ -685,7 +685,8 @@ fn neither_a_flood_nor_a_download_delays_others() {
                 });
                 let mut bytes = vec![0; 1 << 20];
                 loop {
-                    if done.load(Ordering::Relaxed) || !reader.read(&mut bytes).is_ok_and(|n| n > 0)
+                    if done.load(Ordering::Relaxed)
+                        || !uninterrupted(|| reader.read(&mut bytes)).is_ok_and(|n| n > 0)
                     {
                         break;
                     }

@@ -21,7 +21,7 @@ use httpoll::kernel::sim::{Schedule, Sim};
 use httpoll::service::Reply;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
-use crate::harness::{BACKENDS, Client, Server, request, skip, tool};
+use crate::harness::{BACKENDS, Client, Server, request, skip, tool, uninterrupted};
 use crate::process::{
     MANY, connect, each, exit, freeze, processor, settled_descriptors, signal, start_limited, zeros,
 };
@@ -213,7 +213,9 @@ fn fewer_descriptors_than_are_open_are_survived() {
         // At the pace of the clock; one in ten may have made room.
         let answered = clients.iter_mut().filter_map(|client| {
             client.0.get_mut().write_all(GET).ok()?;
-            client.0.read(&mut [0; 4096]).ok().filter(|n| *n > 0)
+            uninterrupted(|| client.0.read(&mut [0; 4096]))
+                .ok()
+                .filter(|n| *n > 0)
         });
         let answered = answered.count();
         assert!(answered * 2 >= clients.len(), "{answered}");

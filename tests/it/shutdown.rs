@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{BACKENDS, Server, request};
+use crate::harness::{BACKENDS, Server, request, uninterrupted};
 use crate::process::{connect, each, exit, freeze, signal, wait_until, widen, zeros};
 
 const fn ms(n: u64) -> Duration {
@@ -195,7 +195,7 @@ fn other_signals_are_survived_at_any_time() {
             }
             freeze(server.pid());
             signal(server.pid(), Signal::CONT);
-            match client.0.get_mut().read(&mut bytes).unwrap() {
+            match uninterrupted(|| client.0.get_mut().read(&mut bytes)).unwrap() {
                 0 => break,
                 n => got += n as u64,
             }

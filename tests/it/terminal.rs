@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::harness::{BACKENDS, Client, connect, request};
+use crate::harness::{BACKENDS, Client, connect, request, uninterrupted};
 use crate::process::{each, exit, signal, wait_until, zeros};
 
 /// A running httpoll whose standard output is a terminal.
@@ -204,7 +204,7 @@ fn what_is_under_way_stands_on_the_last_line() {
                 let mut left = LEN - client.0.buffer().len() as u64;
                 let mut stream = BufReader::into_inner(client.0);
                 while left > 0 {
-                    left -= stream.read(&mut vec![0; 64 * 1024]).unwrap() as u64;
+                    left -= uninterrupted(|| stream.read(&mut vec![0; 64 * 1024])).unwrap() as u64;
                     if !is_seen.load(Relaxed) {
                         sleep(Duration::from_millis(20));
                     }
@@ -243,7 +243,11 @@ fn a_terminal_that_closes_stops_what_was_started_in_it() {
         let mut idle = server.connect();
         idle.ask("GET", "/", &[]);
         server.close();
-        assert_eq!(idle.0.read(&mut [0]).unwrap(), 0, "it stops");
+        assert_eq!(
+            uninterrupted(|| idle.0.read(&mut [0])).unwrap(),
+            0,
+            "it stops"
+        );
         signal(server.child.id(), Signal::HUP);
         let mut content = Vec::new();
         client.0.read_to_end(&mut content).unwrap();

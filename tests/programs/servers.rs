@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::harness::{Program, built};
+use crate::harness::{Program, built, uninterrupted};
 
 /// Each server, and the words before its port. The first two have calls that wait.
 const ALL: [(&str, &[&str]); 8] = [
@@ -119,7 +119,7 @@ fn assert_silent(mut stream: &TcpStream, name: &str) {
     stream
         .set_read_timeout(Some(Duration::from_millis(200)))
         .unwrap();
-    let came = stream.read(&mut [0]);
+    let came = uninterrupted(|| stream.read(&mut [0]));
     assert!(
         came.as_ref()
             .is_err_and(|error| error.kind() == ErrorKind::WouldBlock),

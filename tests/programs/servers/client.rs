@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::Program;
+use crate::harness::{Program, uninterrupted};
 
 pub(super) struct Client {
     pub(super) stream: TcpStream,
@@ -90,7 +90,7 @@ impl Client {
 
     fn more(&mut self) -> bool {
         let mut piece = [0; 65536];
-        match self.stream.read(&mut piece) {
+        match uninterrupted(|| self.stream.read(&mut piece)) {
             Ok(n) => {
                 self.input.extend_from_slice(&piece[..n]);
                 n > 0

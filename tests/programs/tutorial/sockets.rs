@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use crate::harness::{Ended, Program, byte_by_byte, rest};
+use crate::harness::{Ended, Program, byte_by_byte, rest, uninterrupted};
 
 const DO_NOT_ANSWER: &str = "不要回答,不要回答,不要回答\n";
 const WELCOME: &str = "欢迎致电 10086,请输入1xxx,0转人工服务.\n";
@@ -23,7 +23,7 @@ fn is_silent(mut stream: &TcpStream) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(150)))
         .unwrap();
-    let kind = stream.read(&mut [0; 1]).map_err(|error| error.kind());
+    let kind = uninterrupted(|| stream.read(&mut [0; 1])).map_err(|error| error.kind());
     kind == Err(std::io::ErrorKind::WouldBlock)
 }
 
