@@ -93,7 +93,7 @@ fn misbehave(address: SocketAddr, how: &str, message: &[u8]) -> io::Result<Strin
             for _ in 0..16 {
                 thread::sleep(Duration::from_millis(20));
                 let mut byte = [0];
-                if !matches!(stream.read(&mut byte), Ok(1)) {
+                if stream.read_exact(&mut byte).is_err() {
                     break;
                 }
                 first.push(byte[0]);
@@ -141,6 +141,7 @@ fn what_comes(stream: &mut TcpStream) -> String {
                 begin.extend(piece[..n].iter().take(300 - begin.len().min(300)));
                 count += n;
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // we were stopped and went on
             Err(error) if error.kind() == ErrorKind::WouldBlock => break "silence",
             Err(error) if error.kind() == ErrorKind::ConnectionReset => break "a reset",
             Err(_) => break "an error",

@@ -104,6 +104,8 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Option<(&'static str, bool)>>
             Ok(0) if head.is_empty() => return Ok(None),
             Ok(0) => return Ok(Some(("400 Bad Request", false))),
             Ok(n) => head.extend_from_slice(&piece[..n]),
+            // The program was stopped and goes on (signal(7)): with a time-out nobody asks again for us.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // This is what a time-out on a socket looks like.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Ok(Some(("408 Request Timeout", false)));

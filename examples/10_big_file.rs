@@ -182,9 +182,12 @@ fn client(address: &str, how: &str) -> Result<(), Box<dyn Error>> {
     let mut piece = vec![0; PIECE];
     let mut bytes = 0;
     loop {
-        match stream.read(&mut piece)? {
-            0 => break,
-            n => bytes += n as u64,
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => bytes += n as u64,
+            // The program was stopped and goes on (signal(7)).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
     writeln!(io::stdout(), "{bytes} bytes in {:.2} s", begun.elapsed().as_secs_f64())?;
