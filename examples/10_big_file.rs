@@ -186,7 +186,7 @@ fn client(address: &str, how: &str) -> Result<(), Box<dyn Error>> {
             Ok(0) => break,
             Ok(n) => bytes += n as u64,
             // The program was stopped and goes on (signal(7)).
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -105,7 +105,7 @@ impl Program {
 
     /// A server whose output is closed once it has told its address.
     pub(crate) fn spawn_unread(mut command: Command) -> (Self, SocketAddr) {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
         command
             .stdin(Stdio::null())
             .stdout(writer)
