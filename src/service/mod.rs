@@ -9,6 +9,7 @@ mod calendar;
 mod files;
 mod inline;
 pub mod listing;
+mod markdown;
 mod mime;
 mod opening;
 mod options;

@@ -629,7 +629,7 @@ fn a_mirror_takes_a_listing_once_and_no_archives() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    for name in ["f/a", "f/b.jpg", "f/d/c"] {
+    for name in ["f/README.md", "f/a", "f/b.jpg", "f/d/c"] {
         put(root.path(), name, b"text", 1_700_000_000);
     }
     let server = Server::of("edge", root.path(), &[]);
@@ -644,6 +644,7 @@ fn a_mirror_takes_a_listing_once_and_no_archives() {
         .collect();
     let expected = [
         "f",
+        "f/README.md",
         "f/a",
         "f/b.jpg",
         "f/d",

@@ -11,6 +11,7 @@ mod compressed;
 mod freshness;
 mod listings;
 mod options;
+mod pages;
 mod root;
 mod semantics;
 mod sent;

@@ -15,6 +15,7 @@ mod connection;
 mod freshness;
 mod library;
 mod options;
+mod pages;
 mod siblings;
 
 use std::fs::{self, File};

@@ -4,6 +4,7 @@
 
 use crate::http::{Request, Response, Status, Tick, target};
 use crate::service::files::variant::Role;
+use crate::service::markdown::{asks_for_page, is_markdown};
 use crate::service::opening::open::Refusal;
 use crate::service::pages;
 use crate::service::policy::Policy;
@@ -31,6 +32,18 @@ pub(super) struct LookupKey<'a> {
     /// kept as it was written then, and never looked up. It is missing like any other: an
     /// application may have such a route, and a site its own page for what is not there.
     pub(super) refused: Option<Status>,
+}
+
+/// Whether a Markdown file is asked for as a page. Nothing that stands in for another is.
+pub(super) fn is_page(policy: &Policy, key: &[u8], role: Role, request: &Request<'_>) -> bool {
+    role == Role::Itself
+        && asks_for_page(request)
+        && is_markdown(policy.single.as_deref().unwrap_or(key))
+}
+
+/// What a page is kept as: no path has such a byte in it.
+pub(super) fn page_key(key: &[u8]) -> Vec<u8> {
+    [key, b"\0"].concat()
 }
 
 /// The answer to a GET or HEAD of a key: what it leads to, or what stands in for it.

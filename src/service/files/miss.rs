@@ -17,14 +17,16 @@ use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 use crate::service::Reply;
 use crate::service::archive::Packing;
 use crate::service::archive::walk::Scope;
-use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, serve};
+use crate::service::files::lookup::{
+    Lookup, LookupKey, WouldBlock, is_page, needs_slash, page_key, serve,
+};
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
 use crate::service::listing::{Listing, ListingFormat, ListingOptions, ListingQuery};
 use crate::service::opening::alike::{Member, Turn};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
-use crate::service::opening::{Media, Resolver, link_target};
+use crate::service::opening::{Media, Resolver, link_target, readme_reader};
 use crate::service::policy::Policy;
 use crate::service::work::{Gone, Outcome, Work};
 
@@ -54,7 +56,7 @@ pub(super) struct MissContext {
 /// One run of a miss job.
 struct Attempt<'a> {
     root: &'a Arc<Root>,
-    policy: &'a Policy,
+    policy: &'a Arc<Policy>,
     fill: &'a mut CacheFill,
     patience: Patience<'a>,
     turn: Turn<'a>,
@@ -179,6 +181,7 @@ impl Attempt<'_> {
             format: ListingFormat::of(request),
             query: ListingQuery::of(request.query()),
             link_target: link_target(self.root, key),
+            readme: readme_reader(self.root, self.policy, key),
         };
         let path = String::from_utf8_lossy(key);
         let known = self.turn.listing();
@@ -214,7 +217,11 @@ impl Lookup for Attempt<'_> {
             },
             takes_encodings: request.has(Known::ACCEPT_ENCODING),
         };
-        let named = resolver.resolve(key)?;
+        let is_page = is_page(self.policy, key, role, request);
+        let named = match is_page {
+            true => resolver.resolve_page(key)?,
+            false => resolver.resolve(key)?,
+        };
         if matches!(named, Named::Listing(_))
             && role == Role::Itself
             && let Some(packing) = Packing::asked(request.query())
@@ -226,7 +233,10 @@ impl Lookup for Attempt<'_> {
                 let selected = resource.select(role, request);
                 let response = resource.answer(selected, request, now.wall, self.policy);
                 let found = FoundElsewhere {
-                    key: key.into(),
+                    key: match is_page {
+                        true => page_key(key).into(),
+                        false => key.into(),
+                    },
                     resource,
                 };
                 self.fill.found.push(found);

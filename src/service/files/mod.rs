@@ -27,6 +27,7 @@ pub(super) mod tally;
 mod variant;
 mod version;
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -40,13 +41,16 @@ use rustix::process::{Resource as Limit, getrlimit};
 use crate::http::head::Known;
 use crate::http::{Method, Request, Response, Status, Tick, target};
 use crate::service::files::cache::{Cache, Cost};
-use crate::service::files::lookup::{Lookup, LookupKey, WouldBlock, needs_slash, redirect, serve};
+use crate::service::files::lookup::{
+    Lookup, LookupKey, WouldBlock, is_page, needs_slash, page_key, redirect, serve,
+};
 use crate::service::files::miss::{CacheFills, MissContext, MissJob};
 use crate::service::files::precompressed::Looked;
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::{Resource, Selected};
 use crate::service::files::tally::CacheTallies;
 use crate::service::files::variant::Role;
+use crate::service::markdown::asks_for_page;
 use crate::service::opening::alike::Groups;
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver};
@@ -242,6 +246,10 @@ impl Files {
     }
 
     fn miss(&mut self, key: LookupKey<'_>, request: &Request<'_>, now: &Tick) -> MissJob {
+        let member = match is_page(&self.policy, key.path, Role::Itself, request) {
+            true => self.groups.join(&page_key(key.path)),
+            false => self.groups.join(key.path),
+        };
         MissJob {
             request: request.detached(),
             path: key.path.to_vec(),
@@ -251,7 +259,7 @@ impl Files {
                 root: Arc::clone(&self.root),
                 policy: Arc::clone(&self.policy),
                 fill: self.fills.expect_one(),
-                member: self.groups.join(key.path),
+                member,
                 wait: Wait::Briefly,
             },
         }
@@ -272,7 +280,8 @@ impl Service for Files {
             return other_method(&self.policy, request).into();
         }
         // Keys are decoded paths. One without an escape is its own key, if it is anybody's.
-        if let Some(path) = self.policy.below_prefix(request.path_bytes())
+        if !asks_for_page(request)
+            && let Some(path) = self.policy.below_prefix(request.path_bytes())
             && memchr::memchr(b'%', path).is_none()
             && let Some(response) = self.hit(path, Role::Itself, request, now)
         {
@@ -294,10 +303,18 @@ impl Lookup for Files {
         request: &Request<'_>,
         now: &Tick,
     ) -> Result<Response, Refusal> {
-        if let Some(response) = self.hit(key, role, request, now) {
+        let is_page = is_page(&self.policy, key, role, request);
+        let kept = match is_page {
+            true => Cow::Owned(page_key(key)),
+            false => Cow::Borrowed(key),
+        };
+        if let Some(response) = self.hit(&kept, role, request, now) {
             return Ok(response);
         }
         self.cache.cells().miss();
+        if is_page {
+            return Err(Refusal::WouldBlock);
+        }
         let mut resolver = Resolver {
             root: &self.root,
             policy: &self.policy,

@@ -105,15 +105,40 @@ impl Found {
             found.look(resolver, path, &plain.identity)?;
         }
         if !found.is_any() {
-            match resolver.compressed(path, plain, content_type)? {
-                Compressed::Not => {}
-                Compressed::Later(due) => found.due = Some(due),
-                Compressed::Made(made) => {
-                    found.all.push((Coding::Gzip, Candidate::Made(made)));
-                }
-            }
+            found.make(resolver, path, plain, content_type)?;
         }
         Ok(found)
+    }
+
+    /// Of what was made of a file none can turn up.
+    pub(super) fn made(
+        resolver: &Resolver<'_>,
+        path: &CStr,
+        plain: &Loaded,
+        content_type: &str,
+    ) -> Result<Self, Refusal> {
+        let mut found = Self {
+            all: Vec::new(),
+            may_turn_up: false,
+            due: None,
+        };
+        found.make(resolver, path, plain, content_type)?;
+        Ok(found)
+    }
+
+    fn make(
+        &mut self,
+        resolver: &Resolver<'_>,
+        path: &CStr,
+        plain: &Loaded,
+        content_type: &str,
+    ) -> Result<(), Refusal> {
+        match resolver.compressed(path, plain, content_type)? {
+            Compressed::Not => {}
+            Compressed::Later(due) => self.due = Some(due),
+            Compressed::Made(made) => self.all.push((Coding::Gzip, Candidate::Made(made))),
+        }
+        Ok(())
     }
 
     fn look(

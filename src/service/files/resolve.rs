@@ -13,8 +13,11 @@ use crate::service::files::precompressed::Found;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::{About, Variant};
 use crate::service::files::version::Version;
+use crate::service::markdown::page;
 use crate::service::mime;
-use crate::service::opening::open::Refusal;
+use crate::service::opening::load::Loaded;
+use crate::service::opening::meta::Links;
+use crate::service::opening::open::{Refusal, Wait};
 use crate::service::opening::{Opened, Opening, Resolver};
 
 /// What a path names.
@@ -34,12 +37,8 @@ impl Resolver<'_> {
     /// What a key names: a decoded path that starts with a slash, and ends with one if only a
     /// directory will do.
     pub(super) fn resolve(&mut self, key: &[u8]) -> Result<Named, Refusal> {
-        if let Some(name) = &self.policy.single {
-            let asked = key.strip_prefix(b"/").unwrap_or(key);
-            if !asked.is_empty() && asked != name.as_slice() {
-                return Err(Refusal::Status(Status::NOT_FOUND));
-            }
-            return self.file_or_slash(&path_of(name)?);
+        if let Some(path) = self.single(key)? {
+            return self.file_or_slash(&path);
         }
         let relative = key.strip_prefix(b"/").unwrap_or(key);
         match relative.strip_suffix(b"/") {
@@ -47,6 +46,18 @@ impl Resolver<'_> {
             None if relative.is_empty() => self.directory(relative),
             None => self.file_or_slash(&path_of(relative)?),
         }
+    }
+
+    /// The only file, if one is served; nothing else is there then.
+    fn single(&self, key: &[u8]) -> Result<Option<CString>, Refusal> {
+        let Some(name) = &self.policy.single else {
+            return Ok(None);
+        };
+        let asked = key.strip_prefix(b"/").unwrap_or(key);
+        if !asked.is_empty() && asked != name.as_slice() {
+            return Err(Refusal::Status(Status::NOT_FOUND));
+        }
+        path_of(name).map(Some)
     }
 
     fn file_or_slash(&mut self, path: &CStr) -> Result<Named, Refusal> {
@@ -88,6 +99,86 @@ impl Resolver<'_> {
     ) -> Result<Named, Refusal> {
         let links = opened.links;
         let loaded = self.load(opened)?;
+        self.represent(path, loaded, links, missing)
+    }
+
+    /// The page of the Markdown file that a key names; the file itself where no page is made of it.
+    pub(super) fn resolve_page(&mut self, key: &[u8]) -> Result<Named, Refusal> {
+        let path = match self.single(key)? {
+            Some(path) => path,
+            None => path_of(key)?,
+        };
+        let opened = match self.open(&path)? {
+            Opening::File(opened) => opened,
+            Opening::Directory => return Ok(Named::NeedsSlash),
+            Opening::Other => return Err(Refusal::Status(Status::NOT_FOUND)),
+        };
+        let links = opened.links;
+        let loaded = self.load(opened)?;
+        let Some(page) = self.made_page(&path, &loaded)? else {
+            return self.represent(&path, loaded, links, &[]);
+        };
+        let whole = loaded.whole;
+        let version = Version::new(&path, &loaded, links, &self.now);
+        let found = match self.policy.negotiates() {
+            true => Some(Found::made(self, &path, &page, PAGE_TYPE)?),
+            false => None,
+        };
+        let policy = page::policy();
+        let about = About {
+            path: path.to_bytes(),
+            content_type: PAGE_TYPE,
+            page_policy: Some(&policy),
+            coding: Coding::Identity,
+            negotiated: found.as_ref().is_some_and(Found::is_any),
+            now: self.now.wall,
+        };
+        let plain = Variant::new(page, &about, self.policy);
+        let siblings = found.map(|found| found.ready(self, &about));
+        Ok(Named::File(Resource {
+            version,
+            whole,
+            preferred: [].into(),
+            plain,
+            siblings,
+        }))
+    }
+
+    /// What is sent of a Markdown file to who asks for its page, unless others have made it; `None` if
+    /// it is too long for that, or encoded, as a user's rule says.
+    fn made_page(&self, path: &CStr, loaded: &Loaded) -> Result<Option<Loaded>, Refusal> {
+        let path = path.to_bytes();
+        if loaded.content.len() > page::SOURCE_BYTES_MAX || self.policy.is_encoded(path) {
+            return Ok(None);
+        }
+        let identity = &loaded.identity;
+        let known = self.turn.and_then(|turn| turn.page(identity));
+        if let Some(known) = known.filter(|_| loaded.whole) {
+            return Ok(known);
+        }
+        if self.patience.wait != Wait::Allowed && loaded.content.len() > SHORT_BYTES_MAX {
+            return Err(Refusal::WouldBlock);
+        }
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let page = match loaded.content.read_all(identity)? {
+            Some(source) => page::page(name, &source, self.policy.listing),
+            // It is another one by now.
+            None => None,
+        };
+        let page = page.map(|page| loaded.encoded_as(page.into()));
+        if let Some(turn) = self.turn.filter(|_| loaded.whole) {
+            turn.keep_page(*identity, page.clone());
+        }
+        Ok(page)
+    }
+
+    fn represent(
+        &mut self,
+        path: &CStr,
+        loaded: Loaded,
+        links: Links,
+        missing: &[CString],
+    ) -> Result<Named, Refusal> {
         let whole = loaded.whole;
         let version = Version::new(path, &loaded, links, &self.now);
         let content_type = self.policy.content_type(path.to_bytes());
@@ -99,6 +190,7 @@ impl Resolver<'_> {
         let about = About {
             path: path.to_bytes(),
             content_type: &content_type,
+            page_policy: None,
             coding: Coding::Identity,
             negotiated: found.as_ref().is_some_and(Found::is_any),
             now: self.now.wall,
@@ -121,6 +213,10 @@ impl Resolver<'_> {
         self.policy.negotiates() && (self.takes_encodings || !mime::is_compressible(content_type))
     }
 }
+
+const PAGE_TYPE: &str = "text/html; charset=utf-8";
+/// What takes longer than a few milliseconds is done where nothing short waits behind it.
+const SHORT_BYTES_MAX: u64 = 128 * 1024;
 
 /// A path as the kernel takes it: without a slash first, `.` for the root itself.
 fn path_of(relative: &[u8]) -> Result<CString, Refusal> {

@@ -19,7 +19,7 @@ use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Body, HeaderBlock, Method, Part, Request, Response, Status};
 use crate::service::mime;
-use crate::service::opening::load::{Content, Loaded};
+use crate::service::opening::load::{Content, Loaded, MemorySource, SMALL_BYTES_MAX};
 use crate::service::opening::meta::format_etag;
 use crate::service::options::HeaderRule;
 use crate::service::pages;
@@ -59,6 +59,9 @@ pub(super) struct About<'a> {
     pub(super) path: &'a [u8],
     /// Of the plain file, by the policy.
     pub(super) content_type: &'a str,
+    /// The Content-Security-Policy of a page that was made of it. Such a page has no date: what makes
+    /// it may be another one tomorrow.
+    pub(super) page_policy: Option<&'a str>,
     pub(super) coding: Coding,
     /// Whether there are encoded siblings.
     pub(super) negotiated: bool,
@@ -78,7 +81,7 @@ impl Variant {
             // tags, too (RFC 9110 §13.1.2): so there is no other answer with this one.
             _ => (format_etag(&entropy().to_le_bytes(), true), false),
         };
-        let modified = identity.modified(about.now);
+        let modified = (identity.modified(about.now)).filter(|_| about.page_policy.is_none());
         let is_due = settled && identity.date_due().is_some_and(|due| due <= about.now);
         let fields = full_fields(about, policy, &etag, modified.filter(|_| is_due));
         let type_line_len = lines(&fields).next().map_or(0, <[u8]>::len);
@@ -248,9 +251,15 @@ impl Variant {
     }
 
     /// A part of it. Of a small file the bytes are copied: at most 128 KiB, and no more over all
-    /// parts of an answer, since they do not overlap.
+    /// parts of an answer, since they do not overlap. What was made in memory may be longer, and is
+    /// shared.
     fn stretch(&self, offset: u64, len: u64) -> Part {
         match &self.content {
+            Content::Small(bytes) if bytes.len() as u64 > SMALL_BYTES_MAX => Part::Range {
+                source: Arc::new(MemorySource(Arc::clone(bytes))),
+                offset,
+                len,
+            },
             Content::Small(bytes) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX);
                 let n = usize::try_from(len).unwrap_or(usize::MAX);
@@ -324,10 +333,16 @@ fn full_fields(
     fields.put("ETag", etag);
     fields.put("Cache-Control", policy.cache_control(about.path));
     fields.put("Accept-Ranges", "bytes");
-    if let Some(disposition) = &policy.disposition {
+    if let Some(disposition) = policy
+        .disposition
+        .as_ref()
+        .filter(|_| about.page_policy.is_none())
+    {
         fields.put("Content-Disposition", disposition);
     }
-    if policy.was_sent(about.path) && mime::is_active(about.content_type) {
+    if let Some(page_policy) = about.page_policy {
+        fields.put_always("Content-Security-Policy", page_policy);
+    } else if policy.was_sent(about.path) && mime::is_active(about.content_type) {
         fields.put_always("Content-Security-Policy", "sandbox");
     }
     put_vary(&mut fields, about, policy);

@@ -18,7 +18,8 @@
 //!                            names in order, selected by reading the directory again
 //! ```
 //!
-//! So a client that does not read costs 0.8 MiB at most, however long names are: ten thousand
+//! So a client that does not read costs 0.8 MiB at most, however long names are, and 1.1 MiB where a
+//! README stands beneath: at most 128 KiB, and as much again in the last piece. Ten thousand
 //! pages of 6 MB would be the server's end. To keep one page for all clients was rejected: sizes
 //! and times have no version that would be cheaper to ask for than the page.
 //!
@@ -51,6 +52,8 @@ use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::Job;
+use super::markdown::readme::FolderReadme;
+pub use super::markdown::readme::ReadmeContent;
 use super::pages::error_response;
 pub use super::protected::NameFilter;
 use super::work::Gone;
@@ -83,6 +86,10 @@ const LOOKED_AT_FACTOR: usize = 10;
 /// What a request for the symbolic link of this name would open: `None` if it would be refused.
 pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
 
+/// What stands in the README of this name, by opening it as a request would: `None` if that would be
+/// refused.
+pub type ReadmeReader = Box<dyn Fn(&CStr) -> Option<ReadmeContent> + Send>;
+
 /// What to list, and how.
 #[derive(Default)]
 pub struct ListingOptions {
@@ -104,6 +111,8 @@ pub struct ListingOptions {
     /// How links are resolved; without it none are listed. A link shows what it leads to, and only
     /// if that would be served, so that a listing says nothing about files outside the root.
     pub link_target: Option<LinkTarget>,
+    /// How the README of the directory is read, which a page shows beneath it; without it none is.
+    pub readme: Option<ReadmeReader>,
 }
 
 /// The form of a listing.
@@ -159,6 +168,8 @@ pub(super) struct Sorted {
     /// What it was selected for.
     query: ListingQuery,
     format: ListingFormat,
+    /// What stands beneath them.
+    readme: Option<FolderReadme>,
 }
 
 /// What a directory shows, before it is known whether its client has it already.
@@ -226,8 +237,9 @@ impl Listing {
     }
 
     fn new(path: &str, sorted: Sorted, directory: Directory) -> Self {
-        let fields = render::fields(&directory.options);
-        let page = Page::new(path, &directory.options, sorted.extent());
+        let fields = render::fields(&directory.options, sorted.readme.is_some());
+        let mut page = Page::new(path, &directory.options, sorted.extent());
+        page.readme.clone_from(&sorted.readme);
         let goes_on = sorted.has_more && sorted.format != ListingFormat::Html;
         let (body, etag) = if goes_on {
             let rest = Remainder::Further(directory, ROOM);
@@ -339,6 +351,7 @@ fn gather(
         has_more,
         mut totals,
         past,
+        readme,
         directory,
     } = selection.into_part();
     let is_in_parts = has_more && format != ListingFormat::Html;
@@ -358,6 +371,12 @@ fn gather(
     if past == 0 && !has_more {
         totals = names.totals();
     }
+    let is_beginning = query.from == PageStart::First && query.filter.is_any();
+    let readme = readme.filter(|_| is_beginning && format == ListingFormat::Html && keep_on());
+    let readme = readme.and_then(|name| {
+        let content = (directory.options.readme.as_ref())?(&name)?;
+        Some(FolderReadme::new(&name, &content))
+    });
     let sorted = Sorted {
         digest: names.digest(),
         names: Arc::new(names),
@@ -366,6 +385,7 @@ fn gather(
         has_more,
         query,
         format,
+        readme,
     };
     Ok((sorted, directory))
 }

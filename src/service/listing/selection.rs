@@ -11,6 +11,8 @@
 //! The order may want a stat(2) for each name, whatever is kept of it. What changes while it is read
 //! may stand in two parts then, or in none.
 
+use std::ffi::CString;
+
 use rustix::io::Errno;
 
 use super::SORTED_BYTES_MAX;
@@ -18,6 +20,7 @@ use super::directory::{BATCH_BYTES, Directory};
 use super::names::{Names, Totals};
 use super::order::{Order, SortKey, SortPlace};
 use super::query::PageStart;
+use crate::service::markdown::readme::ReadmeName;
 
 /// How much of a directory may be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +42,7 @@ pub(in crate::service) struct Selection {
     room: NamesRoom,
     totals: Totals,
     past: usize,
+    readme: ReadmeName,
 }
 
 /// What was selected.
@@ -50,6 +54,8 @@ pub(in crate::service) struct SelectedPart {
     pub(super) totals: Totals,
     /// How many entries stand on the other side of the place where it starts.
     pub(super) past: usize,
+    /// The file of the whole directory that is its README.
+    pub(super) readme: Option<CString>,
     pub(super) directory: Directory,
 }
 
@@ -70,6 +76,7 @@ impl Selection {
             room,
             totals: Totals::default(),
             past: 0,
+            readme: ReadmeName::default(),
         }
     }
 
@@ -90,6 +97,9 @@ impl Selection {
             });
             let Some(entry) = entry else { continue };
             self.totals.add(&entry);
+            if !entry.is_directory {
+                self.readme.consider(entry.name);
+            }
             let place = entry.place(order);
             let is_behind = |key: &SortKey| order.compare(place, key.place()).is_gt();
             let is_past = (self.start.key()).is_some_and(|start| !is_behind(start));
@@ -131,6 +141,7 @@ impl Selection {
             has_more: self.until.is_some(),
             totals: self.totals,
             past: self.past,
+            readme: self.readme.found(),
             directory: self.directory,
         }
     }

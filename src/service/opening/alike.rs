@@ -50,6 +50,8 @@ struct GroupState {
     listing: Option<(u64, Sorted)>,
     /// What was made of the file last; nothing, if that is not worth it.
     encoded: Option<(Identity, Option<Loaded>)>,
+    /// The same of a page.
+    page: Option<(Identity, Option<Loaded>)>,
 }
 
 /// One request's place in its group.
@@ -150,6 +152,18 @@ impl Turn<'_> {
     /// Leaves it for the others.
     pub(crate) fn keep_encoded(&self, identity: Identity, made: Option<Loaded>) {
         self.member.group.state().encoded = Some((identity, made));
+    }
+
+    /// The page of this version of the file; it is the same whenever that was made.
+    pub(crate) fn page(&self, identity: &Identity) -> Option<Option<Loaded>> {
+        let state = self.member.group.state();
+        let same = state.page.as_ref().filter(|(of, _)| of == identity);
+        same.map(|(_, made)| made.clone())
+    }
+
+    /// Leaves it for the others.
+    pub(crate) fn keep_page(&self, identity: Identity, made: Option<Loaded>) {
+        self.member.group.state().page = Some((identity, made));
     }
 
     /// The names of the directory, if they were read since the request was made.

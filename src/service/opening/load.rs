@@ -157,6 +157,27 @@ impl Source for FileSource {
     }
 }
 
+/// Bytes in memory, of which parts are sent without a copy.
+pub(crate) struct MemorySource(pub(crate) Arc<[u8]>);
+
+impl Source for MemorySource {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        let there = self.0.get(from..).unwrap_or_default();
+        let n = there.len().min(into.len());
+        into[..n].copy_from_slice(&there[..n]);
+        Ok(n)
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
 /// One version of a file.
 #[derive(Clone)]
 pub(crate) struct Loaded {
@@ -253,6 +274,11 @@ fn keep_open(
         whole,
         remote: medium == Medium::Remote,
     })
+}
+
+/// Up to `size` bytes from the beginning, where waiting is allowed.
+pub(crate) fn read_all_of(fd: &OwnedFd, size: u64) -> Result<Arc<[u8]>, Refusal> {
+    read_whole(fd, size, ReadWriteFlags::empty())
 }
 
 /// Up to `size` bytes from the beginning, in one allocation that the cache can share.

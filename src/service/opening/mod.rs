@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
-use crate::http::Tick;
-use crate::service::listing::LinkTarget;
+use crate::http::{Status, Tick};
+use crate::service::listing::{LinkTarget, ReadmeContent, ReadmeReader};
+use crate::service::markdown::readme;
 use crate::service::opening::alike::Turn;
-use crate::service::opening::load::{Loaded, load};
+use crate::service::opening::load::{Loaded, load, read_all_of};
 use crate::service::opening::meta::{Identity, Links, Medium};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::options::Symlinks;
@@ -105,6 +106,44 @@ pub(crate) fn link_target(root: &Arc<Root>, key: &[u8]) -> Option<LinkTarget> {
         let opened = root.look(&path, Wait::Allowed).ok()?;
         rustix::fs::fstat(opened).ok()
     }))
+}
+
+/// How a listing reads the README of the directory `key`: as a request for it would be answered. None
+/// is shown where others may send files: whoever sends one would write the page that all see there. Nor
+/// what a user's rule calls encoded.
+pub(crate) fn readme_reader(
+    root: &Arc<Root>,
+    policy: &Arc<Policy>,
+    key: &[u8],
+) -> Option<ReadmeReader> {
+    if policy.was_sent(key) {
+        return None;
+    }
+    let (root, policy) = (Arc::clone(root), Arc::clone(policy));
+    let directory = key.strip_prefix(b"/").unwrap_or(key).to_vec();
+    Some(Box::new(move |name: &CStr| {
+        let path = CString::new([&directory, name.to_bytes()].concat()).ok()?;
+        if policy.is_encoded(path.to_bytes()) {
+            return None;
+        }
+        let (kind, _) = root.kind(&path, Wait::Allowed).ok()?;
+        if kind != FileType::RegularFile {
+            return None;
+        }
+        let fd = root.read(&path, Wait::Allowed).ok()?;
+        read_some_of(&fd, readme::SOURCE_BYTES_MAX).ok()
+    }))
+}
+
+fn read_some_of(fd: &OwnedFd, bytes_max: u64) -> Result<ReadmeContent, Refusal> {
+    let identity = Identity::of(fd.as_fd())?;
+    if identity.kind != FileType::RegularFile {
+        return Err(Refusal::Status(Status::NOT_FOUND));
+    }
+    match identity.size > bytes_max {
+        true => Ok(ReadmeContent::TooLong),
+        false => read_all_of(fd, identity.size).map(ReadmeContent::Bytes),
+    }
 }
 
 /// What kind of file system each device holds: asked once.

@@ -4,6 +4,7 @@
 
 use crate::http::{Body, HeaderBlock, Part, Response, Status};
 use crate::service::Reply;
+use crate::service::markdown;
 use crate::service::policy::{lines, names};
 use crate::service::work::{Gone, Job, Outcome, Work};
 
@@ -78,11 +79,19 @@ fn is_page(fields: &[u8]) -> bool {
             is_html = essence == "text/html" && !media_type.contains("utf-16");
         }
         let policy = value(line, "Content-Security-Policy");
-        if names(line, "Content-Encoding") || policy.is_some_and(|policy| forbids(&policy)) {
+        let is_forbidden = |policy: String| forbids(&policy) && !is_of_markdown(line);
+        if names(line, "Content-Encoding") || policy.is_some_and(is_forbidden) {
             return false;
         }
     }
     is_html
+}
+
+/// Whether a line is the policy of a page that was made of Markdown. No element of such a page has a
+/// script, so that it may have this one.
+fn is_of_markdown(line: &[u8]) -> bool {
+    let whole = format!("Content-Security-Policy: {}\r\n", markdown::page::policy());
+    line == whole.as_bytes()
 }
 
 /// Whether a policy, in lower case, keeps the script from being loaded or from asking: that of a
@@ -105,7 +114,14 @@ fn forbids(policy: &str) -> bool {
 fn fields_of_a_page(fields: &[u8]) -> HeaderBlock {
     const OF_THE_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
     let is_kept = |line: &&[u8]| !OF_THE_FILE.iter().any(|name| names(line, name));
-    let mut kept: Vec<u8> = lines(fields).filter(is_kept).flatten().copied().collect();
+    let mut kept = Vec::with_capacity(fields.len() + 64);
+    for line in lines(fields).filter(is_kept) {
+        kept.extend_from_slice(line);
+        if is_of_markdown(line) {
+            kept.truncate(kept.len() - 2);
+            kept.extend_from_slice(b"; script-src 'self'; connect-src 'self'\r\n");
+        }
+    }
     kept.extend_from_slice(b"Cache-Control: no-cache\r\n");
     HeaderBlock::Owned(kept)
 }
@@ -169,6 +185,22 @@ mod tests {
             &format!("{}Content-Security-Policy: sandbox|", policy("img-src *")),
             false,
         );
+    }
+
+    /// Its policy forbids all scripts, and lets this one in when it is added.
+    #[test]
+    fn a_page_of_markdown_has_it_too() {
+        let policy = markdown::page::policy();
+        let fields = |more: &str| {
+            format!("Content-Type: text/html\r\nContent-Security-Policy: {policy}{more}\r\n")
+        };
+        assert!(is_page(fields("").as_bytes()));
+        assert!(!is_page(fields("; sandbox").as_bytes()));
+        let made = fields_of_a_page(fields("").as_bytes());
+        let allowed = "; script-src 'self'; connect-src 'self'";
+        let expected = fields(allowed) + "Cache-Control: no-cache\r\n";
+        assert_eq!(made.as_bytes(), expected.as_bytes());
+        assert!(is_page(made.as_bytes()));
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //!
 //! What shows the same entries in another way is a form and not a link. PITFALL: wget -r follows
 //! every link, those with `rel=nofollow` too: it would fetch each directory a dozen times, or as three
-//! archives (`a_mirror_takes_a_listing_once_and_no_archives`).
+//! archives (`a_mirror_takes_a_listing_once_and_no_archives`). So is the way to the page of a Markdown
+//! file; its name is a link to the file itself, for programs and for who has no use for the page.
 //!
 //! A name is untrusted text: shown it is escaped, isolated (`<bdi>`: a right-to-left override cannot
 //! turn `gpj.exe` around beyond itself) and without control characters; linked it is the
@@ -29,10 +30,12 @@ use crate::service::inline::Inline;
 use crate::service::listing::names::{Entry, Totals};
 use crate::service::listing::order::{Order, SortBy};
 use crate::service::listing::{ListingFormat, ListingOptions, upload_form};
+use crate::service::markdown::readme::FolderReadme;
+use crate::service::markdown::{self, is_markdown};
 use crate::service::pages::{ICON, escape_html};
 
 /// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
-pub(in crate::service::listing) fn fields(options: &ListingOptions) -> Vec<u8> {
+pub(in crate::service::listing) fn fields(options: &ListingOptions, has_readme: bool) -> Vec<u8> {
     let kind = match options.format {
         ListingFormat::Html => "text/html; charset=utf-8",
         ListingFormat::Json => "application/json",
@@ -48,11 +51,18 @@ pub(in crate::service::listing) fn fields(options: &ListingOptions) -> Vec<u8> {
             ),
             None => ("", STYLE.source().into(), SCRIPT.source().into()),
         };
+        let (images, style) = match has_readme {
+            true => (
+                "'self' data:",
+                format!("{style} {}", markdown::readme::STYLE.source()),
+            ),
+            false => ("data:", style),
+        };
         // Writing to a String cannot fail, here and below.
         let _ = write!(
             fields,
             "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
-             {connect}img-src data:; style-src {style}; script-src {script}\r\n"
+             {connect}img-src {images}; style-src {style}; script-src {script}\r\n"
         );
     }
     fields.into_bytes()
@@ -78,6 +88,10 @@ impl Page {
                 upload_form::form(bytes_max),
             ),
             None => (String::new(), String::new()),
+        };
+        let style = match self.readme {
+            Some(_) => format!("{style}</style>\n<style>{}", markdown::readme::STYLE.text),
+            None => style,
         };
         let part = if self.extent.is_whole() {
             ""
@@ -106,8 +120,9 @@ impl Page {
             Some(_) => format!("</script>\n<script>{}", upload_form::SCRIPT.text),
             None => String::new(),
         };
+        let readme = self.readme.as_ref().map_or("", FolderReadme::html);
         format!(
-            "</tbody>\n</table>\n{pages}</main>\n<script>{}{upload}</script>\n</body>\n</html>\n",
+            "</tbody>\n</table>\n{pages}{readme}</main>\n<script>{}{upload}</script>\n</body>\n</html>\n",
             SCRIPT.text
         )
     }
@@ -327,8 +342,15 @@ pub(super) fn row(entry: &Entry<'_>, shown: &str, slash: &str) -> String {
     } else {
         ""
     };
-    let mut row =
-        format!("<tr><td{class}><a href=\"{href}{slash}\"><bdi>{name}</bdi>{slash}</a>{link}</td>");
+    let view = match !entry.is_directory && is_markdown(entry.name.to_bytes()) {
+        true => {
+            format!("<form class=\"view\" action={href}><button name=\"view\">View</button></form>")
+        }
+        false => String::new(),
+    };
+    let mut row = format!(
+        "<tr><td{class}><a href=\"{href}{slash}\"><bdi>{name}</bdi>{slash}</a>{link}{view}</td>"
+    );
     if let Some(meta) = entry.meta {
         let (day, time) = utc(meta.modified);
         let size = match entry.is_directory {
@@ -578,7 +600,7 @@ mod tests {
                     takes_uploads,
                     ..ListingOptions::default()
                 };
-                let fields = String::from_utf8(fields(&options)).unwrap();
+                let fields = String::from_utf8(fields(&options, false)).unwrap();
                 assert!(fields.ends_with(&expected), "{fields} is not {expected}");
                 let page = page_with("/a/", &options);
                 for (name, contents) in [("style", styles), ("script", scripts)] {

@@ -14,6 +14,7 @@ use super::names::{Entry, Totals};
 use super::query::ListingQuery;
 use super::{ListingFormat, ListingOptions};
 use crate::http::target::encode_segment;
+use crate::service::markdown::readme::FolderReadme;
 pub(in crate::service) use html::STYLE;
 pub(super) use html::fields;
 use text::{shown, utc};
@@ -48,6 +49,8 @@ pub(super) struct Page {
     archives: bool,
     takes_uploads: Option<u64>,
     extent: Extent,
+    /// What stands beneath the rows.
+    pub(super) readme: Option<FolderReadme>,
     /// Whether a row has been written: JSON separates them.
     begun: bool,
 }
@@ -62,6 +65,7 @@ impl Page {
             archives: options.archives,
             takes_uploads: options.takes_uploads,
             extent,
+            readme: None,
             begun: false,
         }
     }

@@ -7,7 +7,7 @@
 (() => {
   const body = document.getElementById("rows");
   const summary = document.getElementById("summary");
-  const heads = [...document.querySelectorAll("th")];
+  const heads = [...body.closest("table").querySelectorAll("th")];
   const filter = document.getElementById("filter");
   const input = filter?.elements.q;
   const rows = [...body.rows];

@@ -1,0 +1,83 @@
+//! Markdown as pages.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use super::{Site, Six};
+use crate::harness::{Server, tool};
+
+const SOURCE: &str = "# Title\n\n<script>alert(1)</script>\n\n[a](b.md)\n";
+
+#[test]
+fn markdown_is_a_page_for_who_asks() {
+    let site = Site::new(&[("a.md", SOURCE), ("b.txt", "b"), ("d/README.md", SOURCE)]);
+    let six = Six::of(&site, &[]);
+    let html = "Content-Type: text/html; charset=utf-8";
+    six.content("GET /a.md", &[], 200, &[], SOURCE);
+    six.content("GET /b.txt?view", &[], 200, &[], "b");
+    let page = six.check("GET /a.md?view", &[], 200, &[html]);
+    assert!(page.text().contains("<h1 id=\"md-title\">Title</h1>"));
+    assert!(page.text().contains("<a href=b.md?view>") && !page.text().contains("<script"));
+    let tag = page.field("ETag").unwrap().to_owned();
+    let known = format!("If-None-Match: {tag}");
+    six.check("GET /a.md?view", &[&known], 304, &[]);
+    six.check("HEAD /a.md?view", &[], 200, &[html]);
+    let part = six.check("GET /a.md?view", &["Range: bytes=0-8"], 206, &[html]);
+    assert_eq!(part.text(), "<!DOCTYPE");
+    let listing = six.check("GET /d/", &["Accept: text/html"], 200, &[html]);
+    assert!(listing.text().contains("<h1 id=\"md-title\">Title</h1>"));
+    assert!(!listing.text().contains("alert(1)"));
+}
+
+/// What is written to do harm, in a browser: whatever of it would load something calls a listener,
+/// and whatever would run says so by the title.
+#[test]
+fn a_browser_runs_and_loads_nothing_of_it() {
+    if !tool("chromium", "--version") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let elsewhere = listener.local_addr().unwrap().to_string();
+    let hostile = include_str!("../../../src/service/markdown/hostile.md")
+        .replace("evil.example", &elsewhere)
+        .replace("alert(1)", "document.title='run'");
+    // Without a comment that takes what follows it.
+    let hostile = hostile
+        .split("\n%%\n")
+        .map(|one| format!("{one}\n\n---\n\n"));
+    let hostile: String = hostile.filter(|one| !one.contains("<!--")).collect();
+    let site = Site::new(&[("README.md", &format!("# Calm\n\n{hostile}\n\n# End\n"))]);
+    let server = Server::of("edge", site.root(), &[]);
+    let profile = tempfile::tempdir().unwrap();
+    for target in ["README.md?view", ""] {
+        let mut browser = Command::new("chromium");
+        browser.args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+        ]);
+        browser.arg(format!("--user-data-dir={}", profile.path().display()));
+        browser.args(["--virtual-time-budget=3000", "--dump-dom"]);
+        let output = browser
+            .arg(format!("http://{}/{target}", server.address))
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            shown.contains("id=\"md-calm\"") && shown.contains("id=\"md-end\""),
+            "{shown}"
+        );
+        let title = if target.is_empty() {
+            "Index of /"
+        } else {
+            "Calm"
+        };
+        assert!(
+            shown.contains(&format!("<title>{title}</title>")),
+            "{shown}"
+        );
+    }
+    assert!(listener.accept().is_err(), "something was loaded");
+}
