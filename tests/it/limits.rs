@@ -296,6 +296,7 @@ fn memory_for_a_listing_that_nobody_reads_is_bounded() {
         for (target, each_kib) in [
             ("/kept/", if backend == "threads" { 3_200 } else { 1_100 }),
             ("/long/", 1024),
+            ("/long/?as=grid", 1024),
         ] {
             costs_at_most(each_kib, &server, target);
         }

@@ -23,7 +23,7 @@ use crate::service::files::lookup::{
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
-use crate::service::listing::{Listing, ListingFormat, ListingOptions, ListingQuery};
+use crate::service::listing::{ContentTypes, Listing, ListingFormat, ListingOptions, ListingQuery};
 use crate::service::opening::alike::{Member, Turn};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver, link_target, readme_reader};
@@ -163,6 +163,12 @@ impl Attempt<'_> {
         Ok(self.policy.decorate(response, key))
     }
 
+    /// Of the files in the directory at `key`, which ends with a slash.
+    fn content_types(&self, key: &[u8]) -> ContentTypes {
+        let (policy, directory) = (Arc::clone(self.policy), key.to_vec());
+        Arc::new(move |name| policy.content_type(&[&directory, name.to_bytes()].concat()))
+    }
+
     fn listing(
         &self,
         directory: OwnedFd,
@@ -182,6 +188,7 @@ impl Attempt<'_> {
             query: ListingQuery::of(request.query()),
             link_target: link_target(self.root, key),
             readme: readme_reader(self.root, self.policy, key),
+            content_types: Some(self.content_types(key)),
         };
         let path = String::from_utf8_lossy(key);
         let known = self.turn.listing();

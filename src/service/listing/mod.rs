@@ -35,6 +35,7 @@
 
 pub(super) mod directory;
 mod filter;
+mod media;
 pub(super) mod names;
 pub(super) mod order;
 mod pieces;
@@ -90,6 +91,9 @@ pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
 /// refused.
 pub type ReadmeReader = Box<dyn Fn(&CStr) -> Option<ReadmeContent> + Send>;
 
+/// The Content-Type that the file of this name would be sent with.
+pub type ContentTypes = Arc<dyn Fn(&CStr) -> String + Send + Sync>;
+
 /// What to list, and how.
 #[derive(Default)]
 pub struct ListingOptions {
@@ -113,6 +117,8 @@ pub struct ListingOptions {
     pub link_target: Option<LinkTarget>,
     /// How the README of the directory is read, which a page shows beneath it; without it none is.
     pub readme: Option<ReadmeReader>,
+    /// Which files a page shows in place, as pictures, videos or sound: none without it.
+    pub content_types: Option<ContentTypes>,
 }
 
 /// The form of a listing.
@@ -237,9 +243,10 @@ impl Listing {
     }
 
     fn new(path: &str, sorted: Sorted, directory: Directory) -> Self {
-        let fields = render::fields(&directory.options, sorted.readme.is_some());
         let mut page = Page::new(path, &directory.options, sorted.extent());
         page.readme.clone_from(&sorted.readme);
+        page.look_for_media(&sorted.names);
+        let fields = page.fields();
         let goes_on = sorted.has_more && sorted.format != ListingFormat::Html;
         let (body, etag) = if goes_on {
             let rest = Remainder::Further(directory, ROOM);

@@ -7,6 +7,7 @@
 //! ?sort=name | size | time     by default name
 //! ?order=asc | desc            by default asc
 //! ?dirs=mixed                  folders among files, not before them
+//! ?as=grid                     for people: tiles with pictures, not a list
 //! ?after=KEY | ?before=KEY     a page of a long directory: the next one, the one before
 //! ```
 //!
@@ -31,6 +32,8 @@ pub struct ListingQuery {
     pub(super) filter: NameSearch,
     pub(super) order: Order,
     pub(super) from: PageStart,
+    /// Whether a page shows tiles.
+    pub(super) grid: bool,
 }
 
 /// Where a page of a long directory begins.
@@ -82,6 +85,7 @@ impl ListingQuery {
             from: start("after", PageStart::After)
                 .or_else(|| start("before", PageStart::Before))
                 .unwrap_or_default(),
+            grid: value("as") == b"grid",
         }
     }
 
@@ -101,6 +105,9 @@ impl ListingQuery {
         }
         if self.order.mixed {
             all.push(("dirs", "mixed".into()));
+        }
+        if self.grid {
+            all.push(("as", "grid".into()));
         }
         all
     }
@@ -132,7 +139,7 @@ impl ListingQuery {
     }
 }
 
-const NAMES: [&str; 6] = ["q", "sort", "order", "dirs", "after", "before"];
+const NAMES: [&str; 7] = ["q", "sort", "order", "dirs", "as", "after", "before"];
 
 /// A value as a form writes it: `+` for a space.
 fn decoded(value: &str) -> Vec<u8> {
@@ -186,6 +193,9 @@ mod tests {
         check("sort=size", "?sort=size");
         check("order=desc&sort=time", "?sort=time&order=desc");
         check("dirs=mixed&q=a+b%26c", "?q=a%20b%26c&dirs=mixed");
+        check("as=grid", "?as=grid");
+        check("as=grid&dirs=mixed&q=x", "?q=x&dirs=mixed&as=grid");
+        check("as=grid&as=list&after=f/a", "?as=grid&after=f/a");
         check("q=%20x%20", "?q=x");
         check("q=a&q=b", "?q=a");
         check("after=f/a%2Fb", "?after=f/a%2Fb");
@@ -200,6 +210,10 @@ mod tests {
             "order=up",
             "SORT=size",
             "dirs=last",
+            "as=list",
+            "as=GRID",
+            "as=grid%20",
+            "grid",
             "q=",
             "q=%20",
             "after=",

@@ -183,6 +183,62 @@ fn a_listing_describes_itself_and_works_without_its_script() {
     assert!(script.contains("press /"), "what it adds is told by it");
 }
 
+/// RFC 9110 §8.3: what is shown in place is what the file itself is sent as.
+#[test]
+fn a_picture_is_what_is_sent_as_one() {
+    let mut site = Site::new(|config| config.mime.push(("pic".into(), "image/png".into())));
+    site.write("d/a #1?%.JPG", "x");
+    site.write("d/b.pic", "x");
+    site.write("d/c.svg", "<svg/>");
+    site.write("d/d.mp4", "x");
+    site.write("d/e.txt", "x");
+    site.write("d/sub/e.txt", "x");
+    let page = site.ask("GET", "/d/?as=grid", &[FORMS[0]]);
+    let sources: Vec<&str> = (page.text().split("<img loading=\"lazy\"").skip(1))
+        .map(|image| image.split('"').nth(3).unwrap())
+        .collect();
+    assert_eq!(sources, ["a%20%231%3F%25.JPG", "b.pic", "c.svg"]);
+    for source in sources {
+        let file = site.ask("GET", &format!("/d/{source}"), &[]);
+        let kind = file.field("Content-Type").unwrap();
+        assert!(
+            file.status == 200 && kind.starts_with("image/"),
+            "{source} is {kind}"
+        );
+    }
+    for part in [
+        "<td class=\"v\"><a href=\"d.mp4\"><span></span>",
+        "<td><a href=\"e.txt\"><span></span>",
+        "<td class=\"d\"><a href=\"sub/?as=grid\"><span></span>",
+    ] {
+        assert!(page.text().contains(part), "{part}");
+    }
+    assert!(
+        !page.text().contains("<video"),
+        "none is fetched without a script"
+    );
+    let allowed = |page: &Answer| {
+        let policy = page.field("Content-Security-Policy").unwrap();
+        policy.contains("img-src 'self' data:; media-src 'self'")
+    };
+    let list = site.ask("GET", "/d/", &[FORMS[0]]);
+    assert!(allowed(&page) && allowed(&list));
+    assert!(
+        list.text()
+            .contains("<td class=\"p\"><a href=\"b.pic\"><bdi>")
+    );
+    assert!(!allowed(&site.ask("GET", "/d/sub/", &[FORMS[0]])));
+    assert_ne!(page.etag(), list.etag());
+    for form in &FORMS[1..] {
+        let tag = |site: &mut Site, target| site.ask("GET", target, &[form]).etag();
+        assert_eq!(
+            tag(&mut site, "/d/?as=grid"),
+            tag(&mut site, "/d/"),
+            "{form}"
+        );
+    }
+}
+
 /// The names that a listing has, in its order, however it is written.
 fn names(site: &mut Site, target: &str, form: &str) -> Vec<String> {
     let answer = site.ask("GET", target, &[form]);
@@ -197,7 +253,7 @@ fn names(site: &mut Site, target: &str, form: &str) -> Vec<String> {
     match form {
         "Accept: text/html" => {
             let (_, rows) = answer.text().split_once("<tbody id=").unwrap();
-            cut(rows, "\"><bdi>", "</bdi>")
+            cut(rows, "<bdi>", "</bdi>")
         }
         "Accept: application/json" => cut(answer.text(), "{\"name\":\"", "\""),
         _ => (answer.text().lines())
@@ -257,6 +313,10 @@ fn sort_and_filter_are_part_of_the_url_in_every_form() {
         (
             "order=desc&sort=time&dirs=mixed",
             vec!["Archive", "mid", "zeta", e, "file1", "File10", "file2"],
+        ),
+        (
+            "as=grid",
+            vec!["Archive", "mid", "file1", "file2", "File10", "zeta", e],
         ),
         ("q=FILE", vec!["file1", "file2", "File10"]),
         (

@@ -7,7 +7,7 @@
 //! the same order and with the same URLs. It loads nothing from anywhere, and its
 //! Content-Security-Policy permits exactly this style and this script by their hashes. Where it takes
 //! files it has a style and a script more (`upload_form.rs`), and its policy permits what they need,
-//! requests to its own origin: there only.
+//! requests to its own origin: there only. The same goes for pictures, videos and sound (`media/`).
 //!
 //! What shows the same entries in another way is a form and not a link. PITFALL: wget -r follows
 //! every link, those with `rel=nofollow` too: it would fetch each directory a dozen times, or as three
@@ -24,51 +24,83 @@
 use std::fmt::Write;
 
 use super::Page;
-use super::text::{grouped, readable, shown, utc};
-use crate::http::target::encode_segment;
+use super::text::{grouped, readable, shown};
 use crate::service::inline::Inline;
-use crate::service::listing::names::{Entry, Totals};
+use crate::service::listing::names::Totals;
 use crate::service::listing::order::{Order, SortBy};
-use crate::service::listing::{ListingFormat, ListingOptions, upload_form};
+use crate::service::listing::{ListingFormat, media, upload_form};
+use crate::service::markdown;
 use crate::service::markdown::readme::FolderReadme;
-use crate::service::markdown::{self, is_markdown};
 use crate::service::pages::{ICON, escape_html};
 
-/// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
-pub(in crate::service::listing) fn fields(options: &ListingOptions, has_readme: bool) -> Vec<u8> {
-    let kind = match options.format {
-        ListingFormat::Html => "text/html; charset=utf-8",
-        ListingFormat::Json => "application/json",
-        ListingFormat::Plain => "text/plain; charset=utf-8",
-    };
-    let mut fields = format!("Content-Type: {kind}\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
-    if options.format == ListingFormat::Html {
-        let (connect, style, script) = match options.takes_uploads {
-            Some(_) => (
-                "connect-src 'self'; ",
-                format!("{} {}", STYLE.source(), upload_form::STYLE.source()),
-                format!("{} {}", SCRIPT.source(), upload_form::SCRIPT.source()),
-            ),
-            None => ("", STYLE.source().into(), SCRIPT.source().into()),
-        };
-        let (images, style) = match has_readme {
-            true => (
-                "'self' data:",
-                format!("{style} {}", markdown::readme::STYLE.source()),
-            ),
-            false => ("data:", style),
-        };
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(
-            fields,
-            "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
-             {connect}img-src {images}; style-src {style}; script-src {script}\r\n"
-        );
-    }
-    fields.into_bytes()
-}
-
 impl Page {
+    /// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
+    pub(in crate::service::listing) fn fields(&self) -> Vec<u8> {
+        let kind = match self.format {
+            ListingFormat::Html => "text/html; charset=utf-8",
+            ListingFormat::Json => "application/json",
+            ListingFormat::Plain => "text/plain; charset=utf-8",
+        };
+        let mut fields =
+            format!("Content-Type: {kind}\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
+        if self.format == ListingFormat::Html {
+            let sources = |contents: &[&'static Inline]| -> String {
+                let quoted = contents
+                    .iter()
+                    .map(|content| format!(" {}", content.source()));
+                quoted.collect()
+            };
+            let connect = match self.takes_uploads {
+                Some(_) => "connect-src 'self'; ",
+                None => "",
+            };
+            let images = match self.shows_media || self.readme.is_some() {
+                true => "'self' data:",
+                false => "data:",
+            };
+            let media = match self.shows_media {
+                true => "media-src 'self'; ",
+                false => "",
+            };
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(
+                fields,
+                "Content-Security-Policy: default-src 'none'; base-uri 'none'; \
+                 form-action 'self'; {connect}img-src {images}; {media}style-src{}; script-src{}\r\n",
+                sources(&self.styles()),
+                sources(&self.scripts())
+            );
+        }
+        fields.into_bytes()
+    }
+
+    fn styles(&self) -> Vec<&'static Inline> {
+        let mut styles = self.parts(&STYLE, &media::STYLE, &upload_form::STYLE);
+        styles.extend(self.readme.as_ref().map(|_| &markdown::readme::STYLE));
+        styles
+    }
+
+    /// PITFALL: what comes with uploads takes the script before it for the listing's own.
+    fn scripts(&self) -> Vec<&'static Inline> {
+        let mut scripts = self.parts(&SCRIPT, &media::SCRIPT, &upload_form::SCRIPT);
+        if self.shows_media {
+            scripts.swap(0, 1);
+        }
+        scripts
+    }
+
+    fn parts(
+        &self,
+        own: &'static Inline,
+        media: &'static Inline,
+        upload: &'static Inline,
+    ) -> Vec<&'static Inline> {
+        let mut parts = vec![own];
+        parts.extend(self.shows_media.then_some(media));
+        parts.extend(self.takes_uploads.map(|_| upload));
+        parts
+    }
+
     pub(super) fn html_head(&self) -> String {
         let title = escape_html(&self.path);
         let crumbs = self.crumbs();
@@ -76,22 +108,24 @@ impl Page {
         let (all, filter) = (self.way_to_all(), self.filter_form());
         let (choices, headings) = (self.choices(), self.headings());
         let pages = self.page_links("p");
-        let up = if self.at_root { "" } else { UP_ROW };
+        let up = match (self.at_root, self.query.grid) {
+            (true, _) => String::new(),
+            (false, false) => UP_ROW.into(),
+            (false, true) => UP_ROW.replace("\"../\"", &format!("../{}", self.as_here())),
+        };
         let is_empty = self.extent.totals == Totals::default();
         let download = match self.archives && !is_empty {
             true => DOWNLOAD,
             false => "",
         };
-        let (style, form) = match self.takes_uploads {
-            Some(bytes_max) => (
-                format!("</style>\n<style>{}", upload_form::STYLE.text),
-                upload_form::form(bytes_max),
-            ),
-            None => (String::new(), String::new()),
-        };
-        let style = match self.readme {
-            Some(_) => format!("{style}</style>\n<style>{}", markdown::readme::STYLE.text),
-            None => style,
+        let styles = elements("style", &self.styles());
+        let form = self
+            .takes_uploads
+            .map(upload_form::form)
+            .unwrap_or_default();
+        let grid = match self.query.grid {
+            true => " class=\"grid\"",
+            false => "",
         };
         let part = if self.extent.is_whole() {
             ""
@@ -104,27 +138,20 @@ impl Page {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta name=\"description\" content=\"Files in {title}: {summary}\">\n\
-             <title>Index of {title}</title>\n{ICON}\n<style>{}{style}</style>\n</head>\n\
+             <title>Index of {title}</title>\n{ICON}\n{styles}</head>\n\
              <body>\n<main>\n<header>\n<h1>{crumbs}</h1>\n\
              <p id=\"summary\" aria-live=\"polite\">{summary}{all}</p>\n\
-             {filter}{download}{choices}{pages}</header>\n{form}<table>\n\
+             {filter}{download}{choices}{pages}</header>\n{form}<table{grid}>\n\
              <thead><tr>{headings}</tr></thead>\n\
-             {up}<tbody id=\"rows\" data-q=\"{asked}\"{part}>\n",
-            STYLE.text
+             {up}<tbody id=\"rows\" data-q=\"{asked}\"{part}>\n"
         )
     }
 
     pub(super) fn html_tail(&self) -> String {
         let pages = self.page_links("nav");
-        let upload = match self.takes_uploads {
-            Some(_) => format!("</script>\n<script>{}", upload_form::SCRIPT.text),
-            None => String::new(),
-        };
+        let scripts = elements("script", &self.scripts());
         let readme = self.readme.as_ref().map_or("", FolderReadme::html);
-        format!(
-            "</tbody>\n</table>\n{pages}{readme}</main>\n<script>{}{upload}</script>\n</body>\n</html>\n",
-            SCRIPT.text
-        )
+        format!("</tbody>\n</table>\n{pages}{readme}</main>\n{scripts}</body>\n</html>\n")
     }
 
     /// In one sentence; without markup, because it describes the page, too.
@@ -189,8 +216,20 @@ impl Page {
         )
     }
 
-    /// Whether folders come first, where there are any among files.
+    /// What else can be chosen: a grid where there is something to see in it.
     fn choices(&self) -> String {
+        let button = match (self.query.grid, self.has_pictures) {
+            (true, _) => "<button>List</button>",
+            (false, true) => "<button name=\"as\" value=\"grid\">Grid</button>",
+            (false, false) => return self.order_choice(),
+        };
+        let others = self.hidden(&["as"]);
+        let order = self.order_choice();
+        format!("{order}<form class=\"choice\" data-name=\"as\">{others}{button}</form>\n")
+    }
+
+    /// Whether folders come first, where there are any among files.
+    fn order_choice(&self) -> String {
         let Totals {
             directories, files, ..
         } = self.extent.totals;
@@ -283,18 +322,34 @@ impl Page {
         let Some((here, above)) = steps.split_last().filter(|_| !self.at_root) else {
             return format!("<bdi>{}</bdi>", escape_html(&self.path));
         };
+        let as_here = self.as_here();
         let mut crumbs = String::new();
         for (index, step) in ["Home"].iter().chain(above).enumerate() {
             let step = escape_html(step);
             let up = match steps.len() - index {
-                1 => "\"../\"".to_owned(),
-                n => "../".repeat(n - 1) + "..",
+                1 if as_here.is_empty() => "\"../\"".to_owned(),
+                1 => format!("../{as_here}"),
+                n => "../".repeat(n - 1) + ".." + as_here,
             };
             // Writing to a String cannot fail.
             let _ = write!(crumbs, "<a href={up}><bdi>{step}</bdi></a><span>/</span>");
         }
         crumbs + "<bdi>" + &escape_html(here) + "</bdi>"
     }
+
+    /// What a link to another folder says, so that it looks like this one.
+    const fn as_here(&self) -> &'static str {
+        match self.query.grid {
+            true => "?as&#61;grid",
+            false => "",
+        }
+    }
+}
+
+/// What is compiled in, each in an element of its own: as a whole it is what its hash permits.
+fn elements(name: &str, contents: &[&Inline]) -> String {
+    let element = |content: &&Inline| format!("<{name}>{}</{name}>\n", content.text);
+    contents.iter().map(element).collect()
 }
 
 /// The way up, in a body of its own, so that it is neither sorted nor filtered.
@@ -329,50 +384,6 @@ fn counted(totals: &Totals) -> String {
     parts.join(", ")
 }
 
-pub(super) fn row(entry: &Entry<'_>, shown: &str, slash: &str) -> String {
-    let href = encode_segment(entry.name.to_bytes());
-    let name = escape_html(shown);
-    let class = if entry.is_directory {
-        " class=\"d\""
-    } else {
-        ""
-    };
-    let link = if entry.is_link {
-        " <small>link</small>"
-    } else {
-        ""
-    };
-    let view = match !entry.is_directory && is_markdown(entry.name.to_bytes()) {
-        true => {
-            format!("<form class=\"view\" action={href}><button name=\"view\">View</button></form>")
-        }
-        false => String::new(),
-    };
-    let mut row = format!(
-        "<tr><td{class}><a href=\"{href}{slash}\"><bdi>{name}</bdi>{slash}</a>{link}{view}</td>"
-    );
-    if let Some(meta) = entry.meta {
-        let (day, time) = utc(meta.modified);
-        let size = match entry.is_directory {
-            true => "<td></td>".to_owned(),
-            false => format!(
-                "<td title=\"{} byte{}\"><data value=\"{}\">{}</data></td>",
-                grouped(meta.size),
-                if meta.size == 1 { "" } else { "s" },
-                meta.size,
-                readable(meta.size)
-            ),
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(
-            row,
-            "{size}<td><time datetime=\"{day}T{time}Z\">{day} <span>{}</span></time></td>",
-            &time[..5]
-        );
-    }
-    row + "</tr>\n"
-}
-
 /// The button for all of it. A form, because it says `?zip=` without a script.
 const DOWNLOAD: &str = "<form id=\"download\" aria-label=\"Download this folder\">\
     <span>Download all</span> <button name=\"zip\">zip</button>\
@@ -384,11 +395,12 @@ static SCRIPT: Inline = Inline::new(include_str!("page.js"));
 #[cfg(test)]
 mod tests {
     use std::ffi::CStr;
+    use std::sync::Arc;
 
     use super::super::Extent;
     use super::*;
-    use crate::service::listing::ListingQuery;
-    use crate::service::listing::names::Meta;
+    use crate::service::listing::names::Names;
+    use crate::service::listing::{ListingOptions, ListingQuery};
     use crate::service::pages::tests::policy_hash;
 
     fn page(path: &str, at_root: bool) -> String {
@@ -412,27 +424,6 @@ mod tests {
             ..ListingOptions::default()
         };
         Page::new("/", &options, extent)
-    }
-
-    #[test]
-    fn a_row_has_the_exact_numbers_too() {
-        let name: &CStr = c"a b.bin";
-        let entry = Entry {
-            name,
-            is_directory: false,
-            is_link: false,
-            meta: Some(Meta {
-                size: 1_234_567,
-                modified: 1_709_210_096,
-            }),
-        };
-        assert_eq!(
-            row(&entry, "a b.bin", ""),
-            "<tr><td><a href=\"a%20b.bin\"><bdi>a b.bin</bdi></a></td>\
-             <td title=\"1,234,567 bytes\"><data value=\"1234567\">1.2 MiB</data></td>\
-             <td><time datetime=\"2024-02-29T12:34:56Z\">2024-02-29 <span>12:34</span></time></td>\
-             </tr>\n"
-        );
     }
 
     #[test]
@@ -600,7 +591,8 @@ mod tests {
                     takes_uploads,
                     ..ListingOptions::default()
                 };
-                let fields = String::from_utf8(fields(&options, false)).unwrap();
+                let page = Page::new("/a/", &options, Extent::default());
+                let fields = String::from_utf8(page.fields()).unwrap();
                 assert!(fields.ends_with(&expected), "{fields} is not {expected}");
                 let page = page_with("/a/", &options);
                 for (name, contents) in [("style", styles), ("script", scripts)] {
@@ -616,6 +608,96 @@ mod tests {
         let styles = [&STYLE, &upload_form::STYLE];
         let scripts = [&SCRIPT, &upload_form::SCRIPT];
         check(Some(9), &styles, &scripts, "connect-src 'self'; ");
+    }
+
+    fn grid(query: &str, has: &[&CStr]) -> Page {
+        let options = ListingOptions {
+            query: ListingQuery::of(Some(query)),
+            content_types: Some(Arc::new(|name: &CStr| match name.to_bytes() {
+                b"picture" => "image/png".into(),
+                b"video" => "video/mp4".into(),
+                b"sound" => "audio/mpeg".into(),
+                _ => "text/plain".into(),
+            })),
+            takes_uploads: query.contains("uploads").then_some(9),
+            ..ListingOptions::default()
+        };
+        let mut names = Names::default();
+        for name in has {
+            names.push(name, rustix::fs::FileType::RegularFile);
+        }
+        let mut page = Page::new("/a/b/", &options, Extent::default());
+        page.look_for_media(&names);
+        page
+    }
+
+    /// A page without has nothing of it, and its policy permits nothing of it.
+    #[test]
+    fn what_shows_media_is_where_media_are() {
+        let check = |query, has: &[&CStr], shows: bool, switch: Option<&str>| {
+            let page = grid(query, has);
+            let text = page.html_head() + &page.html_tail();
+            let fields = String::from_utf8(page.fields()).unwrap();
+            let policy = [
+                "img-src 'self' data:; media-src 'self'; style-src",
+                "img-src data:; style-src",
+            ];
+            assert!(
+                fields.contains(policy[usize::from(!shows)]),
+                "{has:?} {fields}"
+            );
+            for (name, content, all) in [
+                ("style", &media::STYLE, page.styles()),
+                ("script", &media::SCRIPT, page.scripts()),
+            ] {
+                let whole = format!("<{name}>{}</{name}>\n", content.text);
+                assert_eq!(text.contains(&whole), shows, "{has:?} {name}");
+                assert_eq!(fields.contains(content.source()), shows, "{has:?} {name}");
+                assert_eq!(text.matches(&format!("<{name}>")).count(), all.len());
+            }
+            let form = text.split("data-name=\"as\">").nth(1);
+            let form = form.map(|form| form.split_once("</form>").unwrap().0);
+            assert_eq!(form, switch, "{query} {has:?}");
+        };
+        let to_grid = Some("<button name=\"as\" value=\"grid\">Grid</button>");
+        check("", &[], false, None);
+        check("", &[c"other", c"other"], false, None);
+        check("", &[c"other", c"sound"], true, None);
+        check("", &[c"sound", c"picture"], true, to_grid);
+        check("", &[c"video"], true, to_grid);
+        check("uploads", &[c"video"], true, to_grid);
+        // The way back is there whatever is shown.
+        check("as=grid", &[], true, Some("<button>List</button>"));
+        let q = "<input type=\"hidden\" name=\"q\" value=\"x\">";
+        check(
+            "as=grid&q=x",
+            &[c"picture"],
+            true,
+            Some(&format!("{q}<button>List</button>")),
+        );
+    }
+
+    /// What comes with uploads runs the script before it again for new rows.
+    #[test]
+    fn the_listings_script_stands_before_that_of_uploads() {
+        let text = grid("uploads", &[c"picture"]).html_tail();
+        let own = format!("<script>{}</script>\n", SCRIPT.text);
+        assert!(text.contains(&format!("{own}<script>{}", upload_form::SCRIPT.text)));
+    }
+
+    #[test]
+    fn a_grid_leads_to_grids() {
+        let text = grid("as=grid", &[]).html_head();
+        for part in [
+            "<a href=../..?as&#61;grid><bdi>Home</bdi></a>",
+            "<a href=../?as&#61;grid><bdi>a</bdi></a>",
+            "<a href=../?as&#61;grid>Parent directory</a>",
+            "<table class=\"grid\">",
+            "<input type=\"hidden\" name=\"as\" value=\"grid\"><input type=\"hidden\" name=\"order\" \
+             value=\"desc\"><button name=\"sort\" value=\"size\">",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     /// The rest of the page is the same: what it gets is taken out again.

@@ -6,17 +6,18 @@
 //! *References:* [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259) §7 (JSON strings).
 
 mod html;
+mod row;
 mod text;
 
 use std::fmt::Write;
 
-use super::names::{Entry, Totals};
+use super::media::MediaKind;
+use super::names::{Entry, Names, Totals};
 use super::query::ListingQuery;
-use super::{ListingFormat, ListingOptions};
+use super::{ContentTypes, ListingFormat, ListingOptions};
 use crate::http::target::encode_segment;
 use crate::service::markdown::readme::FolderReadme;
 pub(in crate::service) use html::STYLE;
-pub(super) use html::fields;
 use text::{shown, utc};
 
 /// Which entries of a directory are shown.
@@ -51,6 +52,11 @@ pub(super) struct Page {
     extent: Extent,
     /// What stands beneath the rows.
     pub(super) readme: Option<FolderReadme>,
+    content_types: Option<ContentTypes>,
+    /// Whether it needs what shows pictures, videos and sound.
+    shows_media: bool,
+    /// Whether there is a picture or a video for a grid.
+    has_pictures: bool,
     /// Whether a row has been written: JSON separates them.
     begun: bool,
 }
@@ -66,8 +72,34 @@ impl Page {
             takes_uploads: options.takes_uploads,
             extent,
             readme: None,
+            content_types: options.content_types.clone(),
+            shows_media: options.query.grid,
+            has_pictures: false,
             begun: false,
         }
+    }
+
+    /// Finds out whether there is any medium among its names: a page without has nothing for them.
+    pub(super) fn look_for_media(&mut self, names: &Names) {
+        if self.format != ListingFormat::Html {
+            return;
+        }
+        for entry in (0..names.len()).map_while(|index| names.entry(index)) {
+            match self.media_of(&entry) {
+                Some(MediaKind::Picture | MediaKind::Video) => {
+                    (self.shows_media, self.has_pictures) = (true, true);
+                    return;
+                }
+                Some(MediaKind::Sound) => self.shows_media = true,
+                None => {}
+            }
+        }
+    }
+
+    fn media_of(&self, entry: &Entry<'_>) -> Option<MediaKind> {
+        let types = self.content_types.as_ref()?;
+        let is_file = !entry.is_directory;
+        is_file.then(|| MediaKind::of(&types(entry.name)))?
     }
 
     /// Whether rows have sizes and times.
@@ -91,7 +123,13 @@ impl Page {
         let name = String::from_utf8_lossy(bytes);
         let slash = if entry.is_directory { "/" } else { "" };
         let row = match self.format {
-            ListingFormat::Html => html::row(entry, &shown(&name), slash),
+            ListingFormat::Html => {
+                let look = row::Look {
+                    media: self.media_of(entry),
+                    grid: self.query.grid,
+                };
+                row::html(entry, &shown(&name), look)
+            }
             ListingFormat::Json => {
                 let comma = if self.begun { "," } else { "" };
                 format!("{comma}\n{}", json_row(entry, &name, slash))
