@@ -51,7 +51,9 @@ fn a_browser_runs_and_loads_nothing_of_it() {
     let server = Server::of("edge", site.root(), &[]);
     let profile = tempfile::tempdir().unwrap();
     for target in ["README.md?view", ""] {
-        let mut browser = Command::new("chromium");
+        // One that is busy with what it should not run might not end.
+        let mut browser = Command::new("timeout");
+        browser.args(["60", "chromium"]);
         browser.args([
             "--headless",
             "--no-sandbox",
