@@ -335,6 +335,8 @@ fn a_directory_of_any_length_is_sorted_whole() {
         assert_eq!(json.matches(",\"size\":0,").count(), rising.len());
         for (target, expected) in [
             ("/", "1\u{2013}5,000 of 10,300"),
+            ("/?as=grid", "1\u{2013}5,000 of 10,300"),
+            ("/?as=grid&after=f/n9999", "10,001\u{2013}10,300 of 10,300"),
             ("/?after=f/n9999", "10,001\u{2013}10,300 of 10,300"),
             ("/?before=f/n6000", "1,001\u{2013}6,000 of 10,300"),
         ] {

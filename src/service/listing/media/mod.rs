@@ -6,7 +6,8 @@
 //! view. To decode pictures on the server was rejected: it is the most attacked code that there is, and
 //! its memory is bounded by what a file says of itself. What is fetched for a page is bounded instead:
 //! a picture of more than [`THUMBNAIL_BYTES_MAX`] is a tile like any other file, and so is a video
-//! until the script finds it in view.
+//! until the script finds it in view. PITFALL: where scripts are off, browsers load all pictures of a
+//! page at once, since `loading=lazy` would tell the server how far somebody has scrolled.
 //!
 //! What counts is the type that the file would be sent with, so `--mime` says it here, too.
 //!
