@@ -75,7 +75,9 @@ impl OnTerminal {
     fn controlling(by: &[&str], words: &[&str]) -> Self {
         let (main, other) = terminal(80);
         let mut command = Command::new("setsid");
-        command.arg("--ctty").args(by);
+        command.arg("--ctty");
+        // Whoever runs the tests may have used nohup(1), which is inherited.
+        command.args(["env", "--default-signal=HUP"]).args(by);
         command.arg(env!("CARGO_BIN_EXE_httpoll"));
         command.args(["-l", "127.0.0.1:0"]).args(words);
         let input = other.try_clone().unwrap();
