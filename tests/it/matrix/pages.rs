@@ -49,24 +49,8 @@ fn a_browser_runs_and_loads_nothing_of_it() {
     let hostile: String = hostile.filter(|one| !one.contains("<!--")).collect();
     let site = Site::new(&[("README.md", &format!("# Calm\n\n{hostile}\n\n# End\n"))]);
     let server = Server::of("edge", site.root(), &[]);
-    let profile = tempfile::tempdir().unwrap();
     for target in ["README.md?view", ""] {
-        // One that is busy with what it should not run might not end.
-        let mut browser = Command::new("timeout");
-        browser.args(["60", "chromium"]);
-        browser.args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-        ]);
-        browser.arg(format!("--user-data-dir={}", profile.path().display()));
-        browser.args(["--virtual-time-budget=3000", "--dump-dom"]);
-        let output = browser
-            .arg(format!("http://{}/{target}", server.address))
-            .output()
-            .unwrap();
-        let shown = String::from_utf8_lossy(&output.stdout);
+        let shown = shown_by_a_browser(&server, target);
         assert!(
             shown.contains("id=\"md-calm\"") && shown.contains("id=\"md-end\""),
             "{shown}"
@@ -82,4 +66,56 @@ fn a_browser_runs_and_loads_nothing_of_it() {
         );
     }
     assert!(listener.accept().is_err(), "something was loaded");
+}
+
+/// A page of the same origin clicks the picture: a listing has no script but its own. `//` is another
+/// host to who joins it with what follows.
+#[test]
+fn a_picture_opens_in_place_by_every_address_of_its_listing() {
+    if !tool("chromium", "--version") {
+        return;
+    }
+    let frame = "<iframe id=f></iframe><script>
+        f.onload = () => {
+          const within = f.contentWindow;
+          within.document.querySelector('.p > a').click();
+          const { pathname, search, hash } = within.location;
+          const is_open = within.document.querySelector('dialog').open;
+          document.title = [pathname, search, hash, is_open].join(' ');
+        };
+        f.src = location.origin + location.hash.slice(1);
+        </script>";
+    let picture = "<svg xmlns='http://www.w3.org/2000/svg'/>";
+    let site = Site::new(&[
+        ("a b.svg", picture),
+        ("d/a b.svg", picture),
+        ("frame.html", frame),
+    ]);
+    let server = Server::of("edge", site.root(), &[]);
+    for path in ["/d/", "//d/", "//"] {
+        let shown = shown_by_a_browser(&server, &format!("frame.html#{path}?as=grid"));
+        let title = format!("<title>{path} ?as=grid #a%20b.svg true</title>");
+        assert!(shown.contains(&title), "{path}: {shown}");
+    }
+}
+
+/// What a browser has made of a page.
+fn shown_by_a_browser(server: &Server, target: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    // One that is busy with what it should not run might not end.
+    let mut browser = Command::new("timeout");
+    browser.args(["60", "chromium"]);
+    browser.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+    ]);
+    browser.arg(format!("--user-data-dir={}", profile.path().display()));
+    browser.args(["--virtual-time-budget=3000", "--dump-dom"]);
+    let output = browser
+        .arg(format!("http://{}/{target}", server.address))
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -91,7 +91,8 @@
     if (link) go(link);
   }
 
-  const here = (hash) => location.pathname + location.search + hash;
+  // Whole: a path that begins with two slashes would be another host.
+  const here = (hash) => Object.assign(new URL(location), { hash });
   function go(link) {
     if (!link || nameOf(link) === shown) return;
     history.replaceState(history.state, "", here(`#${nameOf(link)}`));
