@@ -33,6 +33,7 @@ pub(super) mod page;
 mod raw;
 pub(super) mod readme;
 mod render;
+mod slots;
 
 use crate::http::Request;
 

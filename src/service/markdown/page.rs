@@ -10,6 +10,7 @@ use crate::http::target::encode_segment;
 use crate::service::listing;
 use crate::service::markdown::readme::STYLE;
 use crate::service::markdown::render::render;
+use crate::service::markdown::slots::SLOTS;
 use crate::service::pages::{ICON, escape_html};
 
 /// A longer file is sent as it is: hardly anybody would read a page of it, and the parser wants up to
@@ -33,7 +34,9 @@ pub(in crate::service) fn policy() -> String {
 /// as a browser would where it is told that it is. The way up stands there where there is one.
 pub(in crate::service) fn page(name: &[u8], source: &[u8], has_folder: bool) -> Option<Vec<u8>> {
     let source = String::from_utf8_lossy(source);
+    let slot = SLOTS.take();
     let made = render(&source, HTML_BYTES_MAX)?;
+    drop(slot);
     let shown = String::from_utf8_lossy(name).replace(char::is_control, "\u{fffd}");
     let shown = escape_html(&shown);
     let title = match made.title.as_deref() {

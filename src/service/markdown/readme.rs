@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::http::target::encode_segment;
 use crate::service::inline::Inline;
 use crate::service::markdown::render::render;
+use crate::service::markdown::slots::SLOTS;
 use crate::service::pages::escape_html;
 
 /// A longer one is not shown.
@@ -34,7 +35,10 @@ pub(in crate::service) struct FolderReadme(Arc<str>);
 impl FolderReadme {
     pub(in crate::service) fn new(name: &CStr, content: &ReadmeContent) -> Self {
         let made = match content {
-            ReadmeContent::Bytes(bytes) => render(&String::from_utf8_lossy(bytes), HTML_BYTES_MAX),
+            ReadmeContent::Bytes(bytes) => {
+                let _slot = SLOTS.take();
+                render(&String::from_utf8_lossy(bytes), HTML_BYTES_MAX)
+            }
             ReadmeContent::TooLong => None,
         };
         let shown = name.to_string_lossy();
