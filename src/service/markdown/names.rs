@@ -3,15 +3,14 @@
 //! *Floor 3.* Pure: words in, a name out.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use crate::service::markdown::address::PREFIX;
 
 /// The names of headings, and the words of the first.
 #[derive(Default)]
 pub(super) struct HeadingNames {
-    /// How often each was wanted.
-    wanted: HashMap<String, usize>,
+    /// With the last number that was put behind each.
+    taken: HashMap<String, usize>,
     pub(super) title: Option<String>,
 }
 
@@ -32,13 +31,24 @@ impl HeadingNames {
             .filter_map(plain)
             .take(NAME_CHARS_MAX)
             .collect();
-        let mut name = format!("{PREFIX}{}", name.to_lowercase());
-        let times = self.wanted.entry(name.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            // Writing to a String cannot fail.
-            let _ = write!(name, "-{}", *times - 1);
-        }
+        self.free(format!("{PREFIX}{}", name.to_lowercase()))
+    }
+
+    /// The name, or if that is taken the first that is not: `a-1` may be the words of another heading.
+    fn free(&mut self, wanted: String) -> String {
+        let Some(mut last) = self.taken.get(&wanted).copied() else {
+            self.taken.insert(wanted.clone(), 0);
+            return wanted;
+        };
+        let name = loop {
+            last += 1;
+            let name = format!("{wanted}-{last}");
+            if !self.taken.contains_key(&name) {
+                break name;
+            }
+        };
+        self.taken.insert(wanted, last);
+        self.taken.insert(name.clone(), 0);
         name
     }
 }

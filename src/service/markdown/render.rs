@@ -137,7 +137,7 @@ impl<'a> Tamed<'a> {
             Event::FootnoteReference(name) => {
                 let number = self.note(name);
                 self.put(format!(
-                    "<sup><a href=#{PREFIX}note-{number}>{number}</a></sup>"
+                    "<sup><a href=#{PREFIX}note.{number}>{number}</a></sup>"
                 ));
             }
             Event::Start(tag) => self.start(tag),
@@ -184,7 +184,7 @@ impl<'a> Tamed<'a> {
             Tag::FootnoteDefinition(name) => {
                 let number = self.note(name);
                 self.put(format!(
-                    "\n<div class=\"note\" id=\"{PREFIX}note-{number}\"><sup>{number}</sup>\n"
+                    "\n<div class=\"note\" id=\"{PREFIX}note.{number}\"><sup>{number}</sup>\n"
                 ));
             }
             Tag::Table(_) | Tag::TableHead | Tag::TableRow | Tag::TableCell => {
@@ -327,7 +327,7 @@ impl<'a> Tamed<'a> {
         text
     }
 
-    /// Notes are numbered as they are named.
+    /// Notes are numbered as they are named. Their names have a point, as no heading's has.
     fn note(&mut self, name: CowStr<'a>) -> usize {
         let next = self.notes.len() + 1;
         *self.notes.entry(name).or_insert(next)
@@ -354,6 +354,10 @@ mod tests {
         check(
             "# A *b* `c`!\n# A b c",
             "<h1 id=\"md-a-b-c\">A <em>b</em> <code>c</code>!</h1>\n<h1 id=\"md-a-b-c-1\">A b c</h1>",
+        );
+        check(
+            "# A\n# A\n# A-1",
+            "<h1 id=\"md-a\">A</h1>\n<h1 id=\"md-a-1\">A</h1>\n<h1 id=\"md-a-1-1\">A-1</h1>",
         );
         check("# Über_uns 2", "<h1 id=\"md-über_uns-2\">Über_uns 2</h1>");
         check(
@@ -402,7 +406,7 @@ mod tests {
         );
         check(
             "a[^x]\n\n[^x]: b",
-            "<p>a<sup><a href=#md-note-1>1</a></sup></p>\n\n<div class=\"note\" id=\"md-note-1\"><sup>1</sup>\n<p>b</p>\n</div>",
+            "<p>a<sup><a href=#md-note.1>1</a></sup></p>\n\n<div class=\"note\" id=\"md-note.1\"><sup>1</sup>\n<p>b</p>\n</div>",
         );
         check(
             "> [!NOTE]\n> a",
