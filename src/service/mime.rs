@@ -1,27 +1,14 @@
-//! Media types: what the user said, then what browsers insist on, then mime_guess. Where a name says
-//! nothing, the first bytes say whether it is text.
+//! Media types: what the user said, then what browsers insist on, then mime_guess.
 //!
-//! *Floor 3.* Knows names and bytes; opens nothing. No other type is guessed from content: that would
-//! make the server do what `nosniff` forbids the browser to do, and text is never run.
+//! *Floor 3.* Knows names only; never looks into a file. A type guessed from content would make
+//! the server do what `nosniff` forbids the browser to do.
 //!
 //! *References:* RFC 9110 §8.3; the [registry](https://www.iana.org/assignments/media-types); RFC
 //! 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON has no charset);
 //! [WHATWG MIME Sniffing](https://mimesniff.spec.whatwg.org/).
 
-/// So many bytes say whether content is text (WHATWG MIME Sniffing §5.2, "resource header").
-pub(super) const BEGINNING_BYTES_MAX: usize = 1445;
-
 /// The value of Content-Type for a path, by the extension of its last segment.
 pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset: bool) -> String {
-    type_of_name(path, overrides, charset).unwrap_or_else(|| BINARY.into())
-}
-
-/// The same, `None` where the name says nothing.
-pub(super) fn type_of_name(
-    path: &[u8],
-    overrides: &[(String, String)],
-    charset: bool,
-) -> Option<String> {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let name = String::from_utf8_lossy(name);
     let extension = name
@@ -33,35 +20,13 @@ pub(super) fn type_of_name(
         .find(|(e, _)| e.eq_ignore_ascii_case(extension))
     {
         // Said in so many words: not ours to add to.
-        return Some(own.clone());
+        return own.clone();
     }
-    let essence = essence(&name, extension)?;
-    Some(match charset && has_charset(&essence) {
-        true => essence + "; charset=utf-8",
-        false => essence,
-    })
-}
-
-/// The value of Content-Type where the name says nothing, by the first bytes of a file of `len`.
-pub(super) fn type_of_content(beginning: &[u8], len: u64, charset: bool) -> &'static str {
-    match (is_text(beginning, len), charset) {
-        (true, true) => "text/plain; charset=utf-8",
-        (true, false) => "text/plain",
-        (false, _) => BINARY,
+    let essence = essence(&name, extension);
+    if charset && has_charset(&essence) {
+        return essence + "; charset=utf-8";
     }
-}
-
-/// UTF-8 without bytes that no text has (WHATWG MIME Sniffing §3, "binary data byte"). The last
-/// character may go on behind the beginning.
-fn is_text(beginning: &[u8], len: u64) -> bool {
-    let is_binary = |b: &u8| matches!(b, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
-    if beginning.iter().any(is_binary) {
-        return false;
-    }
-    match str::from_utf8(beginning) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none() && len > beginning.len() as u64,
-    }
+    essence
 }
 
 /// Whether a type is worth compressing, so that an encoded sibling may turn up beside it.
@@ -89,23 +54,22 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
         )
 }
 
-fn essence(name: &str, extension: &str) -> Option<String> {
+fn essence(name: &str, extension: &str) -> String {
     if let Some(&(_, known)) = KNOWN.iter().find(|(known, _)| *known == extension) {
-        return Some(known.into());
+        return known.into();
     }
     let is_read = TEXT_EXTENSIONS.contains(&extension)
         || PLAIN_NAMES
             .iter()
             .any(|plain| name.eq_ignore_ascii_case(plain));
     if is_read {
-        return Some("text/plain".into());
+        return "text/plain".into();
     }
-    let guess = mime_guess::from_ext(extension).first()?;
-    Some(guess.essence_str().into())
+    mime_guess::from_ext(extension)
+        .first_or_octet_stream()
+        .essence_str()
+        .into()
 }
-
-/// What is said of that of which nothing is known (RFC 2046 §4.5.1).
-const BINARY: &str = "application/octet-stream";
 
 /// Text is UTF-8 here unless `--charset off`. XML and JSON say or imply their own encoding.
 fn has_charset(essence: &str) -> bool {
@@ -349,45 +313,6 @@ mod tests {
         check("unknown.xyzzy", "application/octet-stream");
         check("no-extension", "application/octet-stream");
         check("dir.html/file", "application/octet-stream");
-    }
-
-    #[test]
-    fn what_has_no_known_name_is_text_if_it_reads_as_text() {
-        let check = |beginning: &[u8], len, expected: &str| {
-            assert_eq!(
-                type_of_content(beginning, len, true),
-                expected,
-                "{beginning:?}"
-            );
-        };
-        let text = "text/plain; charset=utf-8";
-        check(b"", 0, text);
-        check(b"#!/bin/sh\necho hi\r\n\t\x0c\x1b[0m", 29, text);
-        check("\u{feff}größe 大小".as_bytes(), 19, text);
-        check(b"<script>alert(1)</script>", 25, text); // never as what would be run
-        let cut = &"größe".as_bytes()[..3];
-        check(cut, 7, text);
-        check(cut, 3, BINARY); // ends in the middle of a character
-        check(b"caf\xe9 au lait", 100, BINARY); // Latin-1
-        check(b"\x7fELF\x02\x01\x01\0", 100, BINARY);
-        check(b"text\0", 5, BINARY);
-        check(
-            "\u{feff}a"
-                .encode_utf16()
-                .flat_map(u16::to_le_bytes)
-                .collect::<Vec<_>>()
-                .as_slice(),
-            4,
-            BINARY,
-        );
-        for b in 0..0x20_u8 {
-            let is_text = matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
-            assert_eq!(super::is_text(&[b], 1), is_text, "{b:#x}");
-        }
-        assert_eq!(type_of_content(b"a", 1, false), "text/plain");
-        assert_eq!(type_of_name(b"a/no-extension", &[], true), None);
-        assert_eq!(type_of_name(b"a.xyzzy", &[], true), None);
-        assert_eq!(type_of_name(b"a.bin", &[], true).as_deref(), Some(BINARY));
     }
 
     /// `rs` was text/x-rust, which Firefox downloads, and `sh` application/x-sh, which all do.

@@ -181,7 +181,7 @@ impl Resolver<'_> {
     ) -> Result<Named, Refusal> {
         let whole = loaded.whole;
         let version = Version::new(path, &loaded, links, &self.now);
-        let content_type = self.content_type(path, &loaded)?;
+        let content_type = self.policy.content_type(path.to_bytes());
         let found = if self.needs_siblings(&content_type) {
             Some(Found::look_or_make(self, path, &loaded, &content_type)?)
         } else {
@@ -204,17 +204,6 @@ impl Resolver<'_> {
             plain,
             siblings,
         }))
-    }
-
-    /// By the name; where that says nothing, by the first bytes.
-    fn content_type(&self, path: &CStr, loaded: &Loaded) -> Result<String, Refusal> {
-        if let Some(known) = self.policy.content_type(path.to_bytes()) {
-            return Ok(known);
-        }
-        let mut beginning = [0; mime::BEGINNING_BYTES_MAX];
-        let n = (loaded.content).peek(&mut beginning, 0, self.patience.wait)?;
-        let len = loaded.content.len();
-        Ok(mime::type_of_content(&beginning[..n], len, self.policy.charset).into())
     }
 
     /// Whether siblings matter to the answer: to what is sent, or to its Vary, which stands on a

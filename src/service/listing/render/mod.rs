@@ -99,10 +99,7 @@ impl Page {
     fn media_of(&self, entry: &Entry<'_>) -> Option<MediaKind> {
         let types = self.content_types.as_ref()?;
         let is_file = !entry.is_directory;
-        is_file
-            .then(|| types(entry.name))?
-            .as_deref()
-            .and_then(MediaKind::of)
+        is_file.then(|| MediaKind::of(&types(entry.name)))?
     }
 
     /// Whether rows have sizes and times.
