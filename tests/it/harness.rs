@@ -6,14 +6,16 @@
 #![expect(clippy::disallowed_methods, reason = "a client connects")]
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 mod skip;
+mod uninterrupted;
 pub(crate) use skip::skip;
+pub(crate) use uninterrupted::uninterrupted;
 
 /// Whether `program` can be run here; if not, the test is skipped. `version` is a word that makes
 /// it end at once.
@@ -151,17 +153,6 @@ pub(crate) fn connect(address: SocketAddr) -> Client<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     Client::new(stream)
-}
-
-/// Calls until it is no signal that ended the wait. A socket with a time-out is not restarted by the
-/// kernel, not even after a mere stop and going on (signal(7)).
-pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 /// One connection.

@@ -269,17 +269,6 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Calls until it is no signal that ended the wait. A socket with a time-out is not restarted by the
-/// kernel, not even after a mere stop and going on (signal(7)).
-pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 /// All that comes until the other side closes. A reset is an end too.
 pub(crate) fn rest(mut stream: impl Read) -> Vec<u8> {
     let mut all = Vec::new();

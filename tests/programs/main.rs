@@ -12,3 +12,5 @@ mod harness;
 mod records;
 mod servers;
 mod tutorial;
+#[path = "../it/harness/uninterrupted.rs"]
+mod uninterrupted;

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::harness::{Program, built, uninterrupted};
+use crate::harness::{Program, built};
+use crate::uninterrupted::uninterrupted;
 
 /// Each server, and the words before its port. The first two have calls that wait.
 const ALL: [(&str, &[&str]); 8] = [

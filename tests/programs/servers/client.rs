@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::harness::{Program, uninterrupted};
+use crate::harness::Program;
+use crate::uninterrupted::uninterrupted;
 
 pub(super) struct Client {
     pub(super) stream: TcpStream,

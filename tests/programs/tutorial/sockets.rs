@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use crate::harness::{Ended, Program, byte_by_byte, rest, uninterrupted};
+use crate::harness::{Ended, Program, byte_by_byte, rest};
+use crate::uninterrupted::uninterrupted;
 
 const DO_NOT_ANSWER: &str = "不要回答,不要回答,不要回答\n";
 const WELCOME: &str = "欢迎致电 10086,请输入1xxx,0转人工服务.\n";
