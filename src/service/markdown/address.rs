@@ -55,9 +55,19 @@ impl Address {
         })
     }
 
-    /// Of a picture.
+    /// Of a picture. One of this server is a file, which no query changes: with `./?zip` whoever reads
+    /// the page would have the server pack a folder.
     pub(super) fn of_image(written: &str) -> Option<Self> {
-        Self::checked(written).filter(|address| !address.text.starts_with(['#', '?']))
+        let address = Self::checked(written)?;
+        if address.is_elsewhere {
+            return Some(address);
+        }
+        let end = address.text.find(['?', '#']).unwrap_or(address.text.len());
+        let path = &address.text[..end];
+        (!path.is_empty() && !path.ends_with('/')).then(|| Self {
+            text: path.to_owned(),
+            is_elsewhere: false,
+        })
     }
 
     fn checked(written: &str) -> Option<Self> {
@@ -154,6 +164,21 @@ mod tests {
         }
         for written in REFUSED {
             check(written, None);
+        }
+    }
+
+    #[test]
+    fn a_picture_of_this_server_is_a_file() {
+        let check = |written: &str, expected: Option<&str>| {
+            let got = Address::of_image(written);
+            assert_eq!(got.map(|address| address.text).as_deref(), expected);
+        };
+        check("a.png", Some("a.png"));
+        check("/b/a.png?raw=true#x", Some("/b/a.png"));
+        check("d?zip", Some("d"));
+        check("https://a.example/?b#c", Some("https://a.example/?b#c"));
+        for folder in ["?zip", "./?zip", "/?tar", "../d/?tar.gz#x", "..//", "#x"] {
+            check(folder, None);
         }
     }
 
