@@ -20,7 +20,8 @@
   const sizeMax = Number(form.dataset.max ?? Infinity);
   const refreshListing = listingRefresher(document.currentScript.previousElementSibling,
     () => unfinished().length > 1);
-  const here = location.pathname.replace(/\/?$/, "/");
+  // A path that begins with two slashes would be another host.
+  const here = location.pathname.replace(/^\/+/, "/").replace(/\/?$/, "/");
   let items = [];
   let timer;
   let pausedUntil = 0;
