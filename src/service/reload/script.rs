@@ -90,8 +90,9 @@ fn is_page(fields: &[u8]) -> bool {
 /// Whether a line is the policy of a page that was made of Markdown. No element of such a page has a
 /// script, so that it may have this one.
 fn is_of_markdown(line: &[u8]) -> bool {
-    let whole = format!("Content-Security-Policy: {}\r\n", markdown::page::policy());
-    line == whole.as_bytes()
+    let value = line.strip_prefix(b"Content-Security-Policy: ");
+    let value = value.and_then(|value| value.strip_suffix(b"\r\n"));
+    value.is_some_and(|value| value == markdown::page::policy().as_bytes())
 }
 
 /// Whether a policy, in lower case, keeps the script from being loaded or from asking: that of a
