@@ -4,13 +4,17 @@
 //!
 //! What of it is kept for a client that does not read is bounded: a longer file has a button instead
 //! that leads to its page. It is shared by those who are sent the same names.
+//!
+//! A listing reads the file each time, and renders it only if no other one has just done that with the
+//! same bytes: to compare them costs a thousandth of it, and needs no stamps to be fresh.
 
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::http::target::encode_segment;
 use crate::service::inline::Inline;
-use crate::service::markdown::render::render;
+use crate::service::markdown::render::{Rendered, render};
 use crate::service::markdown::slots::SLOTS;
 use crate::service::pages::escape_html;
 
@@ -34,13 +38,17 @@ pub(in crate::service) struct FolderReadme(Arc<str>);
 
 impl FolderReadme {
     pub(in crate::service) fn new(name: &CStr, content: &ReadmeContent) -> Self {
-        let made = match content {
-            ReadmeContent::Bytes(bytes) => {
+        match content {
+            ReadmeContent::Bytes(bytes) => RENDERED.get_or(name, bytes, || {
                 let _slot = SLOTS.take();
-                render(&String::from_utf8_lossy(bytes), HTML_BYTES_MAX)
-            }
-            ReadmeContent::TooLong => None,
-        };
+                let made = render(&String::from_utf8_lossy(bytes), HTML_BYTES_MAX);
+                Self::around(name, made)
+            }),
+            ReadmeContent::TooLong => Self::around(name, None),
+        }
+    }
+
+    fn around(name: &CStr, made: Option<Rendered>) -> Self {
         let shown = name.to_string_lossy();
         let (shown, action) = (escape_html(&shown), encode_segment(name.to_bytes()));
         let inside = match made {
@@ -57,6 +65,66 @@ impl FolderReadme {
 
     pub(in crate::service) fn html(&self) -> &str {
         &self.0
+    }
+}
+
+/// What was rendered last.
+static RENDERED: RecentReadmes = RecentReadmes::new(8);
+
+/// Some of them, the one that was wanted last first: [`SOURCE_BYTES_MAX`] and [`HTML_BYTES_MAX`] each.
+struct RecentReadmes {
+    count_max: usize,
+    recent: Mutex<VecDeque<RecentReadme>>,
+}
+
+struct RecentReadme {
+    name: CString,
+    source: Arc<[u8]>,
+    made: FolderReadme,
+}
+
+impl RecentReadmes {
+    const fn new(count_max: usize) -> Self {
+        Self {
+            count_max,
+            recent: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<RecentReadme>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one of this name and these bytes, made if it is not there.
+    fn get_or(
+        &self,
+        name: &CStr,
+        source: &Arc<[u8]>,
+        make: impl FnOnce() -> FolderReadme,
+    ) -> FolderReadme {
+        if let Some(known) = self.known(name, source) {
+            return known;
+        }
+        // Not under the lock: it takes long, and those who want another one need not wait.
+        let made = make();
+        let mut recent = self.recent();
+        recent.truncate(self.count_max - 1);
+        recent.push_front(RecentReadme {
+            name: name.to_owned(),
+            source: Arc::clone(source),
+            made: made.clone(),
+        });
+        made
+    }
+
+    fn known(&self, name: &CStr, source: &Arc<[u8]>) -> Option<FolderReadme> {
+        let mut recent = self.recent();
+        let is_it = |one: &RecentReadme| *one.name == *name && one.source == *source;
+        let at = recent.iter().position(is_it)?;
+        let one = recent.remove(at)?;
+        let made = one.made.clone();
+        recent.push_front(one);
+        Some(made)
     }
 }
 
@@ -128,6 +196,26 @@ mod tests {
             &[c"readme.markdown", c"README.markdown"],
             Some(c"README.markdown"),
         );
+    }
+
+    #[test]
+    fn the_same_bytes_are_rendered_once() {
+        let recent = RecentReadmes::new(2);
+        let asked = |name: &CStr, text: &str| {
+            let mut is_made = false;
+            let source = Arc::from(text.as_bytes());
+            let readme = recent.get_or(name, &source, || {
+                is_made = true;
+                FolderReadme(format!("{name:?} {text}").into())
+            });
+            assert_eq!(readme.html(), format!("{name:?} {text}"));
+            is_made
+        };
+        assert!(asked(c"a", "1") && !asked(c"a", "1"));
+        assert!(asked(c"a", "2") && asked(c"b", "2"));
+        // Two are kept, of which the one that was wanted last stays.
+        assert!(!asked(c"a", "2") && asked(c"a", "3"));
+        assert!(!asked(c"a", "2") && asked(c"b", "2"));
     }
 
     #[test]
