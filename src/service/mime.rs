@@ -7,14 +7,13 @@
 //! 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON has no charset);
 //! [WHATWG MIME Sniffing](https://mimesniff.spec.whatwg.org/).
 
+use std::cmp::Ordering;
+
 /// The value of Content-Type for a path, by the extension of its last segment.
 pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset: bool) -> String {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let name = String::from_utf8_lossy(name);
-    let extension = name
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase());
-    let extension = extension.as_deref().unwrap_or_default();
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     if let Some((_, own)) = overrides
         .iter()
         .find(|(e, _)| e.eq_ignore_ascii_case(extension))
@@ -23,10 +22,10 @@ pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset:
         return own.clone();
     }
     let essence = essence(&name, extension);
-    if charset && has_charset(&essence) {
-        return essence + "; charset=utf-8";
+    match charset && has_charset(essence) {
+        true => [essence, "; charset=utf-8"].concat(),
+        false => essence.into(),
     }
-    essence
 }
 
 /// Whether a type is worth compressing, so that an encoded sibling may turn up beside it.
@@ -54,21 +53,26 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
         )
 }
 
-fn essence(name: &str, extension: &str) -> String {
-    if let Some(&(_, known)) = KNOWN.iter().find(|(known, _)| *known == extension) {
-        return known.into();
+/// A listing asks this of each name that it shows, so all is looked up and nothing allocated.
+fn essence(name: &str, extension: &str) -> &'static str {
+    if let Ok(at) = KNOWN.binary_search_by(|(known, _)| in_lower_case(known, extension)) {
+        return KNOWN[at].1;
     }
-    let is_read = TEXT_EXTENSIONS.contains(&extension)
-        || PLAIN_NAMES
-            .iter()
-            .any(|plain| name.eq_ignore_ascii_case(plain));
-    if is_read {
-        return "text/plain".into();
+    let is_among = |all: &[&str], asked| {
+        let found = all.binary_search_by(|one| in_lower_case(one, asked));
+        found.is_ok()
+    };
+    if is_among(TEXT_EXTENSIONS, extension) || is_among(PLAIN_NAMES, name) {
+        return "text/plain";
     }
-    mime_guess::from_ext(extension)
-        .first_or_octet_stream()
-        .essence_str()
-        .into()
+    let guess = mime_guess::from_ext(extension).first_raw();
+    guess.unwrap_or("application/octet-stream")
+}
+
+/// How a lower-case word stands to another one of any case.
+fn in_lower_case(word: &str, asked: &str) -> Ordering {
+    word.bytes()
+        .cmp(asked.bytes().map(|b| b.to_ascii_lowercase()))
 }
 
 /// Text is UTF-8 here unless `--charset off`. XML and JSON say or imply their own encoding.
@@ -327,6 +331,7 @@ mod tests {
         for sorted in [TEXT_EXTENSIONS, PLAIN_NAMES] {
             assert!(sorted.is_sorted());
         }
+        assert!(KNOWN.is_sorted());
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Page {
         let row = match self.format {
             ListingFormat::Html => {
                 let look = row::Look {
-                    media: self.media_of(entry),
+                    // Where none was found they are not looked for twice.
+                    media: self.shows_media.then(|| self.media_of(entry)).flatten(),
                     grid: self.query.grid,
                 };
                 row::html(entry, &shown(&name), look)
