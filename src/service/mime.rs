@@ -1,7 +1,8 @@
-//! Media types: what the user said, then what browsers insist on, then mime_guess.
+//! Media types: what the user said, then what browsers insist on, then mime_guess. Where a name says
+//! nothing, the first bytes say whether it is text.
 //!
-//! *Floor 3.* Knows names only; never looks into a file. A type guessed from content would make
-//! the server do what `nosniff` forbids the browser to do.
+//! *Floor 3.* Knows names and bytes; opens nothing. No other type is guessed from content: that would
+//! make the server do what `nosniff` forbids the browser to do, and text is never run.
 //!
 //! *References:* RFC 9110 §8.3; the [registry](https://www.iana.org/assignments/media-types); RFC
 //! 9239 (text/javascript); RFC 7303 §9 (XML); RFC 8259 §11 (JSON has no charset);
@@ -9,8 +10,20 @@
 
 use std::cmp::Ordering;
 
+/// So many bytes say whether content is text (WHATWG MIME Sniffing §5.2, "resource header").
+pub(super) const BEGINNING_BYTES_MAX: usize = 1445;
+
 /// The value of Content-Type for a path, by the extension of its last segment.
 pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset: bool) -> String {
+    type_of_name(path, overrides, charset).unwrap_or_else(|| BINARY.into())
+}
+
+/// The same, `None` where the name says nothing.
+pub(super) fn type_of_name(
+    path: &[u8],
+    overrides: &[(String, String)],
+    charset: bool,
+) -> Option<String> {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let name = String::from_utf8_lossy(name);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -19,12 +32,35 @@ pub(super) fn content_type(path: &[u8], overrides: &[(String, String)], charset:
         .find(|(e, _)| e.eq_ignore_ascii_case(extension))
     {
         // Said in so many words: not ours to add to.
-        return own.clone();
+        return Some(own.clone());
     }
-    let essence = essence(&name, extension);
-    match charset && has_charset(essence) {
+    let essence = essence(&name, extension)?;
+    Some(match charset && has_charset(essence) {
         true => [essence, "; charset=utf-8"].concat(),
         false => essence.into(),
+    })
+}
+
+/// The value of Content-Type where the name says nothing and the content that it is text, or not.
+pub(super) fn type_of_content(is_text: bool, charset: bool) -> &'static str {
+    match (is_text, charset) {
+        (true, true) => "text/plain; charset=utf-8",
+        (true, false) => "text/plain",
+        (false, _) => BINARY,
+    }
+}
+
+/// Whether a file of `len` bytes that begins so is UTF-8 without bytes that no text has (WHATWG MIME
+/// Sniffing §3, "binary data byte"). The last character may go on behind the beginning.
+pub(super) fn is_text(beginning: &[u8], len: u64) -> bool {
+    let looked_at = &beginning[..beginning.len().min(BEGINNING_BYTES_MAX)];
+    let is_binary = |b: &u8| matches!(b, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    if looked_at.iter().any(is_binary) {
+        return false;
+    }
+    match str::from_utf8(looked_at) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && len > looked_at.len() as u64,
     }
 }
 
@@ -54,19 +90,18 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
 }
 
 /// A listing asks this of each name that it shows, so all is looked up and nothing allocated.
-fn essence(name: &str, extension: &str) -> &'static str {
+fn essence(name: &str, extension: &str) -> Option<&'static str> {
     if let Ok(at) = KNOWN.binary_search_by(|(known, _)| in_lower_case(known, extension)) {
-        return KNOWN[at].1;
+        return Some(KNOWN[at].1);
     }
     let is_among = |all: &[&str], asked| {
         let found = all.binary_search_by(|one| in_lower_case(one, asked));
         found.is_ok()
     };
     if is_among(TEXT_EXTENSIONS, extension) || is_among(PLAIN_NAMES, name) {
-        return "text/plain";
+        return Some("text/plain");
     }
-    let guess = mime_guess::from_ext(extension).first_raw();
-    guess.unwrap_or("application/octet-stream")
+    mime_guess::from_ext(extension).first_raw()
 }
 
 /// How a lower-case word stands to another one of any case.
@@ -74,6 +109,9 @@ fn in_lower_case(word: &str, asked: &str) -> Ordering {
     word.bytes()
         .cmp(asked.bytes().map(|b| b.to_ascii_lowercase()))
 }
+
+/// What is said of that of which nothing is known (RFC 2046 §4.5.1).
+const BINARY: &str = "application/octet-stream";
 
 /// Text is UTF-8 here unless `--charset off`. XML and JSON say or imply their own encoding.
 fn has_charset(essence: &str) -> bool {
@@ -317,6 +355,45 @@ mod tests {
         check("unknown.xyzzy", "application/octet-stream");
         check("no-extension", "application/octet-stream");
         check("dir.html/file", "application/octet-stream");
+    }
+
+    #[test]
+    fn what_has_no_known_name_is_text_if_it_reads_as_text() {
+        let check = |beginning: &[u8], len, expected: &str| {
+            assert_eq!(
+                type_of_content(is_text(beginning, len), true),
+                expected,
+                "{beginning:?}"
+            );
+        };
+        let text = "text/plain; charset=utf-8";
+        check(b"", 0, text);
+        check(b"#!/bin/sh\necho hi\r\n\t\x0c\x1b[0m", 29, text);
+        check("\u{feff}größe 大小".as_bytes(), 19, text);
+        check(b"<script>alert(1)</script>", 25, text); // never as what would be run
+        let cut = &"größe".as_bytes()[..3];
+        check(cut, 7, text);
+        check(cut, 3, BINARY); // ends in the middle of a character
+        check(b"caf\xe9 au lait", 100, BINARY); // Latin-1
+        check(b"\x7fELF\x02\x01\x01\0", 100, BINARY);
+        check(b"text\0", 5, BINARY);
+        check(
+            "\u{feff}a"
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect::<Vec<_>>()
+                .as_slice(),
+            4,
+            BINARY,
+        );
+        for b in 0..0x20_u8 {
+            let expected = matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
+            assert_eq!(is_text(&[b], 1), expected, "{b:#x}");
+        }
+        assert_eq!(type_of_content(true, false), "text/plain");
+        assert_eq!(type_of_name(b"a/no-extension", &[], true), None);
+        assert_eq!(type_of_name(b"a.xyzzy", &[], true), None);
+        assert_eq!(type_of_name(b"a.bin", &[], true).as_deref(), Some(BINARY));
     }
 
     /// `rs` was text/x-rust, which Firefox downloads, and `sh` application/x-sh, which all do.

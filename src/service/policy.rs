@@ -39,7 +39,7 @@ pub(super) struct Policy {
     pub(super) not_found: Option<Vec<u8>>,
     pub(super) cors: bool,
     common: Common,
-    charset: bool,
+    pub(super) charset: bool,
     pub(super) protected: ProtectedPaths,
     /// With `private, ` first, which is for what needs a password.
     cache_control: String,
@@ -180,11 +180,11 @@ impl Policy {
             && negotiate::accepts_html(request.field_values("accept"))
     }
 
-    /// The type of the file at `path`: a user's Content-Type rule, else by its name.
-    pub(super) fn content_type(&self, path: &[u8]) -> String {
+    /// The type of the file at `path`: a user's Content-Type rule, else by its name, else `None`.
+    pub(super) fn content_type(&self, path: &[u8]) -> Option<String> {
         match self.rule(path, HeaderRule::is_content_type) {
-            Some(rule) => rule.field.value().to_owned(),
-            None => mime::content_type(path, &self.mime, self.charset),
+            Some(rule) => Some(rule.field.value().to_owned()),
+            None => mime::type_of_name(path, &self.mime, self.charset),
         }
     }
 

@@ -315,9 +315,9 @@ impl Scene {
 
     /// What is asked while calls fail; how many suffered.
     fn converse(&mut self) -> Result<usize, String> {
-        // New to every cache.
+        // New to every cache, and of a type whose siblings are looked for, which has it made by a job.
         self.rows += 1;
-        let name = format!("/new{}", self.rows);
+        let name = format!("/new{}.bin", self.rows);
         fs::write(self.path(&name[1..]), &name).unwrap();
         let new = |last| Exchange {
             target: &name,

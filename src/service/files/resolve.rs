@@ -181,7 +181,7 @@ impl Resolver<'_> {
     ) -> Result<Named, Refusal> {
         let whole = loaded.whole;
         let version = Version::new(path, &loaded, links, &self.now);
-        let content_type = self.policy.content_type(path.to_bytes());
+        let content_type = self.content_type(path, &loaded)?;
         let found = if self.needs_siblings(&content_type) {
             Some(Found::look_or_make(self, path, &loaded, &content_type)?)
         } else {
@@ -204,6 +204,15 @@ impl Resolver<'_> {
             plain,
             siblings,
         }))
+    }
+
+    /// By the name; where that says nothing, by the first bytes.
+    fn content_type(&self, path: &CStr, loaded: &Loaded) -> Result<String, Refusal> {
+        if let Some(known) = self.policy.content_type(path.to_bytes()) {
+            return Ok(known);
+        }
+        let is_text = loaded.content.is_text(self.patience.wait)?;
+        Ok(mime::type_of_content(is_text, self.policy.charset).into())
     }
 
     /// Whether siblings matter to the answer: to what is sent, or to its Vary, which stands on a

@@ -91,8 +91,8 @@ pub type LinkTarget = Box<dyn Fn(&CStr) -> Option<Stat> + Send>;
 /// refused.
 pub type ReadmeReader = Box<dyn Fn(&CStr) -> Option<ReadmeContent> + Send>;
 
-/// The Content-Type that the file of this name would be sent with.
-pub type ContentTypes = Arc<dyn Fn(&CStr) -> String + Send + Sync>;
+/// The Content-Type that the file of this name would be sent with, if the name alone says it.
+pub type ContentTypes = Arc<dyn Fn(&CStr) -> Option<String> + Send + Sync>;
 
 /// What to list, and how.
 #[derive(Default)]

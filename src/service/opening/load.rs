@@ -17,6 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use sha2::{Digest, Sha256};
 
 use crate::http::{Source, Status};
+use crate::service::mime;
 use crate::service::opening::meta::{Identity, Medium};
 use crate::service::opening::open::{Patience, Refusal, Wait};
 use crate::service::options::EtagMode;
@@ -62,6 +63,21 @@ impl Content {
         };
         fill(source.fd()?, into, offset, flags)
     }
+
+    /// Whether its beginning reads as text. Of a large file it is read once, whoever asks.
+    pub(crate) fn is_text(&self, wait: Wait) -> Result<bool, Refusal> {
+        let source = match self {
+            Self::Small(bytes) => return Ok(mime::is_text(bytes, bytes.len() as u64)),
+            Self::Large(source) => source,
+        };
+        if let Some(&known) = source.is_text.get() {
+            return Ok(known);
+        }
+        let mut beginning = [0; mime::BEGINNING_BYTES_MAX];
+        let n = self.peek(&mut beginning, 0, wait)?;
+        let is_text = mime::is_text(&beginning[..n], source.len);
+        Ok(*source.is_text.get_or_init(|| is_text))
+    }
 }
 
 impl Content {
@@ -84,6 +100,8 @@ pub(crate) struct FileSource {
     fd: Option<OwnedFd>,
     len: u64,
     medium: Medium,
+    /// Whether the beginning reads as text, once that was asked or all was read.
+    is_text: OnceLock<bool>,
 }
 
 /// What may wait when it is dropped: a descriptor, because close(2) asks FUSE's server to flush; a
@@ -256,9 +274,12 @@ fn keep_open(
     etag: EtagMode,
     patience: Patience<'_>,
 ) -> Result<Loaded, Refusal> {
+    let is_text = OnceLock::new();
     let digest = match (etag, patience.wait) {
         (EtagMode::Stat, _) => None,
-        (EtagMode::Content, Wait::Allowed) => Some(digest(&fd, identity.size, patience.gone)?),
+        (EtagMode::Content, Wait::Allowed) => {
+            Some(digest(&fd, identity.size, patience.gone, &is_text)?)
+        }
         (EtagMode::Content, _) => return Err(Refusal::WouldBlock),
     };
     let whole = digest.is_none() || Identity::of(fd.as_fd())? == identity;
@@ -266,6 +287,7 @@ fn keep_open(
         fd: Some(fd),
         len: identity.size,
         medium,
+        is_text,
     };
     Ok(Loaded {
         identity,
@@ -326,8 +348,13 @@ fn read_some(
     preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-/// Given up between two pieces if the client is gone.
-fn digest(fd: &OwnedFd, size: u64, gone: &Gone<'_>) -> Result<[u8; 32], Refusal> {
+/// Given up between two pieces if the client is gone. The first piece tells whether it is text.
+fn digest(
+    fd: &OwnedFd,
+    size: u64,
+    gone: &Gone<'_>,
+    is_text: &OnceLock<bool>,
+) -> Result<[u8; 32], Refusal> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     let mut offset = 0;
@@ -338,6 +365,7 @@ fn digest(fd: &OwnedFd, size: u64, gone: &Gone<'_>) -> Result<[u8; 32], Refusal>
         match pread(fd, &mut buffer[..], offset) {
             Ok(0) => break,
             Ok(n) => {
+                is_text.get_or_init(|| mime::is_text(&buffer[..n], size));
                 hash.update(&buffer[..n]);
                 offset += n as u64;
             }

@@ -53,7 +53,7 @@ fn a_plain_answer_says_all_a_cache_needs() {
         assert_eq!(answer.field("Accept-Ranges").as_deref(), Some("bytes"));
         assert_eq!(
             answer.field("Content-Type").as_deref(),
-            Some("application/octet-stream")
+            Some("text/plain; charset=utf-8")
         );
         assert_eq!(
             answer.field("X-Content-Type-Options").as_deref(),
@@ -258,6 +258,28 @@ fn if_range_compares_strongly() {
     assert_eq!(answer.status, 200);
 }
 
+/// Not even from the cache, and of a large file no more is read than its beginning.
+#[test]
+fn what_a_name_does_not_say_is_that_of_the_content_at_hand() {
+    let mut site = site();
+    let text = Some("text/plain; charset=utf-8");
+    let binary = Some("application/octet-stream");
+    for (name, content, expected) in [
+        ("it", &b"one"[..], text),
+        ("it", b"\x7fELF\x02\x01\x01\0", binary),
+        ("it", b"", text),
+        ("it.bin", b"one", binary),
+        ("it", &vec![0; 300_000], binary),
+        ("it", &vec![b'a'; 300_000], text),
+    ] {
+        site.write(name, content);
+        for _ in 0..2 {
+            let answer = site.ask("HEAD", &format!("/{name}"), &[]);
+            assert_eq!(answer.field("Content-Type").as_deref(), expected, "{name}");
+        }
+    }
+}
+
 #[test]
 fn several_ranges_are_parts_of_one_answer() {
     let mut site = site();
@@ -271,7 +293,7 @@ fn several_ranges_are_parts_of_one_answer() {
     let (big, mut expected) = (big(), Vec::new());
     for (from, to) in [(0, 4), (100_000, 100_002), (199_998, 199_999)] {
         let head = format!(
-            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Content-Range: bytes {from}-{to}/200000\r\n\r\n"
         );
         expected.extend_from_slice(head.as_bytes());
@@ -290,7 +312,7 @@ fn several_ranges_are_parts_of_one_answer() {
         .unwrap();
     let part = |range: &str, text: &str| {
         format!(
-            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Content-Range: bytes {range}/10\r\n\r\n{text}"
         )
     };

@@ -92,7 +92,9 @@ fn types_by_name() {
         ("a.log", "text/plain; charset=utf-8"),
         ("a.rs", "text/plain; charset=utf-8"),
         ("Makefile", "text/plain; charset=utf-8"),
-        ("unknown", "application/octet-stream"),
+        ("unknown", "text/plain; charset=utf-8"),
+        ("a.unknown", "text/plain; charset=utf-8"),
+        ("a.bin", "application/octet-stream"),
     ];
     let files = types.map(|(name, _)| (name, "x"));
     let site = Site::new(&files);
@@ -151,7 +153,7 @@ fn ranges() {
         .1;
     let part = |range: &str| {
         format!(
-            "--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+            "--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
              Content-Range: bytes {range}/300000\r\n\r\n01\r\n"
         )
     };

@@ -614,10 +614,10 @@ mod tests {
         let options = ListingOptions {
             query: ListingQuery::of(Some(query)),
             content_types: Some(Arc::new(|name: &CStr| match name.to_bytes() {
-                b"picture" => "image/png".into(),
-                b"video" => "video/mp4".into(),
-                b"sound" => "audio/mpeg".into(),
-                _ => "text/plain".into(),
+                b"picture" => Some("image/png".into()),
+                b"video" => Some("video/mp4".into()),
+                b"sound" => Some("audio/mpeg".into()),
+                _ => None,
             })),
             takes_uploads: query.contains("uploads").then_some(9),
             ..ListingOptions::default()

@@ -99,7 +99,10 @@ impl Page {
     fn media_of(&self, entry: &Entry<'_>) -> Option<MediaKind> {
         let types = self.content_types.as_ref()?;
         let is_file = !entry.is_directory;
-        is_file.then(|| MediaKind::of(&types(entry.name)))?
+        is_file
+            .then(|| types(entry.name))?
+            .as_deref()
+            .and_then(MediaKind::of)
     }
 
     /// Whether rows have sizes and times.
