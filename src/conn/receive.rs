@@ -46,11 +46,13 @@ impl Connection {
             target_bytes_max: self.limits.target_bytes_max,
         };
         let unread = buffers.inbox.unread();
-        if buffers.scan.is_fresh()
-            && let Some((head, len)) = request::parse_at_once(unread, &limits)
-        {
-            buffers.inbox.take(len);
-            return self.on_head(head, len, now);
+        if buffers.scan.is_fresh() {
+            let repeated = buffers.repeated_head();
+            let whole = repeated.or_else(|| request::parse_at_once(unread, &limits));
+            if let Some((head, len)) = whole {
+                buffers.inbox.take(len);
+                return self.on_head(head, len, now);
+            }
         }
         let had_begun = buffers.scan.has_begun();
         let found = buffers.scan.find(unread, &limits);
@@ -110,6 +112,7 @@ impl Connection {
         let extra = self.limits.chunk_extra_bytes_max;
         buffers.body = BodyReader::new(head.body, extra, head.expects_continue);
         buffers.head = head;
+        buffers.head_len = len;
         if self.limits.report_finished {
             let request = Request::new(buffers.inbox.taken_last(len), head);
             let line = match self.limits.report_lines {
