@@ -156,6 +156,11 @@ const HTML_FIELDS: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n\
     Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
     img-src data:; style-src 'sha256-F8+vQ1zau+Ut+nIOnViOx6JhxeMyNR8KttNUDYHXcew='\r\n";
 
+/// Whether a line is the Content-Security-Policy of a page of this module.
+pub(super) fn is_policy(line: &[u8]) -> bool {
+    line.starts_with(b"Content-Security-Policy: ") && HTML_FIELDS.ends_with(line)
+}
+
 /// A folder, as the icon of a page. Without one, a browser asks for /favicon.ico and shows the 404
 /// that it gets.
 pub(super) const ICON: &str = "<link rel=\"icon\" href=\"data:image/svg+xml,\

@@ -178,8 +178,6 @@ fn page_with_script_on(backend: &str) {
         }
     }
     assert_eq!(server.get("/utf16.html").body, b"\xff\xfe<\0p\0>\0");
-    let missing = server.ask("GET", "/missing.html", &["Accept: text/html"]);
-    assert!(missing.status == 404 && !missing.text().contains(EVENTS));
     // All else is as it was, but that browsers ask for it every time.
     for target in ["/a.css", "/sub/plain"] {
         let answer = server.get(target);
@@ -188,7 +186,35 @@ fn page_with_script_on(backend: &str) {
     }
     let part = server.ask("GET", "/a.css", &["Range: bytes=0-0"]);
     assert_eq!((part.status, part.text().as_str()), (206, "p"));
-    let listing = server.ask("GET", "/sub/", &["Accept: text/html"]);
+}
+
+/// A listing and a 404 have it too, and a policy that lets it in: a file may turn up there. A listing that
+/// takes files has none, which would be loaded anew in the middle of an upload.
+#[test]
+fn where_a_file_may_turn_up_a_script_waits_for_it() {
+    let dir = site();
+    fs::create_dir(dir.path().join("in")).unwrap();
+    let many = dir.path().join("many");
+    fs::create_dir(&many).unwrap();
+    for n in 0..6_000 {
+        fs::write(many.join(format!("{n}")), "").unwrap();
+    }
+    let server = watching("edge", dir.path(), &["--upload=in"]);
+    let html = &["Accept: text/html"];
+    for target in ["/missing.html", "/sub/", "/sub/?as=grid"] {
+        let answer = server.ask("GET", target, html);
+        let policy = answer.field("Content-Security-Policy").unwrap();
+        assert!(policy.contains("script-src 'self'"), "{target}: {policy}");
+        assert!(
+            policy.contains("; connect-src 'self'"),
+            "{target}: {policy}"
+        );
+        assert!(script_of(&answer.text()).0.contains(EVENTS), "{target}");
+    }
+    let many = server.raw(b"GET /many/ HTTP/1.0\r\nHost: a\r\nAccept: text/html\r\n\r\n");
+    assert!(many.contains("; connect-src 'self'") && script_of(&many).0.contains(EVENTS));
+    assert!(!server.ask("GET", "/in/", html).text().contains(EVENTS));
+    let listing = server.ask("GET", "/sub/", &["Accept: application/json"]);
     assert!(listing.status == 200 && !listing.text().contains(EVENTS));
 }
 

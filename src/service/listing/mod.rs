@@ -67,7 +67,7 @@ use pieces::{Pieces, Remainder};
 pub use query::ListingQuery;
 use query::PageStart;
 use render::{Extent, Page};
-pub(super) use render::{STYLE, json_string};
+pub(super) use render::{SCRIPT, STYLE, json_string};
 use selection::{NamesRoom, SelectedPart, Selection};
 
 /// So many entries a page has at most.

@@ -1,12 +1,15 @@
 //! The script behind a page.
 //!
 //! *Floor 3.* Knows which answers are pages and how one is added to; does not know what the script does.
+//!
+//! The server's own pages forbid all scripts but their own; where one has this one behind it, its policy
+//! lets that in, too. A listing that takes files has none: it would be loaded anew for each file that
+//! was sent, in the middle of the next one.
 
-use crate::http::{Body, HeaderBlock, Part, Response, Status};
-use crate::service::Reply;
-use crate::service::markdown;
+use crate::http::{Body, Chunk, Chunks, HeaderBlock, Part, Response, Status, Wake};
 use crate::service::policy::{lines, names};
 use crate::service::work::{Gone, Job, Outcome, Work};
+use crate::service::{Reply, listing, markdown, pages};
 
 /// The reply, with `tag` behind it if it is a page.
 pub(super) fn reply_with_script(reply: Reply, tag: String) -> Reply {
@@ -18,7 +21,8 @@ pub(super) fn reply_with_script(reply: Reply, tag: String) -> Reply {
 }
 
 fn with_script(mut response: Response, tag: String) -> Response {
-    if response.status != Status::OK || !is_page(response.fields.as_bytes()) {
+    let is_shown = matches!(response.status, Status::OK | Status::NOT_FOUND);
+    if !is_shown || !is_page(response.fields.as_bytes()) {
         return response;
     }
     response.body = match add(response.body, tag) {
@@ -31,8 +35,8 @@ fn with_script(mut response: Response, tag: String) -> Response {
     response
 }
 
-/// Content with `tag` behind it, or as it was: what is made while it is sent is left alone, and what
-/// is not written in ASCII's bytes (its byte order mark says so; Encoding, "BOM sniff").
+/// Content with `tag` behind it, or as it was if it is not written in ASCII's bytes (its byte order
+/// mark says so; Encoding, "BOM sniff"). What is made while it is sent is a listing.
 fn add(body: Body, tag: String) -> Result<Body, Body> {
     let bytes = match &body {
         Body::Static(bytes) => bytes,
@@ -40,7 +44,8 @@ fn add(body: Body, tag: String) -> Result<Body, Body> {
         Body::Shared(bytes) => bytes,
         Body::Empty => b"",
         Body::Range { .. } => return Ok(behind_file(body, tag)),
-        Body::Parts(_) | Body::Stream(_) => return Err(body),
+        Body::Stream(_) => return Ok(behind_stream(body, tag)),
+        Body::Parts(_) => return Err(body),
     };
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(body);
@@ -66,6 +71,33 @@ fn behind_file(body: Body, tag: String) -> Body {
     }
 }
 
+fn behind_stream(body: Body, tag: String) -> Body {
+    match body {
+        Body::Stream(page) => Body::Stream(Box::new(ScriptedChunks {
+            page,
+            tag: Some(tag),
+        })),
+        other => other,
+    }
+}
+
+struct ScriptedChunks {
+    page: Box<dyn Chunks>,
+    /// Until it was sent.
+    tag: Option<String>,
+}
+
+impl Chunks for ScriptedChunks {
+    fn next_chunk(&mut self, wake: &Wake) -> Chunk {
+        match self.page.next_chunk(wake) {
+            Chunk::End => {
+                (self.tag.take()).map_or(Chunk::End, |tag| Chunk::Bytes(tag.into_bytes()))
+            }
+            other => other,
+        }
+    }
+}
+
 /// Whether it is HTML as it stands, and may load a script of this server that asks it for more.
 fn is_page(fields: &[u8]) -> bool {
     let value = |line: &[u8], name: &str| {
@@ -79,7 +111,7 @@ fn is_page(fields: &[u8]) -> bool {
             is_html = essence == "text/html" && !media_type.contains("utf-16");
         }
         let policy = value(line, "Content-Security-Policy");
-        let is_forbidden = |policy: String| forbids(&policy) && !is_of_markdown(line);
+        let is_forbidden = |policy: String| forbids(&policy) && own_policy(line).is_none();
         if names(line, "Content-Encoding") || policy.is_some_and(is_forbidden) {
             return false;
         }
@@ -87,12 +119,24 @@ fn is_page(fields: &[u8]) -> bool {
     is_html
 }
 
-/// Whether a line is the policy of a page that was made of Markdown. No element of such a page has a
-/// script, so that it may have this one.
-fn is_of_markdown(line: &[u8]) -> bool {
-    let value = line.strip_prefix(b"Content-Security-Policy: ");
-    let value = value.and_then(|value| value.strip_suffix(b"\r\n"));
-    value.is_some_and(|value| value == markdown::page::policy().as_bytes())
+/// The policy in a line if it is that of an error page, of a page made of Markdown or of a listing that
+/// takes no files: the server's own words, and no user's.
+fn own_policy(line: &[u8]) -> Option<&str> {
+    let value = line.strip_prefix(b"Content-Security-Policy: ")?;
+    let policy = str::from_utf8(value.strip_suffix(b"\r\n")?).ok()?;
+    let is_listing = policy.contains(listing::SCRIPT.source()) && !policy.contains("connect-src");
+    let is_own = is_listing || pages::is_policy(line) || policy == markdown::page::policy();
+    is_own.then_some(policy)
+}
+
+/// The same policy, with leave to load a script of this server and to ask it for more.
+fn letting_in(policy: &str) -> String {
+    let rest = policy.strip_suffix(';').unwrap_or(policy);
+    let own = match rest.contains("script-src ") {
+        true => rest.replacen("script-src ", "script-src 'self' ", 1),
+        false => format!("{rest}; script-src 'self'"),
+    };
+    own + "; connect-src 'self'"
 }
 
 /// Whether a policy, in lower case, keeps the script from being loaded or from asking: that of a
@@ -117,10 +161,12 @@ fn fields_of_a_page(fields: &[u8]) -> HeaderBlock {
     let is_kept = |line: &&[u8]| !OF_THE_FILE.iter().any(|name| names(line, name));
     let mut kept = Vec::with_capacity(fields.len() + 64);
     for line in lines(fields).filter(is_kept) {
-        kept.extend_from_slice(line);
-        if is_of_markdown(line) {
-            kept.truncate(kept.len() - 2);
-            kept.extend_from_slice(b"; script-src 'self'; connect-src 'self'\r\n");
+        match own_policy(line) {
+            Some(policy) if forbids(policy) => {
+                let policy = letting_in(policy);
+                kept.extend_from_slice(format!("Content-Security-Policy: {policy}\r\n").as_bytes());
+            }
+            _ => kept.extend_from_slice(line),
         }
     }
     kept.extend_from_slice(b"Cache-Control: no-cache\r\n");
@@ -204,6 +250,38 @@ mod tests {
         assert!(is_page(made.as_bytes()));
     }
 
+    /// The same of a listing, which has a script already, and of an error page.
+    #[test]
+    fn a_listing_has_it_too_unless_it_takes_files() {
+        let script = listing::SCRIPT.source();
+        let check = |before: &str, after: Option<&str>| {
+            let fields = |policy: &str| {
+                format!("Content-Type: text/html\r\nContent-Security-Policy: {policy}\r\n")
+            };
+            let found = is_page(fields(before).as_bytes());
+            assert_eq!(found, after.is_some(), "{before}");
+            if let Some(after) = after {
+                let made = fields_of_a_page(fields(before).as_bytes());
+                let expected = fields(after) + "Cache-Control: no-cache\r\n";
+                assert_eq!(String::from_utf8_lossy(made.as_bytes()), expected);
+                assert!(is_page(made.as_bytes()), "{after}");
+            }
+        };
+        check(
+            &format!("default-src 'none'; script-src {script}"),
+            Some(&format!(
+                "default-src 'none'; script-src 'self' {script}; connect-src 'self'"
+            )),
+        );
+        check(
+            &format!("default-src 'none'; connect-src 'self'; script-src {script}"),
+            None,
+        );
+        check("default-src 'none'; script-src 'sha256-other'", None);
+        let page = pages::message_page(Status::NOT_FOUND, "");
+        assert!(is_page(page.fields.as_bytes()));
+    }
+
     #[test]
     fn a_page_is_added_to_and_keeps_what_is_not_about_its_bytes() {
         let fields = "Content-Type: text/html\r\nETag: \"a\"\r\nX-A: b\r\n";
@@ -224,11 +302,11 @@ mod tests {
             assert_eq!(made.fields.as_bytes(), expected.as_bytes());
         }
         let utf_16 = Body::Owned(b"\xff\xfe<\0".to_vec());
-        let missing = Response {
-            status: Status::NOT_FOUND,
+        let gone = Response {
+            status: Status::GONE,
             ..page(Body::Static(b"<p>a"))
         };
-        for left in [page(utf_16), missing] {
+        for left in [page(utf_16), gone] {
             let length = left.body.len();
             let made = with_script(left, tag());
             assert_eq!(made.body.len(), length);

@@ -390,7 +390,7 @@ const DOWNLOAD: &str = "<form id=\"download\" aria-label=\"Download this folder\
     <button name=\"tar.gz\">tar.gz</button><button name=\"tar\">tar</button></form>\n";
 
 pub(in crate::service) static STYLE: Inline = Inline::new(include_str!("page.css"));
-static SCRIPT: Inline = Inline::new(include_str!("page.js"));
+pub(in crate::service) static SCRIPT: Inline = Inline::new(include_str!("page.js"));
 
 #[cfg(test)]
 mod tests {

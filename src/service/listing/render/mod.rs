@@ -17,7 +17,7 @@ use super::query::ListingQuery;
 use super::{ContentTypes, ListingFormat, ListingOptions};
 use crate::http::target::encode_segment;
 use crate::service::markdown::readme::FolderReadme;
-pub(in crate::service) use html::STYLE;
+pub(in crate::service) use html::{SCRIPT, STYLE};
 use text::{shown, utc};
 
 /// Which entries of a directory are shown.
