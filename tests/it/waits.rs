@@ -346,6 +346,8 @@ fn at_the_bound_requests_are_refused() {
         let refused = clients.swap_remove(at).answer("GET");
         assert_eq!(refused.status, 503, "{backend}: client {at}");
         assert_eq!(refused.field("Retry-After"), Some("1"));
+        // A turn reads all that was sent before this one.
+        assert_eq!(server.ask("DELETE", "/", &[]).status, 405);
         assert!(mount.gate.open());
         let codes = clients.iter_mut().map(|client| client.answer("GET").status);
         let answered = codes.filter(|code| *code == 200).count();
