@@ -99,6 +99,72 @@ fn a_picture_opens_in_place_by_every_address_of_its_listing() {
     }
 }
 
+/// By keys and by a finger, with the address following; Back and the button close it, and the link that
+/// was shown last has the keyboard. Keys that mean something to the listing mean nothing to it then.
+#[test]
+fn keys_and_fingers_go_through_the_pictures() {
+    if !tool("chromium", "--version") {
+        return;
+    }
+    let frame = "<iframe id=f></iframe><script>
+        f.onload = async () => {
+          f.onload = null;
+          const within = f.contentWindow, page = within.document;
+          const dialog = page.querySelector('dialog'), stage = page.querySelector('.stage');
+          const seen = [];
+          const look = () => seen.push(within.location.hash.slice(1, 2) || '-', dialog.open ? '' : 'closed');
+          const later = () => new Promise((resolve) => setTimeout(resolve, 100));
+          const press = (key) => {
+            page.activeElement.dispatchEvent(new within.KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+            look();
+          };
+          const touch = (type, clientX) => stage.dispatchEvent(new within.PointerEvent(
+            type, { clientX, clientY: 9, isPrimary: true, pointerId: 1, pointerType: 'touch', bubbles: true }));
+          const swipe = (from, to) => {
+            touch('pointerdown', from);
+            touch('pointermove', (from + to) / 2);
+            touch('pointerup', to);
+            look();
+          };
+          const focused = () => seen.push(page.activeElement.getAttribute('href') ?? page.activeElement.tagName);
+          page.querySelector('.p > a').click();
+          look();
+          ['ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowLeft', 'End', 'Home', '/'].forEach(press);
+          swipe(200, 100);
+          swipe(100, 90);
+          swipe(100, 200);
+          press('End');
+          within.history.back();
+          await later();
+          look();
+          focused();
+          page.querySelectorAll('.p > a')[1].click();
+          look();
+          page.querySelector('dialog header button').click();
+          await later();
+          look();
+          focused();
+          document.title = seen.filter(Boolean).join(' ');
+        };
+        f.src = '/d/?as=grid';
+        </script>";
+    let picture = "<svg xmlns='http://www.w3.org/2000/svg'/>";
+    let site = Site::new(&[
+        ("d/a.svg", picture),
+        ("d/b.svg", picture),
+        ("d/between.txt", ""),
+        ("d/c.svg", picture),
+        ("frame.html", frame),
+    ]);
+    let server = Server::of("edge", site.root(), &[]);
+    let shown = shown_by_a_browser(&server, "frame.html");
+    let expected = "a b c c b c a a b b a c - closed c.svg b - closed b.svg";
+    assert!(
+        shown.contains(&format!("<title>{expected}</title>")),
+        "{shown}"
+    );
+}
+
 /// What a browser has made of a page.
 fn shown_by_a_browser(server: &Server, target: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
