@@ -55,7 +55,7 @@ pub(in crate::cli) struct FileOptions {
     /// Leave file.br, file.zst and file.gz alone where file is asked for
     #[arg(long)]
     pub(in crate::cli) no_precompressed: bool,
-    /// Send text and the like as gzip to who takes it, made once and kept
+    /// Send text and the like as brotli or gzip to who takes it, made once and kept
     #[arg(long)]
     pub(in crate::cli) compress: bool,
     /// Leave out X-Content-Type-Options: nosniff

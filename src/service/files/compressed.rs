@@ -7,26 +7,30 @@
 //! file, has a tag of its own, and costs the next client what any cached file costs. Of a thousand
 //! clients that ask first, one has it made.
 //!
-//! gzip alone, because it is there already and every client takes it. zstd and brotli would save a part of
-//! what it leaves, for which files can be encoded beforehand, better than in passing: such a sibling
-//! is sent instead, and then nothing is made.
+//! gzip for everybody; brotli, which leaves a fifth less, once a client has come that would rather have
+//! it: browsers only say so by TLS, which a proxy in front of this server has, and on the machine itself.
+//! zstd is not made: its merit is to be fast, which matters little for what is made once, and who takes it
+//! takes brotli, too. Of a file that was encoded beforehand such a sibling is sent and nothing made.
 //!
 //! Not worth it: types that do not shrink; less than 1 KiB, which is a packet anyway; more than 8 MiB,
 //! or an eighth of the cache, which would push out what many ask for; a file that was changed a moment
 //! ago, because it may change again, as a log does. Not wanted: a file that a user's rule calls encoded
 //! (Content-Encoding), or not to be touched (Cache-Control: no-transform).
 //!
-//! *References:* RFC 1952; RFC 9110 §8.8.3.3 (tags of encodings); RFC 9111 §5.2.2.6.
+//! *References:* RFC 1952; RFC 7932; RFC 9110 §8.8.3.3 (tags of encodings); RFC 9111 §5.2.2.6.
 
 use std::ffi::CStr;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use brotli::enc::BrotliEncoderParams;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::http::negotiate::{Accepted, Coding};
 use crate::service::mime;
 use crate::service::opening::Resolver;
+use crate::service::opening::alike::Encodings;
 use crate::service::opening::load::Loaded;
 use crate::service::opening::open::{Refusal, Wait};
 
@@ -36,6 +40,8 @@ const BYTES_MIN: u64 = 1024;
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What takes longer than a few milliseconds is done where nothing short waits behind it.
 const SHORT_BYTES_MAX: u64 = 256 * 1024;
+/// Of 11: each more costs half as much again and saves a hundredth.
+const BROTLI_QUALITY: i32 = 5;
 /// How long a file must have been left alone.
 const REST: Duration = Duration::from_secs(1);
 
@@ -45,20 +51,23 @@ pub(super) enum Compressed {
     Not,
     /// It may be, from this moment on.
     Later(SystemTime),
-    Made(Loaded),
+    Made(Encodings),
 }
 
 impl Resolver<'_> {
-    /// The gzip encoding of a file that was loaded, if that is wanted and worth it.
+    /// The encodings of a file that was loaded, if that is wanted and worth it.
     pub(super) fn compressed(
         &self,
         path: &CStr,
         plain: &Loaded,
         content_type: &str,
     ) -> Result<Compressed, Refusal> {
+        let Some(accepted) = self.accepted else {
+            return Ok(Compressed::Not);
+        };
         let size = plain.content.len();
         let window = BYTES_MIN..=self.policy.compress_bytes_max;
-        let wanted = self.takes_encodings && window.contains(&size) && plain.whole;
+        let wanted = window.contains(&size) && plain.whole;
         if !(wanted && mime::is_compressible(content_type)) {
             return Ok(Compressed::Not);
         }
@@ -71,54 +80,141 @@ impl Resolver<'_> {
             Some(from) if from > self.now.wall => return Ok(Compressed::Later(from)),
             Some(_) => {}
         }
-        if let Some(known) = self.turn.and_then(|turn| turn.encoded(&plain.identity)) {
-            return Ok(known.map_or(Compressed::Not, Compressed::Made));
+        let with_brotli = prefers_brotli(&accepted);
+        let known = self.turn.and_then(|turn| turn.encoded(&plain.identity));
+        if let Some(known) = known.filter(|known| known.with_brotli >= with_brotli) {
+            return Ok(Compressed::of(known));
         }
         match self.patience.wait {
             Wait::Never => return Err(Refusal::WouldBlock),
             Wait::Briefly if size > SHORT_BYTES_MAX => return Err(Refusal::WouldBlock),
             _ => {}
         }
-        let made = match plain.content.read_all(&plain.identity)? {
-            Some(bytes) => gzip(&bytes).map(|encoded| plain.encoded_as(encoded.into())),
+        let encodings = match plain.content.read_all(&plain.identity)? {
+            Some(bytes) => encode(plain, &bytes, with_brotli),
             // It is another one by now.
-            None => None,
+            None => Encodings::default(),
         };
         if let Some(turn) = self.turn {
-            turn.keep_encoded(plain.identity, made.clone());
+            turn.keep_encoded(plain.identity, encodings.clone());
         }
-        Ok(made.map_or(Compressed::Not, Compressed::Made))
+        Ok(Compressed::of(encodings))
     }
 }
 
-/// `None` if that saves next to nothing.
+impl Compressed {
+    fn of(encodings: Encodings) -> Self {
+        match encodings.made.is_empty() {
+            true => Self::Not,
+            false => Self::Made(encodings),
+        }
+    }
+}
+
+/// Whether brotli is to be made for a client.
+pub(super) fn prefers_brotli(accepted: &Accepted) -> bool {
+    accepted.choose(&[Coding::Br, Coding::Gzip]).coding == Coding::Br
+}
+
+fn encode(plain: &Loaded, bytes: &[u8], with_brotli: bool) -> Encodings {
+    let mut encodings = Encodings {
+        made: Vec::new(),
+        with_brotli,
+    };
+    let mut keep = |coding, encoded: Option<Vec<u8>>| {
+        // What saves next to nothing is not worth a thing.
+        let encoded = encoded.filter(|encoded| encoded.len() < bytes.len() - bytes.len() / 16);
+        let made = encoded.map(|encoded| (coding, plain.encoded_as(encoded.into())));
+        encodings.made.extend(made);
+    };
+    keep(Coding::Gzip, gzip(bytes));
+    if with_brotli {
+        keep(Coding::Br, brotli(bytes));
+    }
+    encodings
+}
+
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(6));
     encoder.write_all(bytes).ok()?;
-    let encoded = encoder.finish().ok()?;
-    (encoded.len() < bytes.len() - bytes.len() / 16).then_some(encoded)
+    encoder.finish().ok()
+}
+
+fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
+    let params = BrotliEncoderParams {
+        quality: BROTLI_QUALITY,
+        size_hint: bytes.len(),
+        ..BrotliEncoderParams::default()
+    };
+    let mut encoded = Vec::with_capacity(bytes.len() / 4);
+    brotli::BrotliCompress(&mut &*bytes, &mut encoded, &params).ok()?;
+    Some(encoded)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::os::fd::AsFd;
 
+    use rustix::fs::{MemfdFlags, memfd_create};
     use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::service::opening::load::load;
+    use crate::service::opening::meta::{Identity, Medium};
+    use crate::service::opening::open::Patience;
+    use crate::service::options::EtagMode;
+
+    fn loaded(bytes: &[u8]) -> Loaded {
+        let file = memfd_create("a", MemfdFlags::empty()).unwrap();
+        assert_eq!(rustix::io::write(&file, bytes), Ok(bytes.len()));
+        let identity = Identity::of(file.as_fd()).unwrap();
+        let patience = Patience::NONE;
+        load(file, identity, Medium::Memory, EtagMode::Stat, patience).unwrap()
+    }
 
     #[test]
-    fn what_shrinks_is_gzip_and_what_does_not_is_left() {
+    fn what_shrinks_is_encoded_and_what_does_not_is_left() {
         let text = b"{\"a\": 1}\n".repeat(1000);
-        let encoded = gzip(&text).unwrap();
-        assert!(encoded.len() < text.len() / 10);
-        let mut decoded = Vec::new();
-        flate2::read::GzDecoder::new(&encoded[..])
-            .read_to_end(&mut decoded)
-            .unwrap();
-        assert_eq!(decoded, text);
+        let plain = loaded(&text);
+        for with_brotli in [false, true] {
+            let encodings = encode(&plain, &text, with_brotli);
+            assert_eq!(encodings.with_brotli, with_brotli);
+            let codings: Vec<_> = encodings.made.iter().map(|(coding, _)| *coding).collect();
+            let expected = [Coding::Gzip, Coding::Br];
+            assert_eq!(codings, expected[..1 + usize::from(with_brotli)]);
+            for (coding, made) in &encodings.made {
+                let Ok(Some(bytes)) = made.content.read_all(&made.identity) else {
+                    panic!("it is in memory");
+                };
+                assert!(bytes.len() < text.len() / 10, "{coding:?}");
+                let mut decoded = Vec::new();
+                match coding {
+                    Coding::Gzip => {
+                        flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut decoded)
+                    }
+                    _ => brotli::Decompressor::new(&bytes[..], 4096).read_to_end(&mut decoded),
+                }
+                .unwrap();
+                assert_eq!(decoded, text, "{coding:?}");
+            }
+        }
         let noise: Vec<u8> = (0..=255).flat_map(|n: u8| Sha256::digest([n])).collect();
-        assert!(gzip(&noise).is_none());
-        assert!(gzip(b"").is_none());
+        assert!(encode(&loaded(&noise), &noise, true).made.is_empty());
+        assert!(encode(&loaded(b""), b"", true).made.is_empty());
+    }
+
+    #[test]
+    fn brotli_is_for_who_likes_it_best() {
+        let check = |field: &str, expected: bool| {
+            let accepted = Accepted::parse([field.as_bytes()].into_iter());
+            assert_eq!(prefers_brotli(&accepted), expected, "{field}");
+        };
+        check("gzip, deflate, br, zstd", true);
+        check("br;q=0.5", true);
+        check("br;q=0.5, gzip", false);
+        check("gzip, br;q=0", false);
+        check("gzip", false);
+        check("", false);
     }
 }

@@ -11,7 +11,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::http::head::Known;
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 use crate::service::Reply;
@@ -20,6 +19,7 @@ use crate::service::archive::walk::Scope;
 use crate::service::files::lookup::{
     Lookup, LookupKey, WouldBlock, is_page, needs_slash, page_key, serve,
 };
+use crate::service::files::precompressed::accepted;
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
@@ -222,7 +222,7 @@ impl Lookup for Attempt<'_> {
                 turn: u64::MAX,
                 ..*now
             },
-            takes_encodings: request.has(Known::ACCEPT_ENCODING),
+            accepted: accepted(request),
         };
         let is_page = is_page(self.policy, key, role, request);
         let named = match is_page {

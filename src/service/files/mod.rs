@@ -45,7 +45,7 @@ use crate::service::files::lookup::{
     Lookup, LookupKey, WouldBlock, is_page, needs_slash, page_key, redirect, serve,
 };
 use crate::service::files::miss::{CacheFills, MissContext, MissJob};
-use crate::service::files::precompressed::Looked;
+use crate::service::files::precompressed::{Looked, accepted};
 use crate::service::files::resolve::Named;
 use crate::service::files::resource::{Resource, Selected};
 use crate::service::files::tally::CacheTallies;
@@ -322,7 +322,7 @@ impl Lookup for Files {
             patience: Patience::NONE,
             turn: None,
             now: *now,
-            takes_encodings: request.has(Known::ACCEPT_ENCODING),
+            accepted: accepted(request),
         };
         let mut named = resolver.resolve(key);
         // Mostly for want of a descriptor, and then some here are unused.
@@ -371,6 +371,7 @@ fn believe(
         return Belief::Current;
     }
     match resource.look_for_siblings(root, now, valid) {
+        Some(Looked::Same) if resource.lacks_what_it_takes(request) => return Belief::Stale,
         Some(Looked::Same) => {}
         Some(Looked::Changed) => return Belief::Stale,
         Some(Looked::WouldBlock) | None => return Belief::Unknown,

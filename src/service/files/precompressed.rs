@@ -23,7 +23,7 @@ use crate::http::negotiate::{Accepted, Coding};
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Validators};
 use crate::http::{Method, Request, Tick};
-use crate::service::files::compressed::Compressed;
+use crate::service::files::compressed::{Compressed, prefers_brotli};
 use crate::service::files::variant::{About, Variant, only_range};
 use crate::service::files::version::Version;
 use crate::service::opening::load::Loaded;
@@ -43,6 +43,8 @@ pub(super) struct Siblings {
     may_turn_up: bool,
     /// When an encoding may be made that was not.
     due: Option<SystemTime>,
+    /// Whether brotli was not tried where gzip was made.
+    lacks_brotli: bool,
     /// The moment of the last look for others.
     looked: Instant,
 }
@@ -79,6 +81,7 @@ pub(super) struct Found {
     /// Whether others may turn up on the disk.
     may_turn_up: bool,
     due: Option<SystemTime>,
+    lacks_brotli: bool,
 }
 
 enum Candidate {
@@ -100,6 +103,7 @@ impl Found {
             all: Vec::new(),
             may_turn_up: policy.precompressed && !policy.is_encoded(path.to_bytes()),
             due: None,
+            lacks_brotli: false,
         };
         if found.may_turn_up {
             found.look(resolver, path, &plain.identity)?;
@@ -121,6 +125,7 @@ impl Found {
             all: Vec::new(),
             may_turn_up: false,
             due: None,
+            lacks_brotli: false,
         };
         found.make(resolver, path, plain, content_type)?;
         Ok(found)
@@ -136,7 +141,12 @@ impl Found {
         match resolver.compressed(path, plain, content_type)? {
             Compressed::Not => {}
             Compressed::Later(due) => self.due = Some(due),
-            Compressed::Made(made) => self.all.push((Coding::Gzip, Candidate::Made(made))),
+            Compressed::Made(encodings) => {
+                self.lacks_brotli = !encodings.with_brotli;
+                let made = encodings.made.into_iter();
+                self.all
+                    .extend(made.map(|(coding, loaded)| (coding, Candidate::Made(loaded))));
+            }
         }
         Ok(())
     }
@@ -200,6 +210,7 @@ impl Found {
             all: self.all.into_iter().map(ready).collect(),
             may_turn_up: self.may_turn_up,
             due: self.due,
+            lacks_brotli: self.lacks_brotli,
             looked: resolver.now.instant,
         }
     }
@@ -222,7 +233,7 @@ impl Siblings {
         if self.all.is_empty() {
             return None;
         }
-        let accepted = Accepted::parse(request.field_values("accept-encoding"));
+        let accepted = accepted(request)?;
         if asks_for_a_part(request, len) {
             return self.named_by_if_range(request, &accepted);
         }
@@ -252,6 +263,11 @@ impl Siblings {
             accepted.allows(sibling.coding) && sibling.variant().is_some_and(is_named)
         });
         named.map(|(at, _)| at)
+    }
+
+    /// Whether the client would rather have what was not made of the file.
+    pub(super) fn lacks_what_is_taken(&self, request: &Request<'_>) -> bool {
+        self.lacks_brotli && accepted(request).is_some_and(|accepted| prefers_brotli(&accepted))
     }
 
     fn used(&self) -> impl Iterator<Item = (Chosen, &Sibling)> {
@@ -334,6 +350,12 @@ impl Sibling {
             Usage::Unused(..) => None,
         }
     }
+}
+
+/// What the request says of codings, if it says anything.
+pub(super) fn accepted(request: &Request<'_>) -> Option<Accepted> {
+    let is_said = request.has(Known::ACCEPT_ENCODING);
+    is_said.then(|| Accepted::parse(request.field_values("accept-encoding")))
 }
 
 /// Whether a Range field will be applied to a file of `len` bytes. For HEAD it is ignored, and so

@@ -219,7 +219,8 @@ impl Resolver<'_> {
     /// compressible type in any case. Looking for three names that are not there takes longer than
     /// opening and reading the one that is.
     fn needs_siblings(&self, content_type: &str) -> bool {
-        self.policy.negotiates() && (self.takes_encodings || !mime::is_compressible(content_type))
+        self.policy.negotiates()
+            && (self.accepted.is_some() || !mime::is_compressible(content_type))
     }
 }
 

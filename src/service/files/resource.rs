@@ -94,6 +94,12 @@ impl Resource {
         Some(siblings.look(root, self.version.path(), now, valid))
     }
 
+    /// Whether an encoding is to be made that was not, because nobody had come who takes it.
+    pub(super) fn lacks_what_it_takes(&self, request: &Request<'_>) -> bool {
+        let siblings = self.siblings.as_ref();
+        siblings.is_some_and(|siblings| siblings.lacks_what_is_taken(request))
+    }
+
     fn variants(&self) -> impl Iterator<Item = &Variant> {
         let siblings = self.siblings.iter().flat_map(Siblings::variants);
         std::iter::once(&self.plain).chain(siblings)

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use crate::http::negotiate::Coding;
 use crate::service::listing::Sorted;
 use crate::service::opening::load::Loaded;
 use crate::service::opening::meta::Identity;
@@ -49,9 +50,17 @@ struct GroupState {
     loads: Vec<(u64, Loaded)>,
     listing: Option<(u64, Sorted)>,
     /// What was made of the file last; nothing, if that is not worth it.
-    encoded: Option<(Identity, Option<Loaded>)>,
+    encoded: Option<(Identity, Encodings)>,
     /// The same of a page.
     page: Option<(Identity, Option<Loaded>)>,
+}
+
+/// What was made of one version of a file.
+#[derive(Clone, Default)]
+pub(crate) struct Encodings {
+    pub(crate) made: Vec<(Coding, Loaded)>,
+    /// Whether brotli was tried. gzip always is.
+    pub(crate) with_brotli: bool,
 }
 
 /// One request's place in its group.
@@ -142,7 +151,7 @@ impl Turn<'_> {
     }
 
     /// What was made of this version of the file; it is the same whenever that was.
-    pub(crate) fn encoded(&self, identity: &Identity) -> Option<Option<Loaded>> {
+    pub(crate) fn encoded(&self, identity: &Identity) -> Option<Encodings> {
         let state = self.member.group.state();
         let encoded = state.encoded.as_ref();
         let same = encoded.filter(|(of, _)| of == identity);
@@ -150,7 +159,7 @@ impl Turn<'_> {
     }
 
     /// Leaves it for the others.
-    pub(crate) fn keep_encoded(&self, identity: Identity, made: Option<Loaded>) {
+    pub(crate) fn keep_encoded(&self, identity: Identity, made: Encodings) {
         self.member.group.state().encoded = Some((identity, made));
     }
 

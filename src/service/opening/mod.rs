@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
+use crate::http::negotiate::Accepted;
 use crate::http::{Status, Tick};
 use crate::service::listing::{LinkTarget, ReadmeContent, ReadmeReader};
 use crate::service::markdown::readme;
@@ -49,8 +50,8 @@ pub(crate) struct Resolver<'a> {
     /// What others have made of the same path.
     pub(crate) turn: Option<&'a Turn<'a>>,
     pub(crate) now: Tick,
-    /// Whether the client could be sent an encoded sibling.
-    pub(crate) takes_encodings: bool,
+    /// What the client says of encoded siblings, if it says anything.
+    pub(crate) accepted: Option<Accepted>,
 }
 
 impl Resolver<'_> {

@@ -40,13 +40,19 @@ fn decoded(answer: &Answer) -> String {
     let mut text = String::new();
     match answer.field("Content-Encoding") {
         None => answer.text(),
-        Some(coding) => {
-            assert_eq!(coding, "gzip");
+        Some("gzip") => {
             GzDecoder::new(&answer.body[..])
                 .read_to_string(&mut text)
                 .unwrap();
             text
         }
+        Some("br") => {
+            brotli::Decompressor::new(&answer.body[..], 4096)
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        }
+        Some(other) => panic!("nobody takes {other}"),
     }
 }
 
@@ -87,7 +93,7 @@ matrix! {
         assert_eq!(ask(&[TAKES, &known(tag)]).status, 304);
         assert_eq!(ask(&[&known(plain_tag)]).status, 304);
         assert_eq!(ask(&[&known(tag)]).status, 200, "it has the other one");
-        for refused in ["Accept-Encoding: gzip;q=0", "Accept-Encoding: br", "Accept-Encoding: identity"] {
+        for refused in ["Accept-Encoding: gzip;q=0", "Accept-Encoding: zstd", "Accept-Encoding: identity"] {
             assert_eq!(ask(&[refused]).field("Content-Encoding"), None, "{refused}");
         }
         // A part is one of the plain file, unless If-Range names the encoded one.
@@ -96,7 +102,41 @@ matrix! {
         assert_eq!((part.field("Content-Encoding"), part.field("ETag")), (None, Some(plain_tag)));
         let part = ask(&[TAKES, "Range: bytes=10-19", &format!("If-Range: {tag}")]);
         assert_eq!((part.status, part.body.as_slice()), (206, &answer.body[10..20]));
-        assert_eq!(part.field("Content-Encoding"), Some("gzip"));
+        assert_eq!(part.field("Content-Encoding"), Some("br"));
+    }
+
+    /// Whoever comes first, each has what it likes best of what it takes, and neither has the other's
+    /// made anew.
+    fn each_client_has_the_coding_that_it_takes(backend) {
+        const CODINGS: [(&str, Option<&str>); 6] = [
+            ("gzip", Some("gzip")),
+            ("gzip, br", Some("br")),
+            ("br", Some("br")),
+            ("br;q=0.5, gzip", Some("gzip")),
+            ("*", Some("br")),
+            ("br;q=0, gzip;q=0", None),
+        ];
+        let root = tempfile::tempdir().unwrap();
+        let text = json(100 * 1024);
+        for n in 0..CODINGS.len() {
+            fs::write(root.path().join(format!("{n}.json")), &text).unwrap();
+        }
+        let last = json(2048);
+        fs::write(root.path().join("last.txt"), &last).unwrap();
+        let server = Server::of(backend, root.path(), &["--compress"]);
+        encoded(&server, "/last.txt", &last);
+        for n in 0..CODINGS.len() {
+            let mut tags = std::collections::HashMap::new();
+            for (taken, coding) in CODINGS.iter().cycle().skip(n).take(2 * CODINGS.len()) {
+                let field = format!("Accept-Encoding: {taken}");
+                let answer = server.ask("GET", &format!("/{n}.json"), &[&field]);
+                assert_eq!(answer.field("Content-Encoding"), *coding, "{n}: {taken}");
+                assert!(decoded(&answer) == text, "{n}: {taken}");
+                let tag = answer.field("ETag").unwrap().to_owned();
+                assert_eq!(*tags.entry(*coding).or_insert_with(|| tag.clone()), tag);
+            }
+            assert_eq!(tags.len(), 3);
+        }
     }
 
     fn an_edit_is_seen_whatever_was_compressed(backend) {
@@ -117,7 +157,7 @@ matrix! {
 fn is_compressed(server: &Server, target: &str) -> bool {
     let answer = server.ask("GET", target, &[TAKES]);
     assert_eq!(answer.status, 200, "{target}");
-    answer.field("Content-Encoding") == Some("gzip")
+    answer.field("Content-Encoding") == Some("br")
 }
 
 #[test]
@@ -215,7 +255,7 @@ fn a_crowd_that_asks_first_is_answered() {
         .map(|client| client.answer("GET"))
         .collect();
     for answer in &answers {
-        assert_eq!(answer.field("Content-Encoding"), Some("gzip"));
+        assert_eq!(answer.field("Content-Encoding"), Some("br"));
         assert_eq!(answer.field("ETag"), answers[0].field("ETag"));
         assert!(decoded(answer) == text);
     }
@@ -257,7 +297,7 @@ fn what_is_compressed_and_kept_allocates_nothing() {
             panic!("it is kept")
         };
         let fields = String::from_utf8_lossy(response.fields.as_bytes()).into_owned();
-        assert!(fields.contains("Content-Encoding: gzip\r\n"), "{fields}");
+        assert!(fields.contains("Content-Encoding: br\r\n"), "{fields}");
         assert!(count == 0 || turn == 0, "{count}");
     }
 }
