@@ -30,7 +30,7 @@ use flate2::write::GzEncoder;
 use crate::http::negotiate::{Accepted, Coding};
 use crate::service::mime;
 use crate::service::opening::Resolver;
-use crate::service::opening::alike::Encodings;
+use crate::service::opening::alike::{Encodings, TriedCodings};
 use crate::service::opening::load::Loaded;
 use crate::service::opening::open::{Refusal, Wait};
 
@@ -51,7 +51,8 @@ pub(super) enum Compressed {
     Not,
     /// It may be, from this moment on.
     Later(SystemTime),
-    Made(Encodings),
+    /// It was tried as far as the client takes it.
+    Tried(Encodings),
 }
 
 impl Resolver<'_> {
@@ -67,8 +68,9 @@ impl Resolver<'_> {
         };
         let size = plain.content.len();
         let window = BYTES_MIN..=self.policy.compress_bytes_max;
-        let wanted = window.contains(&size) && plain.whole;
-        if !(wanted && mime::is_compressible(content_type)) {
+        // What is not kept would be made again for each client.
+        let is_kept = plain.whole && (!plain.remote || self.policy.cache_valid.is_some());
+        if !(is_kept && window.contains(&size) && mime::is_compressible(content_type)) {
             return Ok(Compressed::Not);
         }
         let path = path.to_bytes();
@@ -80,58 +82,61 @@ impl Resolver<'_> {
             Some(from) if from > self.now.wall => return Ok(Compressed::Later(from)),
             Some(_) => {}
         }
-        let with_brotli = prefers_brotli(&accepted);
+        let wanted = wanted(&accepted);
         let known = self.turn.and_then(|turn| turn.encoded(&plain.identity));
-        if let Some(known) = known.filter(|known| known.with_brotli >= with_brotli) {
-            return Ok(Compressed::of(known));
+        if let Some(known) = known.filter(|known| known.tried >= wanted) {
+            return Ok(Compressed::Tried(known));
         }
+        let short_bytes_max = match wanted {
+            TriedCodings::Nothing => u64::MAX,
+            TriedCodings::Gzip => SHORT_BYTES_MAX,
+            TriedCodings::GzipAndBrotli => SHORT_BYTES_MAX / 4,
+        };
         match self.patience.wait {
-            Wait::Never => return Err(Refusal::WouldBlock),
-            Wait::Briefly if size > SHORT_BYTES_MAX => return Err(Refusal::WouldBlock),
+            Wait::Never if wanted > TriedCodings::Nothing => return Err(Refusal::WouldBlock),
+            Wait::Briefly if size > short_bytes_max => return Err(Refusal::WouldBlock),
             _ => {}
         }
-        let encodings = match plain.content.read_all(&plain.identity)? {
-            Some(bytes) => encode(plain, &bytes, with_brotli),
-            // It is another one by now.
-            None => Encodings::default(),
+        let mut encodings = Encodings {
+            made: Vec::new(),
+            tried: wanted,
         };
+        // If it is another one by now, nothing is made.
+        if wanted > TriedCodings::Nothing
+            && let Some(bytes) = plain.content.read_all(&plain.identity)?
+        {
+            encodings.made = encode(plain, &bytes, wanted);
+        }
         if let Some(turn) = self.turn {
             turn.keep_encoded(plain.identity, encodings.clone());
         }
-        Ok(Compressed::of(encodings))
+        Ok(Compressed::Tried(encodings))
     }
 }
 
-impl Compressed {
-    fn of(encodings: Encodings) -> Self {
-        match encodings.made.is_empty() {
-            true => Self::Not,
-            false => Self::Made(encodings),
-        }
+/// What is to be tried for a client, by the coding that it likes best.
+pub(super) fn wanted(accepted: &Accepted) -> TriedCodings {
+    match accepted.choose(&[Coding::Br, Coding::Gzip]).coding {
+        Coding::Br => TriedCodings::GzipAndBrotli,
+        Coding::Gzip => TriedCodings::Gzip,
+        Coding::Zstd | Coding::Identity => TriedCodings::Nothing,
     }
 }
 
-/// Whether brotli is to be made for a client.
-pub(super) fn prefers_brotli(accepted: &Accepted) -> bool {
-    accepted.choose(&[Coding::Br, Coding::Gzip]).coding == Coding::Br
-}
-
-fn encode(plain: &Loaded, bytes: &[u8], with_brotli: bool) -> Encodings {
-    let mut encodings = Encodings {
-        made: Vec::new(),
-        with_brotli,
-    };
+fn encode(plain: &Loaded, bytes: &[u8], wanted: TriedCodings) -> Vec<(Coding, Loaded)> {
+    let mut made = Vec::new();
     let mut keep = |coding, encoded: Option<Vec<u8>>| {
         // What saves next to nothing is not worth a thing.
         let encoded = encoded.filter(|encoded| encoded.len() < bytes.len() - bytes.len() / 16);
-        let made = encoded.map(|encoded| (coding, plain.encoded_as(encoded.into())));
-        encodings.made.extend(made);
+        made.extend(encoded.map(|encoded| (coding, plain.encoded_as(encoded.into()))));
     };
-    keep(Coding::Gzip, gzip(bytes));
-    if with_brotli {
+    if wanted >= TriedCodings::Gzip {
+        keep(Coding::Gzip, gzip(bytes));
+    }
+    if wanted >= TriedCodings::GzipAndBrotli {
         keep(Coding::Br, brotli(bytes));
     }
-    encodings
+    made
 }
 
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -177,13 +182,15 @@ mod tests {
     fn what_shrinks_is_encoded_and_what_does_not_is_left() {
         let text = b"{\"a\": 1}\n".repeat(1000);
         let plain = loaded(&text);
-        for with_brotli in [false, true] {
-            let encodings = encode(&plain, &text, with_brotli);
-            assert_eq!(encodings.with_brotli, with_brotli);
-            let codings: Vec<_> = encodings.made.iter().map(|(coding, _)| *coding).collect();
-            let expected = [Coding::Gzip, Coding::Br];
-            assert_eq!(codings, expected[..1 + usize::from(with_brotli)]);
-            for (coding, made) in &encodings.made {
+        for (wanted, expected) in [
+            (TriedCodings::Nothing, &[][..]),
+            (TriedCodings::Gzip, &[Coding::Gzip]),
+            (TriedCodings::GzipAndBrotli, &[Coding::Gzip, Coding::Br]),
+        ] {
+            let made = encode(&plain, &text, wanted);
+            let codings: Vec<_> = made.iter().map(|(coding, _)| *coding).collect();
+            assert_eq!(codings, expected);
+            for (coding, made) in &made {
                 let Ok(Some(bytes)) = made.content.read_all(&made.identity) else {
                     panic!("it is in memory");
                 };
@@ -200,21 +207,26 @@ mod tests {
             }
         }
         let noise: Vec<u8> = (0..=255).flat_map(|n: u8| Sha256::digest([n])).collect();
-        assert!(encode(&loaded(&noise), &noise, true).made.is_empty());
-        assert!(encode(&loaded(b""), b"", true).made.is_empty());
+        assert!(encode(&loaded(&noise), &noise, TriedCodings::GzipAndBrotli).is_empty());
+        assert!(encode(&loaded(b""), b"", TriedCodings::GzipAndBrotli).is_empty());
     }
 
     #[test]
-    fn brotli_is_for_who_likes_it_best() {
-        let check = |field: &str, expected: bool| {
+    fn what_is_tried_is_what_a_client_likes_best() {
+        use TriedCodings::{Gzip, GzipAndBrotli, Nothing};
+        let check = |field: &str, expected: TriedCodings| {
             let accepted = Accepted::parse([field.as_bytes()].into_iter());
-            assert_eq!(prefers_brotli(&accepted), expected, "{field}");
+            assert_eq!(wanted(&accepted), expected, "{field}");
         };
-        check("gzip, deflate, br, zstd", true);
-        check("br;q=0.5", true);
-        check("br;q=0.5, gzip", false);
-        check("gzip, br;q=0", false);
-        check("gzip", false);
-        check("", false);
+        check("gzip, deflate, br, zstd", GzipAndBrotli);
+        check("br;q=0.5", GzipAndBrotli);
+        check("*", GzipAndBrotli);
+        check("br;q=0.5, gzip", Gzip);
+        check("gzip, br;q=0", Gzip);
+        check("x-gzip", Gzip);
+        check("identity", Nothing);
+        check("gzip;q=0", Nothing);
+        check("zstd, deflate", Nothing);
+        check("", Nothing);
     }
 }

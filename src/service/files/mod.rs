@@ -52,6 +52,7 @@ use crate::service::files::tally::CacheTallies;
 use crate::service::files::variant::Role;
 use crate::service::markdown::asks_for_page;
 use crate::service::opening::alike::Groups;
+use crate::service::opening::load::SMALL_BYTES_MAX;
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver};
 use crate::service::options::{FilesConfig, Symlinks};
@@ -113,8 +114,11 @@ impl Files {
         let share = share(config, workers);
         if config.compress {
             // What is made must be kept, or each client would have it made again.
-            let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8);
-            policy.compress_bytes_max = bytes_max as u64;
+            let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8) as u64;
+            policy.compress_bytes_max = match share.descriptors {
+                0 => bytes_max.min(SMALL_BYTES_MAX),
+                _ => bytes_max,
+            };
         }
         let cache = Cache::new(share, CacheTallies::default());
         let (root, policy) = (root.into(), policy.into());
@@ -371,7 +375,7 @@ fn believe(
         return Belief::Current;
     }
     match resource.look_for_siblings(root, now, valid) {
-        Some(Looked::Same) if resource.lacks_what_it_takes(request) => return Belief::Stale,
+        Some(Looked::Same) if resource.lacks_what_it_takes(request) => return Belief::Unknown,
         Some(Looked::Same) => {}
         Some(Looked::Changed) => return Belief::Stale,
         Some(Looked::WouldBlock) | None => return Belief::Unknown,

@@ -23,9 +23,10 @@ use crate::http::negotiate::{Accepted, Coding};
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Validators};
 use crate::http::{Method, Request, Tick};
-use crate::service::files::compressed::{Compressed, prefers_brotli};
+use crate::service::files::compressed::{Compressed, wanted};
 use crate::service::files::variant::{About, Variant, only_range};
 use crate::service::files::version::Version;
+use crate::service::opening::alike::TriedCodings;
 use crate::service::opening::load::Loaded;
 use crate::service::opening::meta::Identity;
 use crate::service::opening::open::{Refusal, Root};
@@ -43,8 +44,8 @@ pub(super) struct Siblings {
     may_turn_up: bool,
     /// When an encoding may be made that was not.
     due: Option<SystemTime>,
-    /// Whether brotli was not tried where gzip was made.
-    lacks_brotli: bool,
+    /// Which encodings were tried; all where none is to be made.
+    tried: TriedCodings,
     /// The moment of the last look for others.
     looked: Instant,
 }
@@ -81,7 +82,7 @@ pub(super) struct Found {
     /// Whether others may turn up on the disk.
     may_turn_up: bool,
     due: Option<SystemTime>,
-    lacks_brotli: bool,
+    tried: TriedCodings,
 }
 
 enum Candidate {
@@ -103,7 +104,7 @@ impl Found {
             all: Vec::new(),
             may_turn_up: policy.precompressed && !policy.is_encoded(path.to_bytes()),
             due: None,
-            lacks_brotli: false,
+            tried: TriedCodings::GzipAndBrotli,
         };
         if found.may_turn_up {
             found.look(resolver, path, &plain.identity)?;
@@ -125,7 +126,7 @@ impl Found {
             all: Vec::new(),
             may_turn_up: false,
             due: None,
-            lacks_brotli: false,
+            tried: TriedCodings::GzipAndBrotli,
         };
         found.make(resolver, path, plain, content_type)?;
         Ok(found)
@@ -141,8 +142,8 @@ impl Found {
         match resolver.compressed(path, plain, content_type)? {
             Compressed::Not => {}
             Compressed::Later(due) => self.due = Some(due),
-            Compressed::Made(encodings) => {
-                self.lacks_brotli = !encodings.with_brotli;
+            Compressed::Tried(encodings) => {
+                self.tried = encodings.tried;
                 let made = encodings.made.into_iter();
                 self.all
                     .extend(made.map(|(coding, loaded)| (coding, Candidate::Made(loaded))));
@@ -210,7 +211,7 @@ impl Found {
             all: self.all.into_iter().map(ready).collect(),
             may_turn_up: self.may_turn_up,
             due: self.due,
-            lacks_brotli: self.lacks_brotli,
+            tried: self.tried,
             looked: resolver.now.instant,
         }
     }
@@ -267,7 +268,8 @@ impl Siblings {
 
     /// Whether the client would rather have what was not made of the file.
     pub(super) fn lacks_what_is_taken(&self, request: &Request<'_>) -> bool {
-        self.lacks_brotli && accepted(request).is_some_and(|accepted| prefers_brotli(&accepted))
+        self.tried < TriedCodings::GzipAndBrotli
+            && accepted(request).is_some_and(|accepted| self.tried < wanted(&accepted))
     }
 
     fn used(&self) -> impl Iterator<Item = (Chosen, &Sibling)> {

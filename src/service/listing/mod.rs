@@ -66,8 +66,10 @@ use names::{Entry, Names, Totals};
 use pieces::{Pieces, Remainder};
 pub use query::ListingQuery;
 use query::PageStart;
+#[cfg(test)]
+pub(super) use render::policy_of_a_page;
 use render::{Extent, Page};
-pub(super) use render::{SCRIPT, STYLE, json_string};
+pub(super) use render::{STYLE, is_policy_without_uploads, json_string};
 use selection::{NamesRoom, SelectedPart, Selection};
 
 /// So many entries a page has at most.
@@ -695,6 +697,7 @@ mod tests {
         let Body::Stream(mut chunks) = list(opened(root.path()), "/", json(), 100).body else {
             panic!("not a stream");
         };
+        assert!(chunks.may_wait(), "names are still to be read");
         while let Chunk::Bytes(bytes) = chunks.next_chunk(&Wake::noop()) {
             assert!(bytes.len() < PIECE_BYTES + 200);
         }

@@ -170,7 +170,7 @@ impl Chunks for Pieces {
     }
 
     /// PITFALL: getdents64(2) may wait for a disk, and so may each symbolic link that is resolved
-    /// (`a_huge_listing_full_of_links_stops_nobody`).
+    /// (`a_chunk_is_bounded`).
     fn may_wait(&self) -> bool {
         !matches!(self.rest, Remainder::Nothing)
     }

@@ -56,11 +56,18 @@ struct GroupState {
 }
 
 /// What was made of one version of a file.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Encodings {
     pub(crate) made: Vec<(Coding, Loaded)>,
-    /// Whether brotli was tried. gzip always is.
-    pub(crate) with_brotli: bool,
+    pub(crate) tried: TriedCodings,
+}
+
+/// Which codings were tried, as clients came who take them; each contains the ones before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum TriedCodings {
+    Nothing,
+    Gzip,
+    GzipAndBrotli,
 }
 
 /// One request's place in its group.

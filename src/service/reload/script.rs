@@ -96,6 +96,10 @@ impl Chunks for ScriptedChunks {
             other => other,
         }
     }
+
+    fn may_wait(&self) -> bool {
+        self.page.may_wait()
+    }
 }
 
 /// Whether it is HTML as it stands, and may load a script of this server that asks it for more.
@@ -124,8 +128,9 @@ fn is_page(fields: &[u8]) -> bool {
 fn own_policy(line: &[u8]) -> Option<&str> {
     let value = line.strip_prefix(b"Content-Security-Policy: ")?;
     let policy = str::from_utf8(value.strip_suffix(b"\r\n")?).ok()?;
-    let is_listing = policy.contains(listing::SCRIPT.source()) && !policy.contains("connect-src");
-    let is_own = is_listing || pages::is_policy(line) || policy == markdown::page::policy();
+    let is_own = pages::is_policy(line)
+        || policy == markdown::page::policy()
+        || listing::is_policy_without_uploads(policy);
     is_own.then_some(policy)
 }
 
@@ -253,7 +258,6 @@ mod tests {
     /// The same of a listing, which has a script already, and of an error page.
     #[test]
     fn a_listing_has_it_too_unless_it_takes_files() {
-        let script = listing::SCRIPT.source();
         let check = |before: &str, after: Option<&str>| {
             let fields = |policy: &str| {
                 format!("Content-Type: text/html\r\nContent-Security-Policy: {policy}\r\n")
@@ -267,19 +271,51 @@ mod tests {
                 assert!(is_page(made.as_bytes()), "{after}");
             }
         };
-        check(
-            &format!("default-src 'none'; script-src {script}"),
-            Some(&format!(
-                "default-src 'none'; script-src 'self' {script}; connect-src 'self'"
-            )),
-        );
-        check(
-            &format!("default-src 'none'; connect-src 'self'; script-src {script}"),
-            None,
-        );
+        let own = listing::policy_of_a_page(false);
+        let let_in = own.replace("script-src ", "script-src 'self' ") + "; connect-src 'self'";
+        check(&own, Some(&let_in));
+        check(&listing::policy_of_a_page(true), None);
+        check(&format!("{own}; frame-ancestors 'none'"), None); // a user's own
         check("default-src 'none'; script-src 'sha256-other'", None);
         let page = pages::message_page(Status::NOT_FOUND, "");
         assert!(is_page(page.fields.as_bytes()));
+    }
+
+    /// Two pieces, which may wait.
+    struct Slow(u8);
+
+    impl Chunks for Slow {
+        fn next_chunk(&mut self, _: &Wake) -> Chunk {
+            self.0 += 1;
+            match self.0 {
+                1 => Chunk::Pending,
+                2 => Chunk::Bytes(b"<p>a".to_vec()),
+                _ => Chunk::End,
+            }
+        }
+
+        fn may_wait(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_is_made_while_it_is_sent_has_it_last_and_waits_where_it_did() {
+        let Ok(Body::Stream(mut made)) = add(Body::Stream(Box::new(Slow(0))), "<t>".into()) else {
+            panic!("it is a stream");
+        };
+        let wake = Wake::noop();
+        let mut sent = Vec::new();
+        let mut next = || {
+            assert!(made.may_wait());
+            made.next_chunk(&wake)
+        };
+        assert!(matches!(next(), Chunk::Pending));
+        while let Chunk::Bytes(bytes) = next() {
+            sent.extend(bytes);
+        }
+        assert_eq!(sent, b"<p>a<t>");
+        assert!(matches!(next(), Chunk::End));
     }
 
     #[test]

@@ -258,7 +258,7 @@ fn if_range_compares_strongly() {
     assert_eq!(answer.status, 200);
 }
 
-/// Not even from the cache, and of a large file no more is read than its beginning.
+/// Also where it comes from the cache.
 #[test]
 fn what_a_name_does_not_say_is_that_of_the_content_at_hand() {
     let mut site = site();

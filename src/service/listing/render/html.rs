@@ -33,6 +33,96 @@ use crate::service::markdown;
 use crate::service::markdown::readme::FolderReadme;
 use crate::service::pages::{ICON, escape_html};
 
+/// What a page has beside its rows, each with a style and a script of its own.
+#[derive(Clone, Copy)]
+struct PageParts {
+    media: bool,
+    uploads: bool,
+    readme: bool,
+}
+
+impl PageParts {
+    fn styles(self) -> Vec<&'static Inline> {
+        let mut styles = self.each(&STYLE, &media::STYLE, &upload_form::STYLE);
+        styles.extend(self.readme.then_some(&markdown::readme::STYLE));
+        styles
+    }
+
+    /// PITFALL: what comes with uploads takes the script before it for the listing's own.
+    fn scripts(self) -> Vec<&'static Inline> {
+        let mut scripts = self.each(&SCRIPT, &media::SCRIPT, &upload_form::SCRIPT);
+        if self.media {
+            scripts.swap(0, 1);
+        }
+        scripts
+    }
+
+    fn each(
+        self,
+        own: &'static Inline,
+        media: &'static Inline,
+        upload: &'static Inline,
+    ) -> Vec<&'static Inline> {
+        let mut each = vec![own];
+        each.extend(self.media.then_some(media));
+        each.extend(self.uploads.then_some(upload));
+        each
+    }
+
+    /// What the browser may do with it.
+    fn policy(self) -> String {
+        let sources = |contents: Vec<&'static Inline>| -> String {
+            let quoted = contents
+                .iter()
+                .map(|content| format!(" {}", content.source()));
+            quoted.collect()
+        };
+        let connect = match self.uploads {
+            true => "connect-src 'self'; ",
+            false => "",
+        };
+        let images = match self.media || self.readme {
+            true => "'self' data:",
+            false => "data:",
+        };
+        let media = match self.media {
+            true => "media-src 'self'; ",
+            false => "",
+        };
+        format!(
+            "default-src 'none'; base-uri 'none'; form-action 'self'; \
+             {connect}img-src {images}; {media}style-src{}; script-src{}",
+            sources(self.styles()),
+            sources(self.scripts())
+        )
+    }
+}
+
+/// The policy of a listing without pictures and README.
+#[cfg(test)]
+pub(in crate::service) fn policy_of_a_page(uploads: bool) -> String {
+    let (media, readme) = (false, false);
+    PageParts {
+        media,
+        uploads,
+        readme,
+    }
+    .policy()
+}
+
+/// Whether it is the policy of a listing that takes no files.
+pub(in crate::service) fn is_policy_without_uploads(policy: &str) -> bool {
+    let any = [(false, false), (false, true), (true, false), (true, true)];
+    any.into_iter().any(|(media, readme)| {
+        let parts = PageParts {
+            media,
+            uploads: false,
+            readme,
+        };
+        policy == parts.policy()
+    })
+}
+
 impl Page {
     /// The fields of a listing. `no-cache`: it is right only now, and asking again is cheap.
     pub(in crate::service::listing) fn fields(&self) -> Vec<u8> {
@@ -44,61 +134,22 @@ impl Page {
         let mut fields =
             format!("Content-Type: {kind}\r\nCache-Control: no-cache\r\nVary: Accept\r\n");
         if self.format == ListingFormat::Html {
-            let sources = |contents: &[&'static Inline]| -> String {
-                let quoted = contents
-                    .iter()
-                    .map(|content| format!(" {}", content.source()));
-                quoted.collect()
-            };
-            let connect = match self.takes_uploads {
-                Some(_) => "connect-src 'self'; ",
-                None => "",
-            };
-            let images = match self.shows_media || self.readme.is_some() {
-                true => "'self' data:",
-                false => "data:",
-            };
-            let media = match self.shows_media {
-                true => "media-src 'self'; ",
-                false => "",
-            };
             // Writing to a String cannot fail, here and below.
             let _ = write!(
                 fields,
-                "Content-Security-Policy: default-src 'none'; base-uri 'none'; \
-                 form-action 'self'; {connect}img-src {images}; {media}style-src{}; script-src{}\r\n",
-                sources(&self.styles()),
-                sources(&self.scripts())
+                "Content-Security-Policy: {}\r\n",
+                self.parts().policy()
             );
         }
         fields.into_bytes()
     }
 
-    fn styles(&self) -> Vec<&'static Inline> {
-        let mut styles = self.parts(&STYLE, &media::STYLE, &upload_form::STYLE);
-        styles.extend(self.readme.as_ref().map(|_| &markdown::readme::STYLE));
-        styles
-    }
-
-    /// PITFALL: what comes with uploads takes the script before it for the listing's own.
-    fn scripts(&self) -> Vec<&'static Inline> {
-        let mut scripts = self.parts(&SCRIPT, &media::SCRIPT, &upload_form::SCRIPT);
-        if self.shows_media {
-            scripts.swap(0, 1);
+    fn parts(&self) -> PageParts {
+        PageParts {
+            media: self.shows_media,
+            uploads: self.takes_uploads.is_some(),
+            readme: self.readme.is_some(),
         }
-        scripts
-    }
-
-    fn parts(
-        &self,
-        own: &'static Inline,
-        media: &'static Inline,
-        upload: &'static Inline,
-    ) -> Vec<&'static Inline> {
-        let mut parts = vec![own];
-        parts.extend(self.shows_media.then_some(media));
-        parts.extend(self.takes_uploads.map(|_| upload));
-        parts
     }
 
     pub(super) fn html_head(&self) -> String {
@@ -118,7 +169,7 @@ impl Page {
             true => DOWNLOAD,
             false => "",
         };
-        let styles = elements("style", &self.styles());
+        let styles = elements("style", &self.parts().styles());
         let form = self
             .takes_uploads
             .map(upload_form::form)
@@ -149,7 +200,7 @@ impl Page {
 
     pub(super) fn html_tail(&self) -> String {
         let pages = self.page_links("nav");
-        let scripts = elements("script", &self.scripts());
+        let scripts = elements("script", &self.parts().scripts());
         let readme = self.readme.as_ref().map_or("", FolderReadme::html);
         format!("</tbody>\n</table>\n{pages}{readme}</main>\n{scripts}</body>\n</html>\n")
     }
@@ -390,7 +441,7 @@ const DOWNLOAD: &str = "<form id=\"download\" aria-label=\"Download this folder\
     <button name=\"tar.gz\">tar.gz</button><button name=\"tar\">tar</button></form>\n";
 
 pub(in crate::service) static STYLE: Inline = Inline::new(include_str!("page.css"));
-pub(in crate::service) static SCRIPT: Inline = Inline::new(include_str!("page.js"));
+static SCRIPT: Inline = Inline::new(include_str!("page.js"));
 
 #[cfg(test)]
 mod tests {
@@ -647,8 +698,8 @@ mod tests {
                 "{has:?} {fields}"
             );
             for (name, content, all) in [
-                ("style", &media::STYLE, page.styles()),
-                ("script", &media::SCRIPT, page.scripts()),
+                ("style", &media::STYLE, page.parts().styles()),
+                ("script", &media::SCRIPT, page.parts().scripts()),
             ] {
                 let whole = format!("<{name}>{}</{name}>\n", content.text);
                 assert_eq!(text.contains(&whole), shows, "{has:?} {name}");

@@ -17,7 +17,9 @@ use super::query::ListingQuery;
 use super::{ContentTypes, ListingFormat, ListingOptions};
 use crate::http::target::encode_segment;
 use crate::service::markdown::readme::FolderReadme;
-pub(in crate::service) use html::{SCRIPT, STYLE};
+#[cfg(test)]
+pub(in crate::service) use html::policy_of_a_page;
+pub(in crate::service) use html::{STYLE, is_policy_without_uploads};
 use text::{shown, utc};
 
 /// Which entries of a directory are shown.
