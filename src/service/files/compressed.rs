@@ -7,7 +7,7 @@
 //! file, has a tag of its own, and costs the next client what any cached file costs. Of a thousand
 //! clients that ask first, one has it made.
 //!
-//! gzip for everybody; brotli, which leaves a fifth less, once a client has come that would rather have
+//! gzip for everybody; brotli, which leaves a tenth less, once a client has come that would rather have
 //! it: browsers only say so by TLS, which a proxy in front of this server has, and on the machine itself.
 //! zstd is not made: its merit is to be fast, which matters little for what is made once, and who takes it
 //! takes brotli, too. Of a file that was encoded beforehand such a sibling is sent and nothing made.
@@ -40,8 +40,9 @@ const BYTES_MIN: u64 = 1024;
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What takes longer than a few milliseconds is done where nothing short waits behind it.
 const SHORT_BYTES_MAX: u64 = 256 * 1024;
-/// Of 11: each more costs half as much again and saves a hundredth.
-const BROTLI_QUALITY: i32 = 5;
+/// Of 11. Of 44 files, 2.8 MB of text, none is longer at 6 than as gzip, which some are at 5; 9 takes
+/// eight times as long for a hundredth, 11 seventy times for an eighth: that is for siblings.
+const BROTLI_QUALITY: i32 = 6;
 /// How long a file must have been left alone.
 const REST: Duration = Duration::from_secs(1);
 
