@@ -181,7 +181,7 @@ const GUESSES: &[(&str, &str)] = &[
     ),
     (
         "-g --gzip --gz --brotli --zstd --compression -B",
-        "--compress sends gzip to who takes it; file.br, file.zst or file.gz beside a file is used anyway",
+        "--compress sends brotli or gzip to who takes it; file.br, file.zst or file.gz beside a file is used anyway",
     ),
     (
         "--no-index --no-list --no-dirlist --no-dir-listing --no-directory-listing \

@@ -5,9 +5,10 @@
 //! The idea: **what is made is one more sibling.** It belongs to one version of its file, is made by
 //! the job that loads that, kept with it in the cache and dropped with it, so it is as fresh as the
 //! file, has a tag of its own, and costs the next client what any cached file costs. Of a thousand
-//! clients that ask first, one has it made.
+//! clients that ask first, one has it made; the other loops, and who asks by another path, find it
+//! (`opening/encodings.rs`).
 //!
-//! gzip for everybody; brotli, which leaves a tenth less, once a client has come that would rather have
+//! gzip for who takes any; brotli, which leaves a tenth less, once a client has come that would rather have
 //! it: browsers only say so by TLS, which a proxy in front of this server has, and on the machine itself.
 //! zstd is not made: its merit is to be fast, which matters little for what is made once, and who takes it
 //! takes brotli, too. Of a file that was encoded beforehand such a sibling is sent and nothing made.
@@ -30,7 +31,7 @@ use flate2::write::GzEncoder;
 use crate::http::negotiate::{Accepted, Coding};
 use crate::service::mime;
 use crate::service::opening::Resolver;
-use crate::service::opening::alike::{Encodings, TriedCodings};
+use crate::service::opening::encodings::{Encodings, TriedCodings};
 use crate::service::opening::load::Loaded;
 use crate::service::opening::open::{Refusal, Wait};
 
@@ -69,9 +70,7 @@ impl Resolver<'_> {
         };
         let size = plain.content.len();
         let window = BYTES_MIN..=self.policy.compress_bytes_max;
-        // What is not kept would be made again for each client.
-        let is_kept = plain.whole && (!plain.remote || self.policy.cache_valid.is_some());
-        if !(is_kept && window.contains(&size) && mime::is_compressible(content_type)) {
+        if !(plain.whole && window.contains(&size) && mime::is_compressible(content_type)) {
             return Ok(Compressed::Not);
         }
         let path = path.to_bytes();
@@ -81,10 +80,14 @@ impl Resolver<'_> {
         match plain.identity.rests_from(REST) {
             None => return Ok(Compressed::Not),
             Some(from) if from > self.now.wall => return Ok(Compressed::Later(from)),
+            // What is made is found again by the stamps.
+            Some(_) if !plain.identity.is_settled(self.now.wall) => {
+                return Ok(Compressed::Later(self.now.wall + REST));
+            }
             Some(_) => {}
         }
         let wanted = wanted(&accepted);
-        let known = self.turn.and_then(|turn| turn.encoded(&plain.identity));
+        let known = self.encodings.of(plain);
         if let Some(known) = known.filter(|known| known.tried >= wanted) {
             return Ok(Compressed::Tried(known));
         }
@@ -108,8 +111,8 @@ impl Resolver<'_> {
         {
             encodings.made = encode(plain, &bytes, wanted);
         }
-        if let Some(turn) = self.turn {
-            turn.keep_encoded(plain.identity, encodings.clone());
+        if wanted > TriedCodings::Nothing {
+            self.encodings.keep(plain, encodings.clone());
         }
         Ok(Compressed::Tried(encodings))
     }

@@ -25,6 +25,7 @@ use crate::service::files::resource::Resource;
 use crate::service::files::variant::Role;
 use crate::service::listing::{ContentTypes, Listing, ListingFormat, ListingOptions, ListingQuery};
 use crate::service::opening::alike::{Member, Turn};
+use crate::service::opening::encodings::KeptEncodings;
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver, link_target, readme_reader};
 use crate::service::policy::Policy;
@@ -46,6 +47,7 @@ pub(super) struct MissJob {
 pub(super) struct MissContext {
     pub(super) root: Arc<Root>,
     pub(super) policy: Arc<Policy>,
+    pub(super) encodings: Arc<KeptEncodings>,
     pub(super) fill: CacheFill,
     /// Its place among the requests for the same path.
     pub(super) member: Member,
@@ -57,6 +59,7 @@ pub(super) struct MissContext {
 struct Attempt<'a> {
     root: &'a Arc<Root>,
     policy: &'a Arc<Policy>,
+    encodings: &'a KeptEncodings,
     fill: &'a mut CacheFill,
     patience: Patience<'a>,
     turn: Turn<'a>,
@@ -85,6 +88,7 @@ impl Work for MissJob {
         let mut lookup = Attempt {
             root: &context.root,
             policy: &context.policy,
+            encodings: &context.encodings,
             fill: &mut context.fill,
             patience,
             turn,
@@ -217,6 +221,7 @@ impl Lookup for Attempt<'_> {
             media: &mut Media::default(),
             patience: self.patience,
             turn: Some(&self.turn),
+            encodings: self.encodings,
             // No turn has this number, so the loop looks at what comes home before it believes it.
             now: Tick {
                 turn: u64::MAX,

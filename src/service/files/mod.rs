@@ -52,7 +52,7 @@ use crate::service::files::tally::CacheTallies;
 use crate::service::files::variant::Role;
 use crate::service::markdown::asks_for_page;
 use crate::service::opening::alike::Groups;
-use crate::service::opening::load::SMALL_BYTES_MAX;
+use crate::service::opening::encodings::KeptEncodings;
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
 use crate::service::opening::{Media, Resolver};
 use crate::service::options::{FilesConfig, Symlinks};
@@ -73,6 +73,8 @@ use crate::service::{Reply, Service};
 pub struct Files {
     root: Arc<Root>,
     policy: Arc<Policy>,
+    /// What was made of files, for all clones.
+    encodings: Arc<KeptEncodings>,
     follow_root: bool,
     cache: Cache,
     media: Media,
@@ -114,21 +116,32 @@ impl Files {
         let share = share(config, workers);
         if config.compress {
             // What is made must be kept, or each client would have it made again.
-            let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8) as u64;
-            policy.compress_bytes_max = match share.descriptors {
-                0 => bytes_max.min(SMALL_BYTES_MAX),
-                _ => bytes_max,
-            };
+            let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8);
+            policy.compress_bytes_max = bytes_max as u64;
         }
         let cache = Cache::new(share, CacheTallies::default());
         let (root, policy) = (root.into(), policy.into());
-        Ok(Self::with(root, policy, config.follow_root, cache))
+        let encodings = KeptEncodings::new(config.cache_bytes / 4).into();
+        Ok(Self::with(
+            root,
+            policy,
+            encodings,
+            config.follow_root,
+            cache,
+        ))
     }
 
-    fn with(root: Arc<Root>, policy: Arc<Policy>, follow_root: bool, cache: Cache) -> Self {
+    fn with(
+        root: Arc<Root>,
+        policy: Arc<Policy>,
+        encodings: Arc<KeptEncodings>,
+        follow_root: bool,
+        cache: Cache,
+    ) -> Self {
         Self {
             root,
             policy,
+            encodings,
             follow_root,
             cache,
             media: Media::default(),
@@ -262,6 +275,7 @@ impl Files {
             context: MissContext {
                 root: Arc::clone(&self.root),
                 policy: Arc::clone(&self.policy),
+                encodings: Arc::clone(&self.encodings),
                 fill: self.fills.expect_one(),
                 member,
                 wait: Wait::Briefly,
@@ -273,7 +287,9 @@ impl Files {
 impl Clone for Files {
     fn clone(&self) -> Self {
         let (root, policy) = (Arc::clone(&self.root), Arc::clone(&self.policy));
-        Self::with(root, policy, self.follow_root, self.cache.another())
+        let encodings = Arc::clone(&self.encodings);
+        let (follow_root, cache) = (self.follow_root, self.cache.another());
+        Self::with(root, policy, encodings, follow_root, cache)
     }
 }
 
@@ -325,6 +341,7 @@ impl Lookup for Files {
             media: &mut self.media,
             patience: Patience::NONE,
             turn: None,
+            encodings: &self.encodings,
             now: *now,
             accepted: accepted(request),
         };

@@ -26,7 +26,7 @@ use crate::http::{Method, Request, Tick};
 use crate::service::files::compressed::{Compressed, wanted};
 use crate::service::files::variant::{About, Variant, only_range};
 use crate::service::files::version::Version;
-use crate::service::opening::alike::TriedCodings;
+use crate::service::opening::encodings::TriedCodings;
 use crate::service::opening::load::Loaded;
 use crate::service::opening::meta::Identity;
 use crate::service::opening::open::{Refusal, Root};

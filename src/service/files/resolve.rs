@@ -120,7 +120,8 @@ impl Resolver<'_> {
         };
         let whole = loaded.whole;
         let version = Version::new(&path, &loaded, links, &self.now);
-        let found = match self.policy.negotiates() {
+        // Else it is found out for the first client who takes one.
+        let found = match self.policy.negotiates() && self.accepted.is_some() {
             true => Some(Found::made(self, &path, &page, PAGE_TYPE)?),
             false => None,
         };
@@ -152,8 +153,9 @@ impl Resolver<'_> {
             return Ok(None);
         }
         let identity = &loaded.identity;
-        let known = self.turn.and_then(|turn| turn.page(identity));
-        if let Some(known) = known.filter(|_| loaded.whole) {
+        let turn = self.turn;
+        let turn = turn.filter(|_| loaded.whole && identity.is_settled(self.now.wall));
+        if let Some(known) = turn.and_then(|turn| turn.page(identity)) {
             return Ok(known);
         }
         if self.patience.wait != Wait::Allowed && loaded.content.len() > SHORT_BYTES_MAX {
@@ -166,7 +168,7 @@ impl Resolver<'_> {
             None => None,
         };
         let page = page.map(|page| loaded.encoded_as(page.into()));
-        if let Some(turn) = self.turn.filter(|_| loaded.whole) {
+        if let Some(turn) = turn {
             turn.keep_page(*identity, page.clone());
         }
         Ok(page)

@@ -22,7 +22,6 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use crate::http::negotiate::Coding;
 use crate::service::listing::Sorted;
 use crate::service::opening::load::Loaded;
 use crate::service::opening::meta::Identity;
@@ -49,25 +48,8 @@ struct GroupState {
     /// Each with the number of requests that had been made when its run began.
     loads: Vec<(u64, Loaded)>,
     listing: Option<(u64, Sorted)>,
-    /// What was made of the file last; nothing, if that is not worth it.
-    encoded: Option<(Identity, Encodings)>,
-    /// The same of a page.
+    /// The page that was made of the file last; nothing, if there is none.
     page: Option<(Identity, Option<Loaded>)>,
-}
-
-/// What was made of one version of a file.
-#[derive(Clone)]
-pub(crate) struct Encodings {
-    pub(crate) made: Vec<(Coding, Loaded)>,
-    pub(crate) tried: TriedCodings,
-}
-
-/// Which codings were tried, as clients came who take them; each contains the ones before it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum TriedCodings {
-    Nothing,
-    Gzip,
-    GzipAndBrotli,
 }
 
 /// One request's place in its group.
@@ -155,19 +137,6 @@ impl Turn<'_> {
             state.loads.remove(0);
         }
         state.loads.push((self.began, loaded.clone()));
-    }
-
-    /// What was made of this version of the file; it is the same whenever that was.
-    pub(crate) fn encoded(&self, identity: &Identity) -> Option<Encodings> {
-        let state = self.member.group.state();
-        let encoded = state.encoded.as_ref();
-        let same = encoded.filter(|(of, _)| of == identity);
-        same.map(|(_, made)| made.clone())
-    }
-
-    /// Leaves it for the others.
-    pub(crate) fn keep_encoded(&self, identity: Identity, made: Encodings) {
-        self.member.group.state().encoded = Some((identity, made));
     }
 
     /// The page of this version of the file; it is the same whenever that was made.

@@ -3,6 +3,7 @@
 //! *Floor 3.* Knows policy and patience; does not know which paths are tried, nor why.
 
 pub(crate) mod alike;
+pub(crate) mod encodings;
 pub(crate) mod load;
 pub(crate) mod meta;
 pub(crate) mod open;
@@ -18,6 +19,7 @@ use crate::http::{Status, Tick};
 use crate::service::listing::{LinkTarget, ReadmeContent, ReadmeReader};
 use crate::service::markdown::readme;
 use crate::service::opening::alike::Turn;
+use crate::service::opening::encodings::KeptEncodings;
 use crate::service::opening::load::{Loaded, load, read_all_of};
 use crate::service::opening::meta::{Identity, Links, Medium};
 use crate::service::opening::open::{Patience, Refusal, Root, Wait};
@@ -49,6 +51,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) patience: Patience<'a>,
     /// What others have made of the same path.
     pub(crate) turn: Option<&'a Turn<'a>>,
+    /// What was made of files by whatever path.
+    pub(crate) encodings: &'a KeptEncodings,
     pub(crate) now: Tick,
     /// What the client says of encoded siblings, if it says anything.
     pub(crate) accepted: Option<Accepted>,

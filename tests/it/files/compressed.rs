@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
-use httpoll::http::{Request, Tick};
-use httpoll::service::{Files, FilesConfig, Reply, Service, run_to_end};
+use httpoll::http::{Body, Request, Tick};
+use httpoll::service::{Files, FilesConfig, Reply, Service, finish, run_to_end};
 
 use crate::counting::counted;
 use crate::harness::{Answer, PATIENCE, Server, matrix};
@@ -314,6 +315,38 @@ fn nothing_is_made_twice_for_the_same_taste() {
             assert_eq!(call(&mut files, &request, &now), jobs, "{about}: {taken}");
         }
     }
+}
+
+/// A page that stands in for whatever is missing is found by each path anew, and each loop has a cache
+/// of its own: all send the very same bytes.
+#[test]
+fn what_was_made_is_made_for_all_loops_and_paths() {
+    let (root, _, mut now) = compressing(json(100 * 1024).as_bytes());
+    let config = FilesConfig {
+        root: root.path().into(),
+        compress: true,
+        spa: Some("a.json".into()),
+        ..FilesConfig::default()
+    };
+    let first = Files::open(&config, 2).unwrap();
+    let mut loops = [first.clone(), first];
+    let mut all: Vec<Arc<[u8]>> = Vec::new();
+    for n in 0..6 {
+        let fields = ["Accept: text/html", TAKES];
+        let head = crate::harness::request("GET", &format!("/{n}"), &fields);
+        let request = Request::parse(head.as_bytes()).unwrap();
+        now.turn += 1;
+        let response = match loops[n % 2].call(&request, &now) {
+            Reply::Now(response) => response,
+            Reply::Later(job) => finish(job, &|| false).unwrap(),
+            Reply::Receive(_) => panic!("nothing is sent"),
+        };
+        let Body::Shared(bytes) = response.body else {
+            panic!("it is in memory")
+        };
+        all.push(bytes);
+    }
+    assert!(all.iter().all(|bytes| Arc::ptr_eq(bytes, &all[0])));
 }
 
 #[test]
