@@ -89,8 +89,11 @@ pub(super) fn is_pair(arg: &Arg) -> bool {
 /// Reads `path` and checks all of it; `typed` says which options are not taken from there.
 pub(super) fn read(path: &Path, command: &Command, typed: &ArgMatches) -> Result<FromFile, Exit> {
     let shown = startup::printable(path);
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Exit::Start(format!("--config {shown}: {error}")))?;
+    let unread = |error| {
+        let advice = "name a TOML file (httpoll --print-config prints one)";
+        Exit::Start(format!("--config {shown}: {error}; {advice}"))
+    };
+    let text = std::fs::read_to_string(path).map_err(unread)?;
     let file = ConfigText {
         path: &shown,
         text: &text,

@@ -240,7 +240,8 @@ fn a_file_that_is_not_there_is_one_line() {
     let output = command.args(["--config", "no/such.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
-    let expected = "httpoll: --config no/such.toml: No such file or directory (os error 2)\n";
+    let expected = "httpoll: --config no/such.toml: No such file or directory (os error 2); \
+                    name a TOML file (httpoll --print-config prints one)\n";
     assert_eq!(told, expected);
 }
 

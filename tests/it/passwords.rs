@@ -577,7 +577,11 @@ fn what_is_wrong_with_users_is_told_without_their_passwords() {
     check(&["--auth", "a:"], 2, "is empty");
     check(&["--auth", "a:b", "--auth", "a:hunter2"], 2, "named before");
     check(&["--auth-for", "private"], 2, "--auth-for needs users");
-    check(&["--auth-file", "/no/such"], 1, "--auth-file /no/such: ");
+    check(
+        &["--auth-file", "/no/such"],
+        1,
+        "; name a file with lines of user:hash (",
+    );
     let file = |text: &str| {
         let path = place.dir.path().join("other");
         fs::write(&path, text).unwrap();

@@ -81,7 +81,9 @@ impl PasswordOptions {
 fn add_file(users: &mut Users, path: &Path, files: &FilesConfig) -> Result<Option<String>, String> {
     let shown = startup::printable(path);
     let read = std::fs::read_to_string(path);
-    let text = read.map_err(|error| format!("--auth-file {shown}: {error}"))?;
+    let text = read.map_err(|error| {
+        format!("--auth-file {shown}: {error}; name a file with lines of user:hash (httpoll --hash-password makes a hash)")
+    })?;
     if would_be_served(path, files) {
         return Err(format!(
             "--auth-file {shown} lies in what is served, hashes and all: move it elsewhere"
