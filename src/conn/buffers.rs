@@ -60,7 +60,7 @@ impl Buffers {
 
     /// The head at the front of the inbox, with its length, if it is the one before it once more, byte
     /// for byte: all that was learnt of that holds of it, too. Who sends many requests at once often
-    /// repeats one. Saves 900 of 2,200 instructions then, and costs the others one comparison.
+    /// repeats one. Saves half of 2,280 instructions then, and costs the others one comparison.
     pub(super) fn repeated_head(&self) -> Option<(Head, usize)> {
         let is_last = self.head_len > 0 && self.head.body == BodyLength::None;
         (is_last && self.inbox.repeats(self.head_len)).then_some((self.head, self.head_len))
