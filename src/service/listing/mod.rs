@@ -66,10 +66,8 @@ use names::{Entry, Names, Totals};
 use pieces::{Pieces, Remainder};
 pub use query::ListingQuery;
 use query::PageStart;
-#[cfg(test)]
-pub(super) use render::policy_of_a_page;
 use render::{Extent, Page};
-pub(super) use render::{STYLE, is_policy_without_uploads, json_string};
+pub(super) use render::{STYLE, json_string, policies_without_uploads};
 use selection::{NamesRoom, SelectedPart, Selection};
 
 /// So many entries a page has at most.

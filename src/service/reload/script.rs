@@ -43,9 +43,7 @@ fn add(body: Body, tag: String) -> Result<Body, Body> {
         Body::Owned(bytes) => bytes.as_slice(),
         Body::Shared(bytes) => bytes,
         Body::Empty => b"",
-        Body::Range { .. } => return Ok(behind_file(body, tag)),
-        Body::Stream(_) => return Ok(behind_stream(body, tag)),
-        Body::Parts(_) => return Err(body),
+        Body::Range { .. } | Body::Parts(_) | Body::Stream(_) => return behind(body, tag),
     };
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(body);
@@ -53,8 +51,9 @@ fn add(body: Body, tag: String) -> Result<Body, Body> {
     Ok(Body::Owned([bytes, tag.as_bytes()].concat()))
 }
 
-fn behind_file(body: Body, tag: String) -> Body {
-    match body {
+/// The same of what is not in memory.
+fn behind(body: Body, tag: String) -> Result<Body, Body> {
+    Ok(match body {
         Body::Range {
             source,
             offset,
@@ -67,18 +66,12 @@ fn behind_file(body: Body, tag: String) -> Body {
             },
             Part::Bytes(tag.into_bytes()),
         ]),
-        other => other,
-    }
-}
-
-fn behind_stream(body: Body, tag: String) -> Body {
-    match body {
         Body::Stream(page) => Body::Stream(Box::new(ScriptedChunks {
             page,
             tag: Some(tag),
         })),
-        other => other,
-    }
+        other => return Err(other),
+    })
 }
 
 struct ScriptedChunks {
@@ -130,16 +123,15 @@ fn own_policy(line: &[u8]) -> Option<&str> {
     let policy = str::from_utf8(value.strip_suffix(b"\r\n")?).ok()?;
     let is_own = pages::is_policy(line)
         || policy == markdown::page::policy()
-        || listing::is_policy_without_uploads(policy);
+        || listing::policies_without_uploads().any(|own| own == policy);
     is_own.then_some(policy)
 }
 
 /// The same policy, with leave to load a script of this server and to ask it for more.
 fn letting_in(policy: &str) -> String {
-    let rest = policy.strip_suffix(';').unwrap_or(policy);
-    let own = match rest.contains("script-src ") {
-        true => rest.replacen("script-src ", "script-src 'self' ", 1),
-        false => format!("{rest}; script-src 'self'"),
+    let own = match policy.contains("script-src ") {
+        true => policy.replacen("script-src ", "script-src 'self' ", 1),
+        false => format!("{policy}; script-src 'self'"),
     };
     own + "; connect-src 'self'"
 }
@@ -167,11 +159,11 @@ fn fields_of_a_page(fields: &[u8]) -> HeaderBlock {
     let mut kept = Vec::with_capacity(fields.len() + 64);
     for line in lines(fields).filter(is_kept) {
         match own_policy(line) {
-            Some(policy) if forbids(policy) => {
+            Some(policy) => {
                 let policy = letting_in(policy);
                 kept.extend_from_slice(format!("Content-Security-Policy: {policy}\r\n").as_bytes());
             }
-            _ => kept.extend_from_slice(line),
+            None => kept.extend_from_slice(line),
         }
     }
     kept.extend_from_slice(b"Cache-Control: no-cache\r\n");
@@ -271,10 +263,11 @@ mod tests {
                 assert!(is_page(made.as_bytes()), "{after}");
             }
         };
-        let own = listing::policy_of_a_page(false);
+        let own = listing::policies_without_uploads().next().unwrap();
         let let_in = own.replace("script-src ", "script-src 'self' ") + "; connect-src 'self'";
         check(&own, Some(&let_in));
-        check(&listing::policy_of_a_page(true), None);
+        let with_uploads = own.replace("img-src", "connect-src 'self'; img-src");
+        check(&with_uploads, None);
         check(&format!("{own}; frame-ancestors 'none'"), None); // a user's own
         check("default-src 'none'; script-src 'sha256-other'", None);
         let page = pages::message_page(Status::NOT_FOUND, "");

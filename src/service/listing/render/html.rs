@@ -98,28 +98,16 @@ impl PageParts {
     }
 }
 
-/// The policy of a listing without pictures and README.
-#[cfg(test)]
-pub(in crate::service) fn policy_of_a_page(uploads: bool) -> String {
-    let (media, readme) = (false, false);
-    PageParts {
-        media,
-        uploads,
-        readme,
-    }
-    .policy()
-}
-
-/// Whether it is the policy of a listing that takes no files.
-pub(in crate::service) fn is_policy_without_uploads(policy: &str) -> bool {
-    let any = [(false, false), (false, true), (true, false), (true, true)];
-    any.into_iter().any(|(media, readme)| {
+/// The policies of the listings that take no files.
+pub(in crate::service) fn policies_without_uploads() -> impl Iterator<Item = String> {
+    let all = [(false, false), (false, true), (true, false), (true, true)];
+    all.into_iter().map(|(media, readme)| {
         let parts = PageParts {
             media,
             uploads: false,
             readme,
         };
-        policy == parts.policy()
+        parts.policy()
     })
 }
 

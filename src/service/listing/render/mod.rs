@@ -17,9 +17,7 @@ use super::query::ListingQuery;
 use super::{ContentTypes, ListingFormat, ListingOptions};
 use crate::http::target::encode_segment;
 use crate::service::markdown::readme::FolderReadme;
-#[cfg(test)]
-pub(in crate::service) use html::policy_of_a_page;
-pub(in crate::service) use html::{STYLE, is_policy_without_uploads};
+pub(in crate::service) use html::{STYLE, policies_without_uploads};
 use text::{shown, utc};
 
 /// Which entries of a directory are shown.
