@@ -210,8 +210,8 @@ pub struct FilesConfig {
     pub follow_root: bool,
     /// Whether `file.br`, `file.zst` and `file.gz` are sent to clients that accept them.
     pub precompressed: bool,
-    /// Whether a file of a type that shrinks is compressed (brotli, gzip) for clients that accept that, where
-    /// no encoded sibling is.
+    /// Whether a file of a type that shrinks is compressed (brotli, gzip) for clients that accept
+    /// that, where no encoded sibling is.
     pub compress: bool,
     /// How long a cached file is trusted. `None`: strictly fresh, checked once per turn.
     pub cache_valid: Option<Duration>,

@@ -87,33 +87,25 @@ impl Resolver<'_> {
             Some(_) => {}
         }
         let wanted = wanted(&accepted);
-        let known = self.encodings.of(plain);
-        if let Some(known) = known.filter(|known| known.tried >= wanted) {
+        let known = self.encodings.of(plain).unwrap_or_default();
+        if known.tried >= wanted {
             return Ok(Compressed::Tried(known));
         }
         let short_bytes_max = match wanted {
-            TriedCodings::Nothing => u64::MAX,
-            TriedCodings::Gzip => SHORT_BYTES_MAX,
             TriedCodings::GzipAndBrotli => SHORT_BYTES_MAX / 4,
+            _ => SHORT_BYTES_MAX,
         };
         match self.patience.wait {
-            Wait::Never if wanted > TriedCodings::Nothing => return Err(Refusal::WouldBlock),
+            Wait::Never => return Err(Refusal::WouldBlock),
             Wait::Briefly if size > short_bytes_max => return Err(Refusal::WouldBlock),
             _ => {}
         }
-        let mut encodings = Encodings {
-            made: Vec::new(),
-            tried: wanted,
+        let Some(bytes) = plain.content.read_all(&plain.identity)? else {
+            // It is another one by now.
+            return Ok(Compressed::Not);
         };
-        // If it is another one by now, nothing is made.
-        if wanted > TriedCodings::Nothing
-            && let Some(bytes) = plain.content.read_all(&plain.identity)?
-        {
-            encodings.made = encode(plain, &bytes, wanted);
-        }
-        if wanted > TriedCodings::Nothing {
-            self.encodings.keep(plain, encodings.clone());
-        }
+        let encodings = encode(plain, &bytes, known, wanted);
+        self.encodings.keep(plain, encodings.clone());
         Ok(Compressed::Tried(encodings))
     }
 }
@@ -127,20 +119,25 @@ pub(super) fn wanted(accepted: &Accepted) -> TriedCodings {
     }
 }
 
-fn encode(plain: &Loaded, bytes: &[u8], wanted: TriedCodings) -> Vec<(Coding, Loaded)> {
-    let mut made = Vec::new();
+/// What is `known` already, and what is wanted beside it.
+fn encode(plain: &Loaded, bytes: &[u8], known: Encodings, wanted: TriedCodings) -> Encodings {
+    let Encodings { mut made, tried } = known;
     let mut keep = |coding, encoded: Option<Vec<u8>>| {
         // What saves next to nothing is not worth a thing.
         let encoded = encoded.filter(|encoded| encoded.len() < bytes.len() - bytes.len() / 16);
         made.extend(encoded.map(|encoded| (coding, plain.encoded_as(encoded.into()))));
     };
-    if wanted >= TriedCodings::Gzip {
+    let is_new = |step| tried < step && step <= wanted;
+    if is_new(TriedCodings::Gzip) {
         keep(Coding::Gzip, gzip(bytes));
     }
-    if wanted >= TriedCodings::GzipAndBrotli {
+    if is_new(TriedCodings::GzipAndBrotli) {
         keep(Coding::Br, brotli(bytes));
     }
-    made
+    Encodings {
+        made,
+        tried: wanted,
+    }
 }
 
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -163,38 +160,28 @@ fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::os::fd::AsFd;
+    use std::sync::Arc;
 
-    use rustix::fs::{MemfdFlags, memfd_create};
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::service::opening::load::load;
-    use crate::service::opening::meta::{Identity, Medium};
-    use crate::service::opening::open::Patience;
-    use crate::service::options::EtagMode;
-
-    fn loaded(bytes: &[u8]) -> Loaded {
-        let file = memfd_create("a", MemfdFlags::empty()).unwrap();
-        assert_eq!(rustix::io::write(&file, bytes), Ok(bytes.len()));
-        let identity = Identity::of(file.as_fd()).unwrap();
-        let patience = Patience::NONE;
-        load(file, identity, Medium::Memory, EtagMode::Stat, patience).unwrap()
-    }
+    use crate::service::opening::load::Content;
 
     #[test]
     fn what_shrinks_is_encoded_and_what_does_not_is_left() {
         let text = b"{\"a\": 1}\n".repeat(1000);
-        let plain = loaded(&text);
+        let plain = Loaded::for_tests(&text);
         for (wanted, expected) in [
             (TriedCodings::Nothing, &[][..]),
             (TriedCodings::Gzip, &[Coding::Gzip]),
             (TriedCodings::GzipAndBrotli, &[Coding::Gzip, Coding::Br]),
         ] {
-            let made = encode(&plain, &text, wanted);
+            let encodings = encode(&plain, &text, Encodings::default(), wanted);
+            assert_eq!(encodings.tried, wanted);
+            let made = &encodings.made;
             let codings: Vec<_> = made.iter().map(|(coding, _)| *coding).collect();
             assert_eq!(codings, expected);
-            for (coding, made) in &made {
+            for (coding, made) in made {
                 let Ok(Some(bytes)) = made.content.read_all(&made.identity) else {
                     panic!("it is in memory");
                 };
@@ -211,8 +198,27 @@ mod tests {
             }
         }
         let noise: Vec<u8> = (0..=255).flat_map(|n: u8| Sha256::digest([n])).collect();
-        assert!(encode(&loaded(&noise), &noise, TriedCodings::GzipAndBrotli).is_empty());
-        assert!(encode(&loaded(b""), b"", TriedCodings::GzipAndBrotli).is_empty());
+        for bytes in [&noise[..], b""] {
+            let all = TriedCodings::GzipAndBrotli;
+            let encodings = encode(&Loaded::for_tests(bytes), bytes, Encodings::default(), all);
+            assert!(encodings.made.is_empty() && encodings.tried == all);
+        }
+    }
+
+    /// Brotli comes beside the gzip that is there.
+    #[test]
+    fn what_is_known_is_not_made_again() {
+        let text = b"{\"a\": 1}\n".repeat(1000);
+        let plain = Loaded::for_tests(&text);
+        let known = encode(&plain, &text, Encodings::default(), TriedCodings::Gzip);
+        let both = encode(&plain, &text, known.clone(), TriedCodings::GzipAndBrotli);
+        let codings: Vec<_> = both.made.iter().map(|(coding, _)| *coding).collect();
+        assert_eq!(codings, [Coding::Gzip, Coding::Br]);
+        let bytes = |encodings: &Encodings| match &encodings.made[0].1.content {
+            Content::Small(bytes) => Arc::clone(bytes),
+            Content::Large(_) => panic!("it is in memory"),
+        };
+        assert!(Arc::ptr_eq(&bytes(&known), &bytes(&both)));
     }
 
     #[test]

@@ -113,7 +113,12 @@ impl Files {
             }
         }
         let mut policy = Policy::new(config, single)?;
-        let share = share(config, workers);
+        let kept_bytes = if config.compress {
+            config.cache_bytes / 4
+        } else {
+            0
+        };
+        let share = share(config, config.cache_bytes - kept_bytes, workers);
         if config.compress {
             // What is made must be kept, or each client would have it made again.
             let bytes_max = compressed::BYTES_MAX.min(share.bytes / 8);
@@ -121,7 +126,7 @@ impl Files {
         }
         let cache = Cache::new(share, CacheTallies::default());
         let (root, policy) = (root.into(), policy.into());
-        let encodings = KeptEncodings::new(config.cache_bytes / 4).into();
+        let encodings = KeptEncodings::new(kept_bytes).into();
         Ok(Self::with(
             root,
             policy,
@@ -392,12 +397,12 @@ fn believe(
         return Belief::Current;
     }
     match resource.look_for_siblings(root, now, valid) {
-        Some(Looked::Same) if resource.lacks_what_it_takes(request) => return Belief::Unknown,
+        Some(Looked::Same) if selected.choice.lacks => return Belief::Unknown,
         Some(Looked::Same) => {}
         Some(Looked::Changed) => return Belief::Stale,
         Some(Looked::WouldBlock) | None => return Belief::Unknown,
     }
-    match selected.sibling {
+    match selected.choice.sibling {
         Some(sibling) if !resource.sibling_is_believed(sibling, root, now, valid) => Belief::Stale,
         _ => Belief::Current,
     }
@@ -438,13 +443,13 @@ fn decode_key(path: &str, key: &mut Vec<u8>) -> Result<(), Status> {
     Ok(())
 }
 
-/// One loop's part of what all may use.
-fn share(config: &FilesConfig, workers: usize) -> Cost {
+/// One loop's part of what all may use, `bytes` of memory among it.
+fn share(config: &FilesConfig, bytes: usize, workers: usize) -> Cost {
     let workers = workers.max(1);
     let limit = getrlimit(Limit::Nofile).current.unwrap_or(u64::MAX);
     let quarter = usize::try_from(limit / 4).unwrap_or(usize::MAX);
     Cost {
-        bytes: config.cache_bytes / workers,
+        bytes: bytes / workers,
         descriptors: config.cache_descriptors.min(quarter) / workers,
     }
 }

@@ -67,6 +67,16 @@ enum Usage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Chosen(usize);
 
+/// What a request gets of a file and its siblings.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct SiblingChoice {
+    /// `None`: the file itself.
+    pub(super) sibling: Option<Chosen>,
+    /// Whether the client would rather have an encoding that was not tried: nobody had come who takes
+    /// it.
+    pub(super) lacks: bool,
+}
+
 /// What a look for siblings found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Looked {
@@ -225,18 +235,28 @@ fn may_be_made_from(sibling: &Identity, plain: &Identity) -> bool {
 }
 
 impl Siblings {
-    /// The variant the client likes best, unless that is the plain file, which has `len` bytes.
+    /// What is sent to the client, of a plain file of `len` bytes.
+    pub(super) fn choose(&self, request: &Request<'_>, len: u64) -> SiblingChoice {
+        if self.all.is_empty() && self.tried == TriedCodings::GzipAndBrotli {
+            return SiblingChoice::default();
+        }
+        let Some(accepted) = accepted(request) else {
+            return SiblingChoice::default();
+        };
+        SiblingChoice {
+            sibling: self.best(request, len, &accepted),
+            lacks: self.tried < wanted(&accepted),
+        }
+    }
+
+    /// The variant the client likes best, unless that is the plain file.
     ///
     /// With a Range it is the plain file. A part of the encoded bytes is legal, but clients that
     /// resume a download count the bytes that they have decoded, and join what does not belong
     /// together. One that knows what it has part of says so, with If-Range (RFC 9110 §13.1.5).
-    pub(super) fn choose(&self, request: &Request<'_>, len: u64) -> Option<Chosen> {
-        if self.all.is_empty() {
-            return None;
-        }
-        let accepted = accepted(request)?;
+    fn best(&self, request: &Request<'_>, len: u64, accepted: &Accepted) -> Option<Chosen> {
         if asks_for_a_part(request, len) {
-            return self.named_by_if_range(request, &accepted);
+            return self.named_by_if_range(request, accepted);
         }
         let mut available = [Coding::Identity; CODINGS.len()];
         for (place, (_, sibling)) in available.iter_mut().zip(self.used()) {
@@ -264,12 +284,6 @@ impl Siblings {
             accepted.allows(sibling.coding) && sibling.variant().is_some_and(is_named)
         });
         named.map(|(at, _)| at)
-    }
-
-    /// Whether the client would rather have what was not made of the file.
-    pub(super) fn lacks_what_is_taken(&self, request: &Request<'_>) -> bool {
-        self.tried < TriedCodings::GzipAndBrotli
-            && accepted(request).is_some_and(|accepted| self.tried < wanted(&accepted))
     }
 
     fn used(&self) -> impl Iterator<Item = (Chosen, &Sibling)> {

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::http::{Request, Response, Status, Tick};
-use crate::service::files::precompressed::{Chosen, Looked, Siblings};
+use crate::service::files::precompressed::{Chosen, Looked, SiblingChoice, Siblings};
 use crate::service::files::variant::{Role, Variant};
 use crate::service::files::version::Version;
 use crate::service::opening::open::Root;
@@ -28,8 +28,11 @@ impl Resource {
     /// The variant that answers a request, and what for.
     pub(super) fn select(&self, role: Role, request: &Request<'_>) -> Selected {
         let siblings = self.siblings.as_ref();
-        let sibling = siblings.and_then(|all| all.choose(request, self.plain.len()));
-        Selected { role, sibling }
+        let choice = siblings.map(|all| all.choose(request, self.plain.len()));
+        Selected {
+            role,
+            choice: choice.unwrap_or_default(),
+        }
     }
 
     /// The answer from the selected variant.
@@ -41,9 +44,7 @@ impl Resource {
         policy: &Policy,
     ) -> Response {
         let siblings = self.siblings.as_ref();
-        let sibling = selected
-            .sibling
-            .and_then(|chosen| siblings?.variant(chosen));
+        let sibling = (selected.choice.sibling).and_then(|chosen| siblings?.variant(chosen));
         let variant = sibling.unwrap_or(&self.plain);
         let response = variant.answer(selected.role, request, now, policy);
         // The one answer about a file that is an error page and has none of the file's fields.
@@ -94,12 +95,6 @@ impl Resource {
         Some(siblings.look(root, self.version.path(), now, valid))
     }
 
-    /// Whether an encoding is to be made that was not, because nobody had come who takes it.
-    pub(super) fn lacks_what_it_takes(&self, request: &Request<'_>) -> bool {
-        let siblings = self.siblings.as_ref();
-        siblings.is_some_and(|siblings| siblings.lacks_what_is_taken(request))
-    }
-
     fn variants(&self) -> impl Iterator<Item = &Variant> {
         let siblings = self.siblings.iter().flat_map(Siblings::variants);
         std::iter::once(&self.plain).chain(siblings)
@@ -126,6 +121,5 @@ impl Resource {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Selected {
     role: Role,
-    /// `None`: the file itself.
-    pub(super) sibling: Option<Chosen>,
+    pub(super) choice: SiblingChoice,
 }

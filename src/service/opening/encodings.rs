@@ -20,15 +20,16 @@ use crate::service::opening::meta::Identity;
 const KEPT_MAX: usize = 256;
 
 /// What was made of one version of a file.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Encodings {
     pub(crate) made: Vec<(Coding, Loaded)>,
     pub(crate) tried: TriedCodings,
 }
 
 /// Which codings were tried, as clients came who take them; each contains the ones before it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum TriedCodings {
+    #[default]
     Nothing,
     Gzip,
     GzipAndBrotli,
@@ -102,28 +103,7 @@ fn bytes_of(encodings: &Encodings) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
-    use rustix::fs::{MemfdFlags, memfd_create};
-
     use super::*;
-    use crate::service::opening::load::load;
-    use crate::service::opening::meta::Medium;
-    use crate::service::opening::open::Patience;
-    use crate::service::options::EtagMode;
-
-    fn loaded() -> Loaded {
-        let file = memfd_create("a", MemfdFlags::empty()).unwrap();
-        let identity = Identity::of(file.as_fd()).unwrap();
-        load(
-            file,
-            identity,
-            Medium::Memory,
-            EtagMode::Stat,
-            Patience::NONE,
-        )
-        .unwrap()
-    }
 
     #[test]
     fn what_was_made_is_found_by_its_version_until_there_is_no_room() {
@@ -136,7 +116,11 @@ mod tests {
             let encodings = kept.of(plain)?;
             encodings.made.first().map(|(_, made)| made.content.len())
         };
-        let (first, second, third) = (loaded(), loaded(), loaded());
+        let (first, second, third) = (
+            Loaded::for_tests(b""),
+            Loaded::for_tests(b""),
+            Loaded::for_tests(b""),
+        );
         kept.keep(&first, of(&first, 4_000, TriedCodings::Gzip));
         kept.keep(&second, of(&second, 4_001, TriedCodings::Gzip));
         assert_eq!((len(&first), len(&second)), (Some(4_000), Some(4_001)));
@@ -154,7 +138,7 @@ mod tests {
             "no room at all"
         );
         for _ in 0..2 * KEPT_MAX {
-            let plain = loaded();
+            let plain = Loaded::for_tests(b"");
             kept.keep(&plain, of(&plain, 0, TriedCodings::Nothing));
         }
         assert!(kept.kept().all.len() <= KEPT_MAX && kept.kept().bytes <= 10_000);

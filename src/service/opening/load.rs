@@ -221,6 +221,18 @@ impl Loaded {
     }
 }
 
+#[cfg(test)]
+impl Loaded {
+    /// A small file with this content, another one each time.
+    pub(crate) fn for_tests(bytes: &[u8]) -> Self {
+        let file = rustix::fs::memfd_create("a", rustix::fs::MemfdFlags::empty()).unwrap();
+        assert_eq!(rustix::io::write(&file, bytes), Ok(bytes.len()));
+        let identity = Identity::of(file.as_fd()).unwrap();
+        let (medium, patience) = (Medium::Memory, Patience::NONE);
+        load(file, identity, medium, EtagMode::Stat, patience).unwrap()
+    }
+}
+
 /// Reads a regular file, or keeps it open.
 ///
 /// A file that changes whenever one looks (a log) is served as it was read the last time: length
