@@ -196,6 +196,29 @@ fn what_is_not_worth_it_is_sent_as_it_is() {
     assert!(!is_compressed(&server, "/last.txt"), "it is not asked for");
 }
 
+/// The page of a Markdown file and the file are of one version, and two things to encode. Who asked
+/// first and takes no coding does not decide for those who do.
+#[test]
+fn a_page_is_compressed_beside_its_file() {
+    let root = tempfile::tempdir().unwrap();
+    let (source, last) = ("# Title\n\nText.\n\n".repeat(500), json(2048));
+    fs::write(root.path().join("a.md"), &source).unwrap();
+    fs::write(root.path().join("last.txt"), &last).unwrap();
+    let server = Server::of("edge", root.path(), &["--compress"]);
+    encoded(&server, "/last.txt", &last);
+    let page = server.get("/a.md?view").text();
+    for (target, content) in [
+        ("/a.md", &source),
+        ("/a.md?view", &page),
+        ("/a.md", &source),
+    ] {
+        assert_eq!(server.get(target).field("Content-Encoding"), None);
+        let answer = server.ask("GET", target, &[TAKES]);
+        assert_eq!(answer.field("Content-Encoding"), Some("br"), "{target}");
+        assert!(decoded(&answer) == *content, "{target}");
+    }
+}
+
 /// What a user's rule calls encoded has no second coding, neither made nor from beside it, and what is
 /// not to be transformed is not.
 #[test]
