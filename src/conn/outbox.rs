@@ -155,6 +155,7 @@ impl Outbox {
     }
 
     /// Adds a body behind the encoded bytes: copied if it is at most `inline_max`.
+    #[inline]
     pub(super) fn push_body(&mut self, body: Body, inline_max: usize, chunked: bool) {
         debug_assert!(!self.has_tail(), "one body at a time");
         if let Some(small) = at_hand(&body).filter(|bytes| bytes.len() <= inline_max) {
@@ -360,6 +361,7 @@ impl Outbox {
     }
 
     /// What may be sent next.
+    #[inline]
     pub(super) fn next_transmit(&self) -> Option<Transmit<'_>> {
         let first = &self.bytes[self.sent..];
         let (second, stretch): (&[u8], _) = match &self.tail {
@@ -388,6 +390,7 @@ impl Outbox {
     }
 
     /// Counts `n` bytes as sent, in the order in which they were handed out.
+    #[inline]
     pub(super) fn on_sent(&mut self, mut n: usize) {
         let of_bytes = n.min(self.pending_bytes());
         self.sent += of_bytes;

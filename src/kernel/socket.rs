@@ -86,6 +86,7 @@ impl SocketFd {
     }
 
     /// send(2) for one slice, sendmsg(2) for several: the former costs the kernel less.
+    #[inline]
     pub(super) fn write(&self, from: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         let mut flags = SendFlags::NOSIGNAL;
         flags.set(SendFlags::MORE, more);

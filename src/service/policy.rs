@@ -143,6 +143,7 @@ impl Policy {
 
     /// The target's path below the prefix, if it is written so that it certainly is; else its key
     /// decides, see [`Self::key_below_prefix`].
+    #[inline]
     pub(super) fn below_prefix<'c>(&self, path: &'c [u8]) -> Option<&'c [u8]> {
         if self.prefix.is_empty() {
             return Some(path);

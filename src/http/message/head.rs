@@ -50,6 +50,7 @@ pub enum Method {
 
 impl Method {
     /// The method a token names; methods are case-sensitive (RFC 9110 §9.1).
+    #[inline]
     pub const fn from_token(token: &[u8]) -> Self {
         match token {
             b"GET" => Self::Get,

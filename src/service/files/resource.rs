@@ -26,6 +26,7 @@ pub(super) struct Resource {
 
 impl Resource {
     /// The variant that answers a request, and what for.
+    #[inline]
     pub(super) fn select(&self, role: Role, request: &Request<'_>) -> Selected {
         let siblings = self.siblings.as_ref();
         let choice = siblings.map(|all| all.choose(request, self.plain.len()));
