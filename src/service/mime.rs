@@ -172,11 +172,13 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "clj",
     "cmake",
     "cmd",
+    "coffee",
     "conf",
     "config",
     "cpp",
     "cs",
     "cts",
+    "cu",
     "cxx",
     "dart",
     "diff",
@@ -185,14 +187,18 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "erl",
     "ex",
     "exs",
+    "f",
     "f90",
     "fish",
+    "for",
     "fs",
     "go",
     "gradle",
     "graphql",
     "groovy",
     "h",
+    "handlebars",
+    "hbs",
     "hpp",
     "hs",
     "hxx",
@@ -205,6 +211,7 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "less",
     "lisp",
     "list",
+    "litcoffee",
     "lock",
     "log",
     "lua",
@@ -217,6 +224,7 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "nim",
     "nix",
     "org",
+    "pas",
     "patch",
     "php",
     "pl",
@@ -242,6 +250,7 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "socket",
     "sql",
     "srt",
+    "styl",
     "svelte",
     "swift",
     "tcl",
@@ -259,7 +268,8 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "zsh",
 ];
 
-/// Such files without an extension, or with nothing else: `.gitignore`.
+/// Such files without an extension, with nothing else (`.gitignore`), or with one that elsewhere is
+/// something else.
 const PLAIN_NAMES: &[&str] = &[
     ".bashrc",
     ".dockerignore",
@@ -275,6 +285,7 @@ const PLAIN_NAMES: &[&str] = &[
     "copyright",
     "dockerfile",
     "gemfile",
+    "go.mod",
     "inrelease",
     "install",
     "jenkinsfile",
@@ -405,6 +416,11 @@ mod tests {
             let found = content_type(path.as_bytes(), &[], true);
             assert_eq!(found, "text/plain; charset=utf-8", "{path}");
         }
+        for name in PLAIN_NAMES {
+            let found = content_type(format!("d/{name}").as_bytes(), &[], true);
+            assert_eq!(found, "text/plain; charset=utf-8", "{name}");
+        }
+        assert_eq!(content_type(b"tune.mod", &[], true), "video/mpeg");
         for sorted in [TEXT_EXTENSIONS, PLAIN_NAMES] {
             assert!(sorted.is_sorted());
         }
