@@ -10,7 +10,7 @@
 # nothing. CPU per request is the steadier figure, for wrk's core often is the limit.
 #
 # nginx runs without an access log and without open_file_cache, so both see an edit at once.
-# Loopback only, about 2 x 3 x ROUNDS x SECONDS_EACH seconds; ends what it started, nothing else.
+# Loopback only, about 2 x 4 x ROUNDS x SECONDS_EACH seconds; ends what it started, nothing else.
 set -euo pipefail
 
 ROUNDS=${ROUNDS:-9}
@@ -43,6 +43,18 @@ trap cleanup EXIT
 mkdir "$work/www"
 head -c 1024 /dev/urandom >"$work/www/1k.bin"
 head -c 102400 /dev/urandom >"$work/www/100k.bin"
+mkdir "$work/www/many" # 0000 to 9999
+head -c 40960000 /dev/urandom | split -b 4096 -d -a 4 - "$work/www/many/"
+cat >"$work/many.lua" <<-'LUA'
+	local requests, i = {}, -1
+	function init()
+	    for n = 0, 9999 do requests[n] = wrk.format("GET", ("/many/%04d"):format(n)) end
+	end
+	function request()
+	    i = (i + 1) % 10000
+	    return requests[i]
+	end
+	LUA
 
 # start NAME PORT COMMAND...: on the server's core, until it answers.
 declare -A pid_of url_of
@@ -101,9 +113,10 @@ cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 
 # round NAME PATH: adds "requests_per_second cpu_us_per_request" to the workload's file.
 round() {
-    local name=$1 path=$2 before after
+    local name=$1 path=$2 before after script=()
+    [[ $path != /many/ ]] || script=(-s "$work/many.lua")
     before=$(cpu_ticks "${pid_of[$name]}")
-    taskset -c "$CLIENT_CORE" wrk -t1 -c"$CONNECTIONS" -d"$SECONDS_EACH"s "${url_of[$name]}$path" >"$work/wrk.log"
+    taskset -c "$CLIENT_CORE" wrk -t1 -c"$CONNECTIONS" -d"$SECONDS_EACH"s "${script[@]}" "${url_of[$name]}$path" >"$work/wrk.log"
     after=$(cpu_ticks "${pid_of[$name]}")
     ! grep -E "Socket errors|Non-2xx" "$work/wrk.log" >&2 || die "$name $path: errors, no figures"
     awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '
@@ -125,7 +138,7 @@ echo "Linux $(uname -r), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1
 echo
 echo "| request | server | requests/s | CPU per request, µs |"
 echo "|---|---|---|---|"
-for path in / /1k.bin /100k.bin; do
+for path in / /1k.bin /100k.bin /many/; do
     start_httpoll "$path"
     servers=(httpoll)
     if [[ -n $NGINX ]]; then
