@@ -30,6 +30,11 @@ const COLOURS: [RGBColor; 6] = [
 
 /// Draws a panel for each title, with error bars, and says where.
 pub(crate) fn draw(panels: &[(&str, Vec<Line>)]) -> String {
+    // Which is not there where cargo builds elsewhere (CARGO_TARGET_DIR).
+    must(std::fs::create_dir_all(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target"
+    )));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compare.svg");
     let area = SVGBackend::new(path, (1100, 520)).into_drawing_area();
     must(area.fill(&WHITE));

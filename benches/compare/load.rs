@@ -1,5 +1,5 @@
-//! The client: one thread, an epoll(7) of its own, and connections that ask as soon as they are
-//! answered.
+//! What a client does: one thread, an epoll(7) of its own, and connections that ask as soon as they
+//! are answered.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,14 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Load {
     address: SocketAddr,
     epoll: OwnedFd,
-    clients: Vec<Client>,
+    clients: Vec<Connection>,
     _idle: Vec<TcpStream>,
     /// How long an answer is, head and content.
     answer: usize,
     buffer: Vec<u8>,
 }
 
-struct Client {
+struct Connection {
     stream: TcpStream,
     asked: Instant,
     got: usize,
@@ -38,24 +38,34 @@ struct Client {
 
 /// What was done in a turn.
 pub(crate) struct Done {
-    time: Duration,
-    /// Of each request, in microseconds.
-    latencies: Vec<f64>,
+    pub(crate) seconds: f64,
+    pub(crate) requests: f64,
+    /// Microseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
 }
 
 impl Done {
-    pub(crate) fn sample(mut self, used: Counts) -> Sample {
-        self.latencies.sort_by(f64::total_cmp);
-        let count = self.latencies.len();
-        let requests = count as f64;
-        let at = |percent: usize| self.latencies[count * percent / 100];
-        Sample {
-            per_second: requests / self.time.as_secs_f64(),
-            cpu: used.cpu_ns as f64 / 1e3 / requests,
-            calls: used.calls as f64 / requests,
-            wakes: used.wakes as f64 / requests,
+    /// In `seconds`, requests of such latencies, in microseconds.
+    fn new(seconds: f64, mut latencies: Vec<f64>) -> Self {
+        latencies.sort_by(f64::total_cmp);
+        let at = |percent: usize| latencies[latencies.len() * percent / 100];
+        Self {
+            seconds,
+            requests: latencies.len() as f64,
             p50: at(50),
             p99: at(99),
+        }
+    }
+
+    pub(crate) fn sample(self, used: Counts) -> Sample {
+        Sample {
+            per_second: self.requests / self.seconds,
+            cpu: used.cpu_ns as f64 / 1e3 / self.requests,
+            calls: used.calls as f64 / self.requests,
+            wakes: used.wakes as f64 / self.requests,
+            p50: self.p50,
+            p99: self.p99,
         }
     }
 }
@@ -74,7 +84,7 @@ impl Load {
         load
     }
 
-    fn connect(&self, at: usize) -> Client {
+    fn connect(&self, at: usize) -> Connection {
         let stream = must(TcpStream::connect(self.address));
         must(stream.set_nodelay(true));
         must(stream.set_nonblocking(true));
@@ -85,7 +95,7 @@ impl Load {
             data,
             EventFlags::IN,
         ));
-        Client {
+        Connection {
             stream,
             asked: Instant::now(),
             got: 0,
@@ -97,7 +107,7 @@ impl Load {
     pub(crate) fn turn(&mut self, time: Duration) -> Done {
         let begun = Instant::now();
         let mut latencies = Vec::new();
-        self.clients.iter_mut().for_each(Client::ask);
+        self.clients.iter_mut().for_each(Connection::ask);
         while self.clients.iter().any(|client| client.busy) {
             let mut events = Vec::with_capacity(128);
             let buffer = rustix::buffer::spare_capacity(&mut events);
@@ -116,8 +126,7 @@ impl Load {
                 }
             }
         }
-        let time = begun.elapsed();
-        Done { time, latencies }
+        Done::new(begun.elapsed().as_secs_f64(), latencies)
     }
 
     /// Reads what is there. Whether an answer is complete.
@@ -143,7 +152,7 @@ impl Load {
     }
 }
 
-impl Client {
+impl Connection {
     fn ask(&mut self) {
         (self.asked, self.got, self.busy) = (Instant::now(), 0, true);
         match self.stream.write(REQUEST) {

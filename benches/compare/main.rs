@@ -16,13 +16,14 @@
 #![allow(clippy::disallowed_methods, reason = "a client, and what it measures")]
 
 mod chart;
+mod client;
 mod load;
 mod server;
 
 use std::path::Path;
 use std::time::Duration;
 
-use load::Load;
+use client::Client;
 use server::Server;
 
 /// How long one server is asked before it is the next one's turn.
@@ -49,16 +50,19 @@ const GROWTHS: [Growth; 2] = [
     Growth {
         title: "connections that all ask",
         step: "active",
-        steps: &[1, 8, 64, 400, 1_000, 4_000],
+        steps: &[1, 8, 64, 400, 1_000, 4_000, 10_000],
         connections: |step| (step, 0),
     },
     Growth {
         title: "idle connections beside 8 that ask",
         step: "idle",
-        steps: &[1, 30, 100, 400, 4_000],
+        steps: &[1, 30, 100, 400, 4_000, 10_000],
         connections: |step| (ACTIVE, step),
     },
 ];
+
+/// What a server or a client has open besides its connections, at most.
+const DESCRIPTORS_BESIDE: usize = 500;
 
 /// Whether a server can hold so many: select(2) has 1,024 descriptors, `threads` 512 threads, and
 /// `blocking` one connection at a time.
@@ -93,6 +97,9 @@ pub(crate) struct Sample {
 }
 
 fn main() {
+    if client::serve() {
+        return;
+    }
     let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok());
     let rounds = rounds.unwrap_or(9);
     let root = must(tempfile::tempdir());
@@ -136,7 +143,7 @@ fn grow(growth: &Growth, root: &Path, room: usize, rounds: usize) -> Vec<chart::
         .steps
         .iter()
         .copied()
-        .filter(|step| step * 2 + 200 < room)
+        .filter(|step| step + DESCRIPTORS_BESIDE < room)
     {
         let able = names.iter().filter(|server| holds(server, step + ACTIVE));
         let all = able.filter_map(|server| start(server, root));
@@ -187,16 +194,16 @@ fn measure(
     (active, idle): (usize, usize),
     rounds: usize,
 ) -> Vec<(&'static str, Vec<Sample>)> {
-    let with_load = servers.into_iter().map(|(name, server)| {
-        let load = Load::new(server.address, active, idle);
-        (name, server, load)
+    let with_client = servers.into_iter().map(|(name, server)| {
+        let client = Client::start(server.address, active, idle);
+        (name, server, client)
     });
-    let mut all: Vec<_> = with_load.collect();
+    let mut all: Vec<_> = with_client.collect();
     let mut samples: Vec<_> = all.iter().map(|one| (one.0, Vec::new())).collect();
     for _ in 0..rounds {
-        for (at, (_, server, load)) in all.iter_mut().enumerate() {
+        for (at, (_, server, client)) in all.iter_mut().enumerate() {
             let before = server.counts();
-            let done = load.turn(TURN);
+            let done = client.turn();
             let used = server.counts().since(before);
             samples[at].1.push(done.sample(used));
         }
