@@ -9,7 +9,8 @@
 //! identity means the very bytes that were opened beneath the root and published from there;
 //! anything else is opened anew, by the rules. (So a directory moved out of the root, with a link
 //! to it left behind, keeps what was cached of it alive until that changes. One openat2 per look
-//! would end this sooner, at three times the cost.)
+//! would end this sooner, at three times the cost. An fstat of a kept descriptor would cost a third,
+//! and miss a directory that was put in the place of another, or a file system mounted over one.)
 //!
 //! *References:* statx(2); RFC 9110 §8.8.
 
