@@ -15,8 +15,8 @@
 //! *Shows:* a loop needs no lock if it shares nothing but the way in. With SO_REUSEPORT each has a
 //! listener of its own, and the kernel chooses by a hash of the addresses: even over many clients,
 //! but a loop that is busy keeps those it was given waiting. With one listener in the epoll of each
-//! loop, whoever is idle takes the next one; but a new client wakes every loop that waits, and all
-//! but one find nothing ("in vain"), unless EPOLLEXCLUSIVE says that one is enough. That one is
+//! loop, whoever is idle takes the next one; but a new client wakes every loop that waits, and those
+//! that are too late find nothing ("in vain"), unless EPOLLEXCLUSIVE says that one is enough. That one is
 //! often the same one.
 //!
 //! *Cannot:* serve more than this one page, once per connection. For files see

@@ -23,7 +23,13 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let wanted = |name: &str| words.iter().all(|word| name.contains(word.as_str()));
+    // "The same, …" goes with the row above it.
+    let mut is_above = false;
+    let mut wanted = |name: &str| {
+        let found = words.iter().all(|word| name.contains(word.as_str()));
+        is_above = found || is_above && name.starts_with("the same");
+        is_above
+    };
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
     let release = release.unwrap_or_default();
     println!(

@@ -2,7 +2,7 @@
 //!
 //! *Floor 4.* The same for all six backends.
 //!
-//! *References:* recv(2), epoll(7) Q9.
+//! *References:* recv(2), epoll(7), the question on EAGAIN.
 
 use std::io;
 
@@ -68,7 +68,7 @@ pub(crate) fn receive_some<T: Socket>(
             0
         }
         Ok(n) => {
-            // A short read found the socket empty (epoll(7), Q9).
+            // A short read found the socket empty (epoll(7), on EAGAIN).
             // PITFALL: not when the end of the stream stands behind the data: the kernel has
             // announced it together with them and will not do so again under edge. Nor when a layer
             // held bytes, so that the kernel was not asked, or holds some now, so that this is not

@@ -158,7 +158,7 @@ fn on_sent(
         Ok(Sent::Bytes(n)) => {
             conn.on_sent(n, now);
             allowance.bytes = allowance.bytes.saturating_sub(n);
-            // A short write found the socket full (epoll(7), Q9). Not so a short sendfile(2),
+            // A short write found the socket full (epoll(7), on EAGAIN). Not so a short sendfile(2),
             // which may have been interrupted: it is asked again until it says so.
             allowance.writable = offered.is_none_or(|offered| n >= offered);
             Sending::More

@@ -198,7 +198,7 @@ impl SocketFd {
     }
 
     /// Takes the lowest descriptor that is free, if that is lower. Not for one that is watched:
-    /// epoll(7) knows a socket by its descriptor, Q6.
+    /// epoll(7) knows a socket by its descriptor (its question on keys).
     pub(super) fn renumber(&mut self) {
         let lowest = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0);
         if let Some(lower) = lowest

@@ -7,7 +7,7 @@
 //! once, and a direction that is not wanted now is merely remembered by the loop. The price is
 //! paid elsewhere: what is not drained must be remembered too, for it is not announced again.
 //!
-//! *References:* epoll(7), "Level-triggered and edge-triggered" and Q9.
+//! *References:* epoll(7), "Level-triggered and edge-triggered" and the question on EAGAIN.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

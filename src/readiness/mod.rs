@@ -1,7 +1,7 @@
 //! Readiness: which descriptors can be read or written without waiting. The part under study.
 //!
-//! *Floor 2.* Knows descriptors; knows nothing of HTTP. Four files with the same five functions,
-//! to be read side by side:
+//! *Floor 2.* Knows descriptors; knows nothing of HTTP. Four files with the same five functions, and
+//! `register_shared` where the kernel can do more, to be read side by side:
 //!
 //! | file | system call | trigger | cost of one wake among N idle |
 //! |---|---|---|---|
@@ -141,8 +141,8 @@ pub trait Selector: Sized {
     /// Which promise [`Selector::wait`] makes.
     const TRIGGER: Trigger;
 
-    /// Whether the kernel forgets a descriptor by itself when its last copy is closed (epoll(7),
-    /// Q6: ours are never duplicated), which saves a system call per connection. An array of our
+    /// Whether the kernel forgets a descriptor by itself when its last copy is closed (epoll(7), on
+    /// closing: ours are never duplicated), which saves a system call per connection. An array of our
     /// own does not.
     const FORGETS_CLOSED: bool = false;
 
@@ -167,8 +167,8 @@ pub trait Selector: Sized {
     ) -> io::Result<()>;
 
     /// Starts watching a listener that several loops share. Where the kernel can, it wakes only
-    /// one of them for a new connection (`EPOLLEXCLUSIVE`, epoll_ctl(2)); elsewhere they all
-    /// wake, and all but one find an empty queue.
+    /// one of them for a new connection (`EPOLLEXCLUSIVE`, epoll_ctl(2)); elsewhere all that
+    /// wait may wake, and all but one find an empty queue.
     ///
     /// # Errors
     /// As [`Selector::register`].
@@ -188,7 +188,7 @@ pub trait Selector: Sized {
     ) -> io::Result<()>;
 
     /// Stops watching `fd`. To be called before it is closed: a duplicate elsewhere would keep
-    /// reporting (epoll(7), Q6).
+    /// reporting (epoll(7), on closing).
     ///
     /// # Errors
     /// Of the system call; `NotFound` if `fd` is not registered.

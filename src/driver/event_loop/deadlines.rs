@@ -1,12 +1,12 @@
 //! When to look at which connection, without work per request.
 //!
 //! *Floor 4.* A connection only names its next deadline, and for keep-alive traffic that moves
-//! *later* with every request. So at most one entry per slot lives in the heap: pushed when the
-//! deadline moves earlier than the entry, left alone when it moves later, and put back when it
-//! comes up too early. A busy connection costs one comparison per request.
+//! *later* with every request. So its entry in the heap is left alone when the deadline moves later, and
+//! put back when it comes up too early; only a deadline that moves earlier than the entry is pushed
+//! anew, and the later entry is then of no use. A busy connection costs one comparison per request.
 //!
-//! What is left in the heap by a connection that has ended is of no use until it comes up, a minute
-//! later perhaps. Taking it out at once would cost a search per close. So it is only counted, and
+//! Nor is what is left in the heap by a connection that has ended, until it comes up, a minute later
+//! perhaps. Taking it out at once would cost a search per close. So it is only counted, and
 //! when such entries are the larger part the heap is made anew: each close pays for two entries.
 
 use std::cmp::Reverse;

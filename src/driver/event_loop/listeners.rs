@@ -1,7 +1,8 @@
 //! The listeners of a loop: when it accepts, and when it stops accepting.
 //!
-//! *Floor 4.* A listener follows the same rule as a connection: *wanted* is "there is room, or a
-//! connection that may be dropped", *ready* is "accept has not said EAGAIN since the last event".
+//! *Floor 4.* A listener follows the same rule as a connection: accepting is always *wanted*, and *ready*
+//! is "accept has not said EAGAIN since the last event". Without room, and without a connection that
+//! may be dropped, a listener pauses.
 //! Out of descriptors (EMFILE) it must leave a level-triggered interest set, or the loop spins;
 //! under edge the kernel does not repeat an event, so the loop must try again by itself. Here it does
 //! both under both. What is given up first, before a listener pauses, is said in `room.rs`. A

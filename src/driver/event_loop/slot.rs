@@ -17,7 +17,8 @@ pub(super) struct Slot<K: Kernel> {
     pub(super) conn: Connection,
     pub(super) sink: Option<Box<dyn Sink>>,
     pub(super) peer: Peer,
-    /// Directions in which the kernel has not said EAGAIN since it last said "ready".
+    /// Directions in which nothing has shown since the kernel last said "ready" that it is used up: no
+    /// EAGAIN, no short read, no short write. A new connection counts as ready to write.
     ready: Directions,
     /// The kernel's interest set.
     armed: Directions,
