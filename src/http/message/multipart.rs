@@ -62,8 +62,6 @@ enum State {
     Preamble,
     /// In a part's content.
     Content,
-    /// The delimiter was found in a part: the part has to be ended first.
-    Ended,
     /// Behind a delimiter.
     Delimited,
     /// One hyphen behind it.
@@ -81,6 +79,8 @@ pub struct Multipart {
     /// `CRLF "--" boundary`.
     delimiter: Vec<u8>,
     state: State,
+    /// A part has begun, and not ended.
+    in_part: bool,
     /// Bytes of the delimiter that the input ended with.
     matched: usize,
     /// Of these, how many belong to what came before: no content if the match fails.
@@ -98,6 +98,7 @@ impl Multipart {
         Ok(Self {
             delimiter: [b"\r\n--", boundary.as_slice()].concat(),
             state: State::Preamble,
+            in_part: false,
             // The form may begin with its delimiter: as if a CRLF had come.
             matched: 2,
             lent: 2,
@@ -119,8 +120,10 @@ impl Multipart {
         let mut at = 0;
         loop {
             match self.state {
-                State::Ended => {
-                    self.state = State::Delimited;
+                // Not before the line of the delimiter is whole: the part of a form that is none is
+                // not whole either.
+                State::Head | State::Epilogue if self.in_part => {
+                    self.in_part = false;
                     return Ok((at, Piece::PartEnd));
                 }
                 State::Epilogue => return Ok((input.len(), Piece::End)),
@@ -138,10 +141,7 @@ impl Multipart {
                         Scanned::Held(..) | Scanned::Here(_) => at += used,
                         Scanned::Delimiter => {
                             at += used;
-                            self.state = match is_content {
-                                true => State::Ended,
-                                false => State::Delimited,
-                            };
+                            self.state = State::Delimited;
                         }
                         Scanned::Nothing => return Ok((input.len(), Piece::NeedBytes)),
                     }
@@ -214,7 +214,7 @@ impl Multipart {
         for (at, byte) in input.iter().enumerate() {
             self.head.push(*byte);
             if self.head.ends_with(b"\r\n\r\n") || self.head == b"\r\n" {
-                self.state = State::Content;
+                (self.state, self.in_part) = (State::Content, true);
                 // An empty part needs no CRLF of its own (RFC 2046 §5.1.1).
                 (self.matched, self.lent) = (2, 2);
                 return Ok((at + 1, Some(part_head(&self.head)?)));
@@ -442,6 +442,21 @@ mod tests {
         for piece in [1, form.len()] {
             let (parts, complete) = parts(form.as_bytes(), piece).unwrap();
             assert!(complete && parts.len() == 2 && parts.iter().all(|part| part.2.is_empty()));
+        }
+    }
+
+    /// Else a file would be kept that ends in the middle of what was sent.
+    #[test]
+    fn a_part_does_not_end_with_a_boundary_that_is_none() {
+        let form = [file("a", b"he").as_slice(), b"--AaB03xB\r\nllo"].concat();
+        let mut multipart = Multipart::new(b"multipart/form-data; boundary=AaB03x").unwrap();
+        let mut rest = form.as_slice();
+        loop {
+            match multipart.next(rest) {
+                Ok((_, Piece::PartEnd)) => panic!("a part has ended"),
+                Ok((used, _)) => rest = &rest[used..],
+                Err(_) => break,
+            }
         }
     }
 

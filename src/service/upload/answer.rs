@@ -248,7 +248,11 @@ impl<'a> UploadAnswers<'a> {
                 for result in results {
                     let (name, what) = told(result);
                     // Writing to a String cannot fail.
-                    let _ = writeln!(body, "{name}: {what}");
+                    let _ = match &*name {
+                        // What is wrong is not with one file.
+                        "" => writeln!(body, "{what}"),
+                        name => writeln!(body, "{name}: {what}"),
+                    };
                 }
                 self.text(status, body)
             }
@@ -257,7 +261,10 @@ impl<'a> UploadAnswers<'a> {
                 for result in results {
                     let (name, what) = told(result);
                     let (name, what) = (escape_html(&name), escape_html(what));
-                    let _ = writeln!(list, "<p><bdi>{name}</bdi>: {what}</p>");
+                    let _ = match &*name {
+                        "" => writeln!(list, "<p>{what}</p>"),
+                        name => writeln!(list, "<p><bdi>{name}</bdi>: {what}</p>"),
+                    };
                 }
                 let back = match self.context.only {
                     true => self.context.url_of_folder(b""),
