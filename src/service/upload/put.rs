@@ -6,7 +6,9 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{FileType, Mode, OFlags, openat};
 
 use super::UploadContext;
 use super::answer::{Kept, Refused, UploadAnswers};
@@ -16,6 +18,7 @@ use super::receive::{Incoming, Receiver, number, split_path};
 use super::store::{Destination, Failure, Store};
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{OwnedRequest, Request, Response, Status, Tick};
+use crate::service::opening::load::digest_of;
 use crate::service::opening::meta::{Identity, Links, format_etag};
 use crate::service::options::{EtagMode, OnConflict};
 
@@ -26,6 +29,8 @@ pub(super) struct Conditions {
     request: OwnedRequest,
     now: Tick,
     on_conflict: OnConflict,
+    /// What was there when a condition first asked for the tag of its content, and that tag.
+    read: OnceLock<Option<(Identity, Box<str>)>>,
 }
 
 impl Conditions {
@@ -36,6 +41,7 @@ impl Conditions {
             request,
             now,
             on_conflict,
+            read: OnceLock::new(),
         }
     }
 
@@ -91,11 +97,12 @@ impl Conditions {
         let Ok(there) = Identity::at(directory, name, Links::Seen) else {
             return self.check_new();
         };
-        // By its stamps: what GET says with --etag content is not known without reading the file.
-        let is_said = self.context.etag == EtagMode::Stat && there.is_settled(now);
         // Of a drop box nothing is read, not by conditions either: 412 or not would tell its time.
         let is_told = !self.context.only || self.on_conflict == OnConflict::Replace;
-        let etag = (is_said && is_told).then(|| there.etag("identity"));
+        let etag = match is_told {
+            true => self.tag_of(directory, name, &there)?,
+            false => None,
+        };
         let validators = Validators {
             etag: etag.as_deref(),
             modified: there.modified(now).filter(|_| is_told),
@@ -109,6 +116,30 @@ impl Conditions {
         }
     }
 
+    /// The entity tag that GET gives of what is `there`, if it gives one that may match.
+    ///
+    /// By content it costs reading the file: once, before any content is taken and not while names
+    /// are locked, and only for a condition that names a tag. What is another file by then is not
+    /// what the request expects.
+    fn tag_of(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        there: &Identity,
+    ) -> Result<Option<Box<str>>, Refused> {
+        if self.context.etag == EtagMode::Stat {
+            let is_said = there.is_settled(self.now.wall);
+            return Ok(is_said.then(|| there.etag("identity")));
+        }
+        if !names_a_tag(&self.request.borrow()) {
+            return Ok(None);
+        }
+        let read = self.read.get_or_init(|| tag_of_content(directory, name));
+        let same = read.as_ref().filter(|(identity, _)| identity == there);
+        let tag = same.map(|(_, tag)| tag.clone());
+        tag.map(Some).ok_or_else(failed_precondition)
+    }
+
     /// The same where nothing is yet.
     fn check_new(&self) -> Result<(), Refused> {
         match self.request.borrow().field("if-match") {
@@ -116,6 +147,26 @@ impl Conditions {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a condition says more than whether there is a file (`*`).
+fn names_a_tag(request: &Request<'_>) -> bool {
+    let fields = ["if-match", "if-none-match"];
+    let mut values = fields.iter().filter_map(|name| request.field(name));
+    values.any(|value| value.trim_ascii() != b"*")
+}
+
+/// A file, and the tag of its content; `None` if it changes meanwhile or cannot be read.
+fn tag_of_content(directory: BorrowedFd<'_>, name: &CStr) -> Option<(Identity, Box<str>)> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = openat(directory, name, flags, Mode::empty()).ok()?;
+    let identity = Identity::of(fd.as_fd()).ok()?;
+    if identity.kind != FileType::RegularFile {
+        return None;
+    }
+    let digest = digest_of(&fd, identity.size).ok()?;
+    let is_whole = Identity::of(fd.as_fd()).ok()? == identity;
+    is_whole.then(|| (identity, format_etag(&digest, false)))
 }
 
 /// What is said of content that has another digest than it was said to have.

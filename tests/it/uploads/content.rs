@@ -145,6 +145,28 @@ fn the_entity_tag_of_an_upload_is_that_of_the_file() {
     });
 }
 
+/// By content a tag is known only by reading the file, for which a condition is reason enough.
+#[test]
+fn conditions_hold_by_content_as_by_stamps() {
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &["--etag=content", "--on-conflict=replace"]);
+        let put = inbox.put("/inbox/a", &[], b"one");
+        let tag = put.field("ETag").unwrap().to_owned();
+        let check = |field: String, status: u16, text: &str| {
+            let answer = inbox.put("/inbox/a", &[&field], b"two");
+            assert_eq!(answer.status, status, "{backend} {field}");
+            assert_eq!(inbox.server.get("/inbox/a").text(), text, "{backend}");
+        };
+        check(format!("If-None-Match: {tag}, \"x\""), 412, "one");
+        check("If-Match: \"x\"".into(), 412, "one");
+        check(format!("If-Match: \"x\", {tag}"), 204, "two");
+        check(format!("If-Match: {tag}"), 412, "two");
+        check(format!("If-None-Match: {tag}"), 204, "two");
+        let new = inbox.put("/inbox/new", &[&format!("If-None-Match: {tag}")], b"new");
+        assert_eq!(new.status, 201, "{backend}");
+    });
+}
+
 /// The tag is said at once, and yet it is never that of what an editor writes into the same file in
 /// the next moment, with the same length.
 #[test]
