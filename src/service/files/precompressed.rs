@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::http::head::Known;
 use crate::http::negotiate::{Accepted, Coding};
 use crate::http::range::{self, Ranges};
-use crate::http::validator::{self, Validators};
+use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Method, Request, Tick};
 use crate::service::files::compressed::{Compressed, wanted};
 use crate::service::files::variant::{About, Variant, only_range};
@@ -253,11 +253,21 @@ impl Siblings {
     ///
     /// With a Range it is the plain file. A part of the encoded bytes is legal, but clients that
     /// resume a download count the bytes that they have decoded, and join what does not belong
-    /// together. One that knows what it has part of says so, with If-Range (RFC 9110 §13.1.5).
+    /// together. One that knows what it has part of says so, with If-Range (RFC 9110 §13.1.5) or
+    /// If-Match; and a copy that is up to date is so with a Range, too, which is looked at last
+    /// (§13.2.2).
     fn best(&self, request: &Request<'_>, len: u64, accepted: &Accepted) -> Option<Chosen> {
         if asks_for_a_part(request, len) {
-            return self.named_by_if_range(request, accepted);
+            let named = self.named_by_if_range(request, accepted);
+            return named.or_else(|| {
+                let negotiated = self.negotiated(accepted);
+                negotiated.filter(|chosen| self.is_named_by_conditions(request, *chosen))
+            });
         }
+        self.negotiated(accepted)
+    }
+
+    fn negotiated(&self, accepted: &Accepted) -> Option<Chosen> {
         let mut available = [Coding::Identity; CODINGS.len()];
         for (place, (_, sibling)) in available.iter_mut().zip(self.used()) {
             *place = sibling.coding;
@@ -284,6 +294,25 @@ impl Siblings {
             accepted.allows(sibling.coding) && sibling.variant().is_some_and(is_named)
         });
         named.map(|(at, _)| at)
+    }
+
+    /// Whether If-Match, or If-None-Match, has the tag of this sibling.
+    fn is_named_by_conditions(&self, request: &Request<'_>, chosen: Chosen) -> bool {
+        let Some(etag) = self.variant(chosen).and_then(Variant::tag) else {
+            return false;
+        };
+        let validators = Validators {
+            etag: Some(etag),
+            modified: None,
+        };
+        match validator::evaluate(request, &validators, SystemTime::UNIX_EPOCH) {
+            Evaluation::NotModified => true,
+            Evaluation::Proceed => {
+                let mut expected = request.field_values("if-match");
+                expected.next().is_some_and(|one| one.trim_ascii() != b"*")
+            }
+            Evaluation::Failed => false,
+        }
     }
 
     fn used(&self) -> impl Iterator<Item = (Chosen, &Sibling)> {

@@ -116,6 +116,30 @@ fn a_part_is_one_of_the_plain_file_unless_if_range_names_another() {
         b"0",
         None,
     );
+    // Conditions come first, and one that names an encoded copy is about that.
+    let condition = |name: &str, tag: &str| format!("{name}: {tag}");
+    let gzip_only = "Accept-Encoding: gzip";
+    let of_part = "Range: bytes=2-4";
+    for coding in [gzip_only, "Accept-Encoding: gzip;q=1, *;q=0.5"] {
+        let same = [coding, of_part, &condition("If-None-Match", &gz)];
+        assert_eq!(check(&same, 304, b"", None).etag(), gz);
+        let known = [coding, of_part, &condition("If-Match", &gz)];
+        let part = check(&known, 206, &gzip(&plain)[2..5], Some("gzip"));
+        assert_eq!(part.etag(), gz);
+    }
+    for (name, tag, status, body) in [
+        ("If-None-Match", &br, 206, &b"234"[..]),
+        ("If-None-Match", &identity, 304, b""),
+        ("If-Match", &identity, 206, b"234"),
+        ("If-Match", &"*".to_owned(), 206, b"234"),
+    ] {
+        check(
+            &[gzip_only, of_part, &condition(name, tag)],
+            status,
+            body,
+            None,
+        );
+    }
     let if_range = |tag: &str| format!("If-Range: {tag}");
     let third = "Range: bytes=2-4";
     check(
