@@ -243,11 +243,12 @@ impl<S: Service> Uploads<S> {
             Method::Options | Method::Other => return None,
             _ => pages::error_page(Status::METHOD_NOT_ALLOWED, request),
         };
-        Some(
-            self.context
-                .decoration
-                .apply(response.field("Allow", ALLOW)),
-        )
+        let allow = match resume::token(request) {
+            Some(_) => ALLOW_UPLOAD,
+            None => ALLOW,
+        };
+        let response = response.field("Allow", allow);
+        Some(self.context.decoration.apply(response))
     }
 }
 
@@ -387,3 +388,6 @@ fn check_sender(request: &Request<'_>) -> Result<(), Refused> {
 }
 
 const ALLOW: &str = "GET, HEAD, OPTIONS, POST, PUT";
+
+/// Of an upload that was begun.
+const ALLOW_UPLOAD: &str = "DELETE, HEAD, OPTIONS, PATCH";

@@ -307,6 +307,9 @@ fn other_methods_are_answered_as_before() {
             (answer.status, answer.field("Allow")),
             (204, Some("GET, HEAD, OPTIONS, POST, PUT"))
         );
+        let answer = ask("OPTIONS", "/inbox/a?upload=0123456789abcdef", &[]);
+        let allow = Some("DELETE, HEAD, OPTIONS, PATCH");
+        assert_eq!((answer.status, answer.field("Allow")), (204, allow));
         let answer = ask("OPTIONS", "/", &[]);
         assert!(
             !answer.field("Allow").unwrap().contains("PUT"),
