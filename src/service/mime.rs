@@ -119,7 +119,7 @@ fn has_charset(essence: &str) -> bool {
 }
 
 /// Where mime_guess is out of date, or browsers refuse what it says. By lower-case extension.
-const KNOWN: [(&str, &str); 31] = [
+const KNOWN: [(&str, &str); 35] = [
     ("avif", "image/avif"),
     ("cjs", "text/javascript"),
     ("deb", "application/vnd.debian.binary-package"),
@@ -137,8 +137,12 @@ const KNOWN: [(&str, &str); 31] = [
     ("mjs", "text/javascript"), // a module script needs a JavaScript type (HTML Standard)
     ("mka", "audio/matroska"),  // RFC 9559 §27, as "mkv"
     ("mkv", "video/matroska"),
+    ("obj", "model/obj"),
     ("opus", "audio/ogg"),
+    ("otf", "font/otf"),          // RFC 8081 §4.4.3
     ("rpm", "application/x-rpm"), // once upon a time a plug-in of RealAudio
+    ("stl", "model/stl"),
+    ("tgz", "application/gzip"),
     ("toml", "application/toml"),
     // MPEG transport stream, as registered; TypeScript never reaches a browser as such, and who
     // wants to read it says --mime ts=text/plain.
