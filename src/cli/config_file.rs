@@ -221,6 +221,7 @@ fn why(error: &clap::Error) -> String {
         return source.to_string();
     }
     match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(words)) if words.is_empty() => "a value is required".into(),
         Some(ContextValue::Strings(words)) => format!("give one of {}", words.join(", ")),
         _ => advice::one_line(&error.render().to_string()),
     }

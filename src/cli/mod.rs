@@ -31,10 +31,10 @@ pub(crate) mod services;
 pub(crate) mod startup;
 mod values;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::FromArgMatches;
+use clap::{Command, FromArgMatches};
 use httpoll::config::Config;
 use httpoll::confine::Sandbox;
 use httpoll::service::{Decoration, FilesConfig, HostName};
@@ -94,6 +94,7 @@ pub(crate) enum Exit {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, Exit> {
     let words: Vec<_> = words.into_iter().collect();
     let command = options::command(words.iter().any(|word| word == "-h"));
+    no_empty_variables(&command)?;
     let file = config_of(&words)?;
     let matches = command.try_get_matches_from(file.in_front_of(&words));
     let matches = matches.map_err(|error| file.placed(advice::exit(&error)))?;
@@ -110,6 +111,26 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
         Some(text) => Err(Exit::Asked(text)),
         None => options.plan().map_err(|exit| file.placed(exit)),
     }
+}
+
+/// Refuses an empty variable of an option whose value may be left out: a template that was not filled
+/// in would be taken for the option itself, and that of `--upload` lets everybody write.
+fn no_empty_variables(command: &Command) -> Result<(), Exit> {
+    let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|it| it.is_empty());
+    for arg in command.get_arguments() {
+        let may_be_left_out = arg.get_num_args().is_some_and(|n| n.min_values() == 0);
+        let variable = arg.get_env().filter(|variable| is_empty(variable));
+        if let Some(variable) =
+            variable.filter(|_| may_be_left_out && arg.get_action().takes_values())
+        {
+            let name = variable.to_string_lossy();
+            return Err(Exit::Usage(format!(
+                "{name} is set and empty: unset it, or give it a value for --{}",
+                arg.get_long().unwrap_or_default()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What the file of `--config` says, if there is one. Words that are wrong are told later.

@@ -92,6 +92,14 @@ fn a_variable_stands_for_its_option_until_that_is_typed() {
     );
     let told = refused_by(&[("HTTPOLL_HELLO", "perhaps")], &[]);
     assert!(told.contains("for '--hello'"), "{told}");
+    // What a template left empty lets nobody write.
+    for variable in ["HTTPOLL_UPLOAD", "HTTPOLL_SPA"] {
+        let told = refused_by(&[(variable, "")], &[]);
+        assert!(
+            told.contains(&format!("{variable} is set and empty")),
+            "{told}"
+        );
+    }
     // Taken, and contradicted by what is typed.
     let told = refused_by(&[("HTTPOLL_BACKEND", "threads")], &["--workers", "2"]);
     assert!(told.contains("needs a backend with a loop"), "{told}");

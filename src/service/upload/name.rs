@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_that_every_system_can_hold() {
+    fn a_name_is_no_trap_on_another_system() {
         let long = "a".repeat(255);
         let longer = "a".repeat(256);
         let rows: [(&str, Result<(), BadName>); 25] = [
