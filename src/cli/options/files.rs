@@ -17,7 +17,7 @@ pub(in crate::cli) struct FileOptions {
     #[arg(long, value_name = "POLICY", default_value = "inside",
           value_parser = values::one_of(&SYMLINKS), hide_possible_values = true)]
     pub(in crate::cli) symlinks: Symlinks,
-    /// DIR is itself a link that may be switched while serving
+    /// DIR may be a link that is switched, or be made anew, while serving
     #[arg(long)]
     pub(in crate::cli) follow_root: bool,
     /// Stands for its directory; repeatable [default: index.html]
