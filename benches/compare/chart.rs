@@ -31,12 +31,10 @@ const COLOURS: [RGBColor; 6] = [
 /// Draws a panel for each title, with error bars, and says where.
 pub(crate) fn draw(panels: &[(&str, Vec<Line>)]) -> String {
     // Which is not there where cargo builds elsewhere (CARGO_TARGET_DIR).
-    must(std::fs::create_dir_all(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/target"
-    )));
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compare.svg");
-    let area = SVGBackend::new(path, (1100, 520)).into_drawing_area();
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/target");
+    must(std::fs::create_dir_all(place));
+    let path = format!("{place}/compare.svg");
+    let area = SVGBackend::new(&path, (1100, 520)).into_drawing_area();
     must(area.fill(&WHITE));
     let points = |lines: &Vec<Line>| -> Vec<f64> {
         let points = lines.iter().flat_map(|line| &line.points);
@@ -48,7 +46,8 @@ pub(crate) fn draw(panels: &[(&str, Vec<Line>)]) -> String {
         draw_panel(panel, title, lines, most);
     }
     must(area.present());
-    path.to_owned()
+    drop(area);
+    path
 }
 
 fn draw_panel(

@@ -34,7 +34,7 @@ mod values;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Command, FromArgMatches};
+use clap::{Arg, Command, FromArgMatches};
 use httpoll::config::Config;
 use httpoll::confine::Sandbox;
 use httpoll::service::{Decoration, FilesConfig, HostName};
@@ -117,12 +117,12 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
 /// in would be taken for the option itself, and that of `--upload` lets everybody write.
 fn no_empty_variables(command: &Command) -> Result<(), Exit> {
     let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|it| it.is_empty());
-    for arg in command.get_arguments() {
-        let may_be_left_out = arg.get_num_args().is_some_and(|n| n.min_values() == 0);
-        let variable = arg.get_env().filter(|variable| is_empty(variable));
-        if let Some(variable) =
-            variable.filter(|_| may_be_left_out && arg.get_action().takes_values())
-        {
+    let may_be_left_out = |arg: &&Arg| {
+        let values = arg.get_num_args();
+        arg.get_action().takes_values() && values.is_some_and(|values| values.min_values() == 0)
+    };
+    for arg in command.get_arguments().filter(may_be_left_out) {
+        if let Some(variable) = arg.get_env().filter(|variable| is_empty(variable)) {
             let name = variable.to_string_lossy();
             return Err(Exit::Usage(format!(
                 "{name} is set and empty: unset it, or give it a value for --{}",

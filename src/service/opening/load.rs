@@ -360,9 +360,9 @@ fn read_some(
     preadv2(fd, &mut [IoSliceMut::new(into)], offset, flags)
 }
 
-/// The digest of a file of `size` bytes, by reading all of it.
-pub(crate) fn digest_of(fd: &OwnedFd, size: u64) -> Result<[u8; 32], Refusal> {
-    digest(fd, size, &|| false, &OnceLock::new())
+/// The digest of a file of `size` bytes, by reading all of it; given up if the client is gone.
+pub(crate) fn digest_of(fd: &OwnedFd, size: u64, gone: &Gone<'_>) -> Result<[u8; 32], Refusal> {
+    digest(fd, size, gone, &OnceLock::new())
 }
 
 /// Given up between two pieces if the client is gone. The first piece tells whether it is text.

@@ -336,7 +336,7 @@ struct Begin {
 }
 
 impl Work for Begin {
-    fn run(self: Box<Self>, _: &Gone<'_>) -> Outcome {
+    fn run(self: Box<Self>, gone: &Gone<'_>) -> Outcome {
         let Self {
             context,
             request,
@@ -345,7 +345,7 @@ impl Work for Begin {
         } = *self;
         let begun = match request.borrow().method() {
             Method::Post => Form::begin(context, request, path).map(Buffered::sink),
-            _ => Whole::begin(context, request, path, now).map(Buffered::sink),
+            _ => Whole::begin(context, request, path, now, gone).map(Buffered::sink),
         };
         match begun {
             Ok(sink) => Outcome::Receive(sink),

@@ -21,6 +21,7 @@ use crate::http::{OwnedRequest, Request, Response, Status, Tick};
 use crate::service::opening::load::digest_of;
 use crate::service::opening::meta::{Identity, Links, format_etag};
 use crate::service::options::{EtagMode, OnConflict};
+use crate::service::work::Gone;
 
 /// What a PUT is held to: the conditions of the request, and the policy.
 #[derive(Clone)]
@@ -74,12 +75,19 @@ impl Conditions {
         &self,
         path: &[u8],
         announced: Option<u64>,
+        gone: &Gone<'_>,
     ) -> Result<Destination, Refused> {
         let (folder, name) = split_path(path);
         let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
         let place = self.store().find(folder)?;
         match place.directory() {
-            Some(directory) => self.check(directory, &name)?,
+            Some(directory) => {
+                if self.context.etag == EtagMode::Content && names_a_tag(&self.request.borrow()) {
+                    self.read
+                        .get_or_init(|| tag_of_content(directory, &name, gone));
+                }
+                self.check(directory, &name)?;
+            }
             None => self.check_new()?,
         }
         // What is announced is refused before it is sent, for clients that wait to be told.
@@ -118,9 +126,9 @@ impl Conditions {
 
     /// The entity tag that GET gives of what is `there`, if it gives one that may match.
     ///
-    /// By content it costs reading the file: once, before any content is taken and not while names
-    /// are locked, and only for a condition that names a tag. What is another file by then is not
-    /// what the request expects.
+    /// By content it costs reading the file, once, and is not asked for unless a condition names a
+    /// tag. [`Self::check_first`] has done that, before any content is taken and not while names are
+    /// locked; what is another file since then is not what the request expects.
     fn tag_of(
         &self,
         directory: BorrowedFd<'_>,
@@ -134,7 +142,9 @@ impl Conditions {
         if !names_a_tag(&self.request.borrow()) {
             return Ok(None);
         }
-        let read = self.read.get_or_init(|| tag_of_content(directory, name));
+        let read = self
+            .read
+            .get_or_init(|| tag_of_content(directory, name, &|| false));
         let same = read.as_ref().filter(|(identity, _)| identity == there);
         let tag = same.map(|(_, tag)| tag.clone());
         tag.map(Some).ok_or_else(failed_precondition)
@@ -157,14 +167,18 @@ fn names_a_tag(request: &Request<'_>) -> bool {
 }
 
 /// A file, and the tag of its content; `None` if it changes meanwhile or cannot be read.
-fn tag_of_content(directory: BorrowedFd<'_>, name: &CStr) -> Option<(Identity, Box<str>)> {
+fn tag_of_content(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    gone: &Gone<'_>,
+) -> Option<(Identity, Box<str>)> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = openat(directory, name, flags, Mode::empty()).ok()?;
     let identity = Identity::of(fd.as_fd()).ok()?;
     if identity.kind != FileType::RegularFile {
         return None;
     }
-    let digest = digest_of(&fd, identity.size).ok()?;
+    let digest = digest_of(&fd, identity.size, gone).ok()?;
     let is_whole = Identity::of(fd.as_fd()).ok()? == identity;
     is_whole.then(|| (identity, format_etag(&digest, false)))
 }
@@ -200,9 +214,10 @@ impl Whole {
         request: OwnedRequest,
         path: Vec<u8>,
         now: Tick,
+        gone: &Gone<'_>,
     ) -> Result<Self, Response> {
         let conditions = Conditions::new(context, request, now);
-        let begun = Self::begin_file(&conditions, &path);
+        let begun = Self::begin_file(&conditions, &path, gone);
         let (incoming, expected, length) =
             begun.map_err(|refused| conditions.answers().refused(&refused))?;
         Ok(Self {
@@ -217,6 +232,7 @@ impl Whole {
     fn begin_file(
         conditions: &Conditions,
         path: &[u8],
+        gone: &Gone<'_>,
     ) -> Result<(Incoming, Expected, Option<u64>), Refused> {
         let (bad, request) = (bad_request, conditions.request());
         let length = PartFields::of(&request).map_err(bad)?.length;
@@ -224,7 +240,7 @@ impl Whole {
         let fields = ["content-digest", "repr-digest"];
         let expected = Expected::of(&request, &fields).map_err(bad)?;
         let announced = request.field("content-length").and_then(number);
-        let place = conditions.check_first(path, announced)?;
+        let place = conditions.check_first(path, announced, gone)?;
         let mut incoming = Incoming::begin(conditions.store(), place)?;
         incoming.file.let_follow(path.to_vec());
         Ok((incoming, expected, length))

@@ -74,7 +74,7 @@ pub(super) struct Resume {
 }
 
 impl Work for Resume {
-    fn run(self: Box<Self>, _: &Gone<'_>) -> Outcome {
+    fn run(self: Box<Self>, gone: &Gone<'_>) -> Outcome {
         let Self {
             context,
             request,
@@ -85,7 +85,7 @@ impl Work for Resume {
         let conditions = Conditions::new(context, request, now);
         let method = conditions.request().method();
         let done = match (token, method) {
-            (None, _) => begin(&conditions, &path).map(Outcome::Answer),
+            (None, _) => begin(&conditions, &path, gone).map(Outcome::Answer),
             (Some(token), Method::Head) => look(&conditions, token).map(Outcome::Answer),
             (Some(token), Method::Delete) => cancel(&conditions, &path, token).map(Outcome::Answer),
             (Some(token), _) => Rest::begin(&conditions, path, token)
@@ -100,9 +100,9 @@ impl Work for Resume {
 }
 
 /// Looks whether the file would be taken, and keeps a place for its content.
-fn begin(conditions: &Conditions, path: &[u8]) -> Result<Response, Refused> {
+fn begin(conditions: &Conditions, path: &[u8], gone: &Gone<'_>) -> Result<Response, Refused> {
     let fields = PartFields::of(&conditions.request()).map_err(bad_request)?;
-    conditions.check_first(path, fields.length)?;
+    conditions.check_first(path, fields.length, gone)?;
     let token = conditions.store().begin_resumable()?;
     let response = offset(Response::new(Status::CREATED), 0);
     let location = format!("{}?upload={token}", conditions.answers().url(path));
