@@ -230,7 +230,10 @@ fn menu_frames_by_lines() {
             "{bytes:?} at once"
         );
         let mut client = server.connect();
-        byte_by_byte(&mut client, bytes.as_bytes());
+        // Not what follows the last word: a byte that comes after close(2) is answered by a reset, and
+        // that loses the answer which is not yet acknowledged.
+        let end = bytes.find("exit\n").map_or(bytes.len(), |at| at + 5);
+        byte_by_byte(&mut client, &bytes.as_bytes()[..end]);
         // The last word may have ended the call already (ENOTCONN).
         let _ = client.shutdown(Shutdown::Write);
         assert_eq!(
