@@ -277,7 +277,7 @@ impl Connection {
                 buffers.answers.current = Some(finished);
             }
         }
-        buffers.head.keep_alive = false;
+        buffers.head.section.keep_alive = false;
         buffers.ending = Some(reason);
         buffers.held = None;
         buffers.inbox.clear();
@@ -293,7 +293,7 @@ impl Connection {
         let (head, outbox) = (&buffers.head, &mut buffers.outbox);
         let framing = Framing::of(&response, head.method, head.minor_version);
         let last = response.close
-            || !head.keep_alive
+            || !head.section.keep_alive
             || self.limits.close_always
             || self.stopping
             || head.method == Method::Connect
@@ -330,7 +330,7 @@ impl Connection {
         if let Some(cause) = ending {
             // A client that meant to stay may be sending its next request just now, and bytes that
             // are unread at the close reset the connection: the answer would be lost with it.
-            self.lingers |= !buffers.inbox.is_empty() || buffers.head.keep_alive;
+            self.lingers |= !buffers.inbox.is_empty() || buffers.head.section.keep_alive;
             buffers.inbox.clear();
             self.phase.change(cause, Phase::Ending);
         } else if buffers.outbox.has_tail() || self.phase != Phase::AwaitReply {

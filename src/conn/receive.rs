@@ -34,7 +34,7 @@ impl Connection {
     }
 
     pub(super) fn await_head(&mut self, now: &Tick) -> Option<Next> {
-        let Some(buffers) = self.buffers.as_mut().filter(|b| !b.inbox.is_empty()) else {
+        let Some(buffers) = self.buffers.as_deref_mut().filter(|b| !b.inbox.is_empty()) else {
             return self.await_first_byte();
         };
         if buffers.outbox.pending_bytes() > self.limits.outbox_bytes_max {
@@ -47,9 +47,8 @@ impl Connection {
         };
         let unread = buffers.inbox.unread();
         if buffers.scan.is_fresh() {
-            let repeated = buffers.repeated_head();
-            let whole = repeated.or_else(|| request::parse_at_once(unread, &limits));
-            if let Some((head, len)) = whole {
+            let last = &mut buffers.last_section;
+            if let Some((head, len)) = request::parse_at_once(unread, &limits, last) {
                 buffers.inbox.take(len);
                 return self.on_head(head, len, now);
             }
@@ -66,7 +65,8 @@ impl Connection {
                 buffers.inbox.take(end);
                 buffers.scan = HeadScan::default();
                 let len = end - start;
-                match request::parse(buffers.inbox.taken_last(len), &limits) {
+                let raw = buffers.inbox.taken_last(len);
+                match request::parse(raw, &limits, &mut buffers.last_section) {
                     Ok(head) => return self.on_head(head, len, now),
                     Err(error) => {
                         buffers.refusable = len;
@@ -110,9 +110,9 @@ impl Connection {
         let buffers = self.buffers.as_mut()?;
         buffers.refusable = len;
         let extra = self.limits.chunk_extra_bytes_max;
-        buffers.body = BodyReader::new(head.body, extra, head.expects_continue);
+        let (body, expects_continue) = (head.section.body, head.section.expects_continue);
+        buffers.body = BodyReader::new(body, extra, expects_continue);
         buffers.head = head;
-        buffers.head_len = len;
         if self.limits.report_finished {
             let request = Request::new(buffers.inbox.taken_last(len), head);
             let line = match self.limits.report_lines {

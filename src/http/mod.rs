@@ -21,6 +21,7 @@ pub use fields::{date, forwarded, negotiate, range, validator};
 pub use message::error::ProtocolError;
 pub(crate) use message::head::{self, Head};
 pub use message::head::{HeadLimits, Method, OwnedRequest, Request};
+pub(crate) use message::section::LastSection;
 pub use message::{error, framing, multipart, request, scan};
 pub use response::{HeaderBlock, Response};
 pub use status::Status;

@@ -250,8 +250,6 @@ impl Known {
 /// What parsing learnt of a head.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Head {
-    pub(crate) body: BodyLength,
-    pub(crate) known: Known,
     pub(crate) method_end: u16,
     pub(crate) target: Span,
     pub(crate) path: Span,
@@ -260,11 +258,34 @@ pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) minor_version: u8,
     pub(crate) has_query: bool,
+    pub(crate) section: HeaderSection,
+}
+
+/// What the fields of a head say about framing, routing and reuse. Nothing of the request line is
+/// in it, nor where that ends: so it holds for every head with the same fields.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct HeaderSection {
+    pub(crate) body: BodyLength,
+    pub(crate) known: Known,
+    /// The value of Host, counted from the section's first byte.
+    pub(crate) host: Span,
     pub(crate) asks_close: bool,
     pub(crate) asks_keep_alive: bool,
     /// Whether the client's side permits another request (RFC 9112 §9.3).
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
+}
+
+impl Head {
+    /// Adds what the fields say, the first of which stands at `start`. The target's own authority
+    /// replaces Host (RFC 9112 §3.2.2).
+    pub(crate) fn add_section(&mut self, start: usize, section: HeaderSection) {
+        self.section = section;
+        if self.authority.is_empty() {
+            let host = section.host;
+            self.authority = Span::new(start + host.start(), start + host.end());
+        }
+    }
 }
 
 /// A complete, valid request head, borrowed from the connection.
@@ -338,7 +359,7 @@ impl<'c> Request<'c> {
 
     /// How the content is delimited.
     pub const fn body_length(&self) -> BodyLength {
-        self.head.body
+        self.head.section.body
     }
 
     /// The request line as it was received, without its CRLF: for the access line.
@@ -349,14 +370,14 @@ impl<'c> Request<'c> {
 
     /// Whether any of `fields` is there: one bit test, for answers that depend on none of them.
     pub(crate) const fn has(&self, fields: Known) -> bool {
-        self.head.known.has(fields)
+        self.head.section.known.has(fields)
     }
 
     /// The first value of a field, without surrounding white space. Names compare
     /// case-insensitively. An absent conditional, range or negotiation field costs one bit test.
     pub fn field(&self, name: &str) -> Option<&'c [u8]> {
         let known = Known::of(name.as_bytes());
-        if known != Known::NOTHING && !self.head.known.has(known) {
+        if known != Known::NOTHING && !self.head.section.known.has(known) {
             return None;
         }
         self.field_values(name).next()
@@ -365,7 +386,7 @@ impl<'c> Request<'c> {
     /// All values of a field, in order (list fields may be split over lines, RFC 9110 §5.3).
     pub fn field_values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'c [u8]> + use<'c, 'n> {
         let known = Known::of(name.as_bytes());
-        let absent = known != Known::NOTHING && !self.head.known.has(known);
+        let absent = known != Known::NOTHING && !self.head.section.known.has(known);
         let all = if absent { b"" } else { self.raw };
         fields(all)
             .filter(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -384,7 +405,7 @@ impl Request<'_> {
     #[must_use]
     pub(crate) fn of_the_whole(&self) -> Self {
         let mut whole = *self;
-        whole.head.known.remove(Known::ABOUT_THE_BYTES);
+        whole.head.section.known.remove(Known::ABOUT_THE_BYTES);
         whole
     }
 

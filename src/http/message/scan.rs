@@ -17,6 +17,7 @@ use super::error::ProtocolError;
 use super::framing::is_token_byte;
 use super::head::{Head, HeadLimits, Known, Request};
 use super::request::{self, REQUEST_LINE_EXTRA_MAX, request_line};
+use super::section::LastSection;
 
 /// A resumable search for the end of a head.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -197,12 +198,16 @@ impl<'c> Request<'c> {
             fields_max: 100,
             target_bytes_max: 8 * 1024,
         };
-        if let Some((parsed, len)) = request::parse_at_once(head, &limits) {
+        let mut last = LastSection::default();
+        if let Some((parsed, len)) = request::parse_at_once(head, &limits, &mut last) {
             return Some(Self::new(&head[..len], parsed));
         }
         let (start, end) = HeadScan::default().find(head, &limits).ok()??;
         let raw = &head[start..end];
-        Some(Self::new(raw, request::parse(raw, &limits).ok()?))
+        Some(Self::new(
+            raw,
+            request::parse(raw, &limits, &mut last).ok()?,
+        ))
     }
 }
 
