@@ -518,6 +518,14 @@ impl Connection {
         self.buffers = Some(buffers);
     }
 
+    /// Exchanges the memory that answers are encoded into, unless a part of one waits in it: for a
+    /// driver that serves one connection after the other, and has them all use the same.
+    pub const fn exchange_output(&mut self, memory: &mut Vec<u8>) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.outbox.exchange(memory);
+        }
+    }
+
     /// Gives the buffers back if nothing is owed.
     pub fn reclaim(&mut self) -> Option<Box<Buffers>> {
         let over = self.phase == Phase::Closed || self.is_idle();

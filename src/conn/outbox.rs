@@ -101,6 +101,13 @@ impl Outbox {
         &mut self.bytes
     }
 
+    /// Exchanges the memory that is encoded into, unless something is in it.
+    pub(super) const fn exchange(&mut self, memory: &mut Vec<u8>) {
+        if self.bytes.is_empty() {
+            std::mem::swap(&mut self.bytes, memory);
+        }
+    }
+
     /// Encoded bytes that are not sent yet.
     pub(super) fn pending_bytes(&self) -> usize {
         self.bytes.len() - self.sent
@@ -502,6 +509,21 @@ mod tests {
             assert_eq!(outbox.is_waiting(), !woken);
             outbox.on_wake();
         }
+    }
+
+    #[test]
+    fn memory_with_something_in_it_is_not_exchanged() {
+        let (mut outbox, mut memory) = (Outbox::default(), Vec::with_capacity(100));
+        outbox.exchange(&mut memory);
+        assert_eq!(memory.capacity(), 0);
+        outbox.push_body(Body::Static(b"answer"), 100, false);
+        for sent in [2, 4] {
+            outbox.exchange(&mut memory);
+            assert_eq!((memory.len(), memory.capacity()), (0, 0));
+            outbox.on_sent(sent);
+        }
+        outbox.exchange(&mut memory);
+        assert_eq!((memory.len(), memory.capacity()), (0, 100));
     }
 
     /// A reader that takes a little at a time, and never all there is.

@@ -14,6 +14,11 @@ pub(super) struct Pool {
         reason = "a connection holds a pointer, not a set of buffers"
     )]
     free: Vec<Box<Buffers>>,
+    /// What answers are encoded into. A connection has it while it is served, and keeps it only if the
+    /// socket does not take all: so answers of one turn are written to the same memory, one after
+    /// the other, which the processor has at hand. With memory of their own, 64 answers of 4 KiB cost
+    /// 3 % more.
+    output: Vec<u8>,
 }
 
 impl Pool {
@@ -22,6 +27,11 @@ impl Pool {
         if !conn.has_buffers() {
             conn.lend(self.free.pop().unwrap_or_default());
         }
+    }
+
+    /// Lends the memory for answers to a connection about to be served, or takes it back.
+    pub(super) fn exchange_output(&mut self, conn: &mut Connection) {
+        conn.exchange_output(&mut self.output);
     }
 
     /// Takes them back if nothing is owed.
