@@ -3,6 +3,7 @@
 //! *Floor 5.* Pure functions from `&str` to a value, or to one sentence that says what would have
 //! been right. clap puts the option's name and the offending word in front of it.
 
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -144,9 +145,19 @@ pub(crate) fn size(word: &str) -> Result<u64, Advice> {
 
 /// A port. `u16::from_str` would take `+80` too.
 pub(crate) fn port(word: &str) -> Result<u16, Advice> {
-    plain_number(word).ok_or_else(|| match word.contains([':', '.']) {
-        true => format!("give a number here, and the address to --listen: --listen {word}"),
-        false => "give a number from 0 to 65535; 0 takes a free port".into(),
+    let is_address = word.parse::<IpAddr>().is_ok()
+        || (word.rsplit_once(':')).is_some_and(|(_, port)| plain_number::<u16>(port).is_some());
+    plain_number(word).ok_or_else(|| match word {
+        // https://kubernetes.io/docs/tutorials/services/connect-applications-service/
+        _ if word.starts_with("tcp://") => {
+            "give a number from 0 to 65535; for a service of this name Kubernetes sets HTTPOLL_PORT, \
+             unless the pod has enableServiceLinks: false"
+                .into()
+        }
+        _ if is_address => {
+            format!("give a number here, and the address to --listen: --listen {word}")
+        }
+        _ => "give a number from 0 to 65535; 0 takes a free port".into(),
     })
 }
 
@@ -402,7 +413,17 @@ mod tests {
         for word in ["", "+80", "-1", "65536", "abc", "8O", "80 ", "::1:80"] {
             check(word, None);
         }
-        assert!(port("::1").is_err_and(|advice| advice.contains("--listen ::1")));
+        let advised = |word: &str, advice: &str| {
+            assert!(
+                port(word).is_err_and(|whole| whole.contains(advice)),
+                "{word}"
+            );
+        };
+        for address in ["::1", "127.0.0.1", "[::1]:80", "localhost:8080"] {
+            advised(address, &format!("--listen {address}"));
+        }
+        advised("8080.0", "a number from 0 to 65535; 0 takes");
+        advised("tcp://10.0.0.1:8080", "enableServiceLinks: false");
     }
 
     #[test]
