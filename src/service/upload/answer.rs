@@ -37,10 +37,8 @@ pub(super) struct Refused {
     status: Status,
     why: String,
     name: Vec<u8>,
-    /// Where the next part must begin.
-    offset: Option<u64>,
-    /// Whether it may be taken a moment later (RFC 9110 §10.2.3).
-    passes: bool,
+    /// A field of the answer that says what would be taken, or when.
+    field: Option<(&'static str, String)>,
 }
 
 impl Refused {
@@ -50,8 +48,7 @@ impl Refused {
             status,
             why,
             name,
-            offset: None,
-            passes: false,
+            field: None,
         }
     }
 
@@ -107,17 +104,22 @@ impl Refused {
                 "The disk of the server failed.",
             ),
         };
-        let passes = matches!(failure, Failure::InUse | Failure::Busy);
-        Self {
-            passes,
-            ..Self::because(status, why)
+        let refused = Self::because(status, why);
+        match failure {
+            Failure::InUse | Failure::Busy => refused.with("Retry-After", "1"),
+            _ => refused,
         }
     }
 
     /// The same of an upload that goes on from there.
-    pub(super) const fn at(mut self, offset: u64) -> Self {
-        self.offset = Some(offset);
-        self
+    pub(super) fn at(self, offset: u64) -> Self {
+        self.with("Upload-Offset", &offset.to_string())
+    }
+
+    /// The same with a field.
+    pub(super) fn with(self, name: &'static str, value: &str) -> Self {
+        let field = Some((name, value.to_owned()));
+        Self { field, ..self }
     }
 
     pub(super) const fn name(&self) -> &Vec<u8> {
@@ -199,13 +201,9 @@ impl<'a> UploadAnswers<'a> {
 
     /// The answer to an upload that was not taken.
     pub(super) fn refused(&self, refused: &Refused) -> Response {
-        let response = match refused.passes {
-            true => self.refusal(refused).field("Retry-After", "1"),
-            false => self.refusal(refused),
-        };
-        match refused.offset {
-            Some(offset) => response.field("Upload-Offset", &offset.to_string()),
-            None => response,
+        match &refused.field {
+            Some((name, value)) => self.refusal(refused).field(name, value),
+            None => self.refusal(refused),
         }
     }
 

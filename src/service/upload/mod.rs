@@ -162,7 +162,9 @@ impl<S: Service> Uploads<S> {
         }
         if request.field("content-encoding").is_some() {
             let why = "Send the file as it is, without Content-Encoding.";
-            return Err(Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why));
+            let refused = Refused::because(Status::UNSUPPORTED_MEDIA_TYPE, why);
+            // RFC 9110 §12.5.3: so that it is told from a media type.
+            return Err(refused.with("Accept-Encoding", "identity"));
         }
         if matches!(request.method(), Method::Put | Method::Patch) && target.is_directory {
             return Err(bad_name(BadName::Empty));

@@ -231,6 +231,9 @@ fn what_is_refused_is_refused_before_it_is_sent() {
                 "{backend} {target} {fields:?}: {}",
                 first.head
             );
+            // RFC 9110 §12.5.3.
+            let encodings = (status == 415).then_some("identity");
+            assert_eq!(first.field("Accept-Encoding"), encodings, "{backend}");
             if status == 100 {
                 client.send(b"abc");
                 assert_eq!(client.answer("PUT").status, 201, "{backend}");
