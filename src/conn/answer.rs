@@ -265,6 +265,8 @@ impl Connection {
             let line = buffers.inbox.line_of_refused(buffers.refusable);
             let is_head = line.starts_with(b"HEAD ");
             buffers.head.method = if is_head { Method::Head } else { Method::Get };
+            // What was received for the request before it.
+            buffers.body.total = 0;
             if self.limits.report_finished {
                 let mut finished = Finished::unread(now);
                 if self.limits.report_lines {

@@ -11,7 +11,7 @@ use regex::Regex;
 use rustix::process::Signal;
 
 use crate::harness::{BACKENDS, Server};
-use crate::process::{each, exit, signal, wait_until};
+use crate::process::{MANY, each, exit, signal, wait_until};
 
 /// A time that may have any value, and durations.
 fn masked(line: &str) -> String {
@@ -81,6 +81,24 @@ fn each_form_has_its_line() {
         {"time":"DATE","client":"127.0.0.1","method":null,"target":null,"protocol":null,"request":"TLS handshake","status":400,"bytes":88,"received":0,"duration_ms":0.1,"complete":true,"referer":null,"user_agent":null}
     "#]],
     );
+}
+
+/// What was received belongs to one request, and a head that is refused has no content.
+#[test]
+fn a_refused_head_has_received_nothing() {
+    each(&MANY, |backend| {
+        let mut server = Server::start(backend, &["--hello", "--log", "json"]);
+        let mut client = server.connect();
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde");
+        assert_eq!(client.answer("POST").status, 405);
+        client.send(b"NONSENSE\r\n\r\n");
+        assert_eq!(client.answer("GET").status, 400);
+        for received in [5, 0] {
+            let line = next_line(&mut server);
+            let expected = format!("\"received\":{received},");
+            assert!(line.contains(&expected), "{backend}: {line}");
+        }
+    });
 }
 
 /// A refused request has no fields that could be read.
