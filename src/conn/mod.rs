@@ -518,12 +518,12 @@ impl Connection {
         self.buffers = Some(buffers);
     }
 
-    /// Exchanges the memory that answers are encoded into, unless a part of one waits in it: for a
-    /// driver that serves one connection after the other, and has them all use the same.
-    pub const fn exchange_output(&mut self, memory: &mut Vec<u8>) {
-        if let Some(buffers) = &mut self.buffers {
-            buffers.outbox.exchange(memory);
-        }
+    /// Exchanges the memory that answers are encoded into for `memory`, which is empty, unless a part of
+    /// an answer waits in it. Whether it did. For a driver that serves one connection after the other,
+    /// and has them use the same.
+    pub fn exchange_output(&mut self, memory: &mut Vec<u8>) -> bool {
+        let buffers = self.buffers.as_mut();
+        buffers.is_some_and(|buffers| buffers.outbox.exchange(memory))
     }
 
     /// Gives the buffers back if nothing is owed.

@@ -101,11 +101,14 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Exchanges the memory that is encoded into, unless something is in it.
-    pub(super) const fn exchange(&mut self, memory: &mut Vec<u8>) {
-        if self.bytes.is_empty() {
+    /// Exchanges the memory that is encoded into for another, unless something is in it. Whether it did.
+    pub(super) fn exchange(&mut self, memory: &mut Vec<u8>) -> bool {
+        debug_assert!(memory.is_empty(), "it would be sent");
+        let is_free = self.bytes.is_empty();
+        if is_free {
             std::mem::swap(&mut self.bytes, memory);
         }
+        is_free
     }
 
     /// Encoded bytes that are not sent yet.
@@ -514,15 +517,15 @@ mod tests {
     #[test]
     fn memory_with_something_in_it_is_not_exchanged() {
         let (mut outbox, mut memory) = (Outbox::default(), Vec::with_capacity(100));
-        outbox.exchange(&mut memory);
+        assert!(outbox.exchange(&mut memory));
         assert_eq!(memory.capacity(), 0);
         outbox.push_body(Body::Static(b"answer"), 100, false);
         for sent in [2, 4] {
-            outbox.exchange(&mut memory);
+            assert!(!outbox.exchange(&mut memory));
             assert_eq!((memory.len(), memory.capacity()), (0, 0));
             outbox.on_sent(sent);
         }
-        outbox.exchange(&mut memory);
+        assert!(outbox.exchange(&mut memory));
         assert_eq!((memory.len(), memory.capacity()), (0, 100));
     }
 

@@ -120,7 +120,7 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
     pub(super) fn serve(&mut self, token: Token, slot: &mut Slot<K>) -> PassEnd {
         slot.dequeue();
         let mut budget = self.share;
-        self.pool.exchange_output(&mut slot.conn);
+        let has_output = self.pool.lend_output(&mut slot.conn);
         let over = loop {
             if let Err(reason) = self.answer(token, slot, &mut budget) {
                 break Some(reason);
@@ -130,7 +130,9 @@ impl<K: Kernel, S: Service, O: Observer> Context<K, S, O> {
                 break None;
             }
         };
-        self.pool.exchange_output(&mut slot.conn);
+        if has_output {
+            self.pool.take_output(&mut slot.conn);
+        }
         self.report(token, slot);
         match over {
             Some(reason) => PassEnd::Over(reason),
