@@ -261,8 +261,8 @@ pub(crate) struct Head {
     pub(crate) section: HeaderSection,
 }
 
-/// What the fields of a head say about framing, routing and reuse. Nothing of the request line is
-/// in it, nor where that ends: so it holds for every head with the same fields.
+/// What the fields of a head say about framing, routing and reuse. Of the request line only the version
+/// is in it: so it holds for every head of that version with the same fields.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct HeaderSection {
     pub(crate) body: BodyLength,

@@ -10,7 +10,8 @@
 //! 2. The request line is taken apart here, because its errors differ (400, 414, 505) and because
 //!    httparse lets through targets that we refuse.
 //! 3. httparse reads the fields, once, and each that decides about framing or routing is held
-//!    against its rule: `section.rs`. `head.rs` keeps what was learnt; everything else stays in the
+//!    against its rule: `section.rs`, where fields that are those of the last head once more are
+//!    known already, if the head came whole. `head.rs` keeps what was learnt; everything else stays in the
 //!    raw bytes and is looked up when asked for.
 //!
 //! *References:* RFC 9112 §2 and §3, RFC 9110 §7.
@@ -42,7 +43,7 @@ pub(crate) fn parse_at_once(
         return None;
     }
     let section = &buf[start..];
-    let len = match last.repeated_by(section, head.minor_version) {
+    let len = match last.repeated_by(section, head.minor_version, limits) {
         Some(len) => len,
         None => last.read_at_once(section, head.minor_version, limits)?,
     };
@@ -495,13 +496,35 @@ mod tests {
         check(long_head.as_bytes(), false);
     }
 
+    /// As a connection reads it.
+    fn read_with(
+        input: &[u8],
+        limits: &HeadLimits,
+        last: &mut LastSection,
+    ) -> Result<Option<(Head, usize)>, ProtocolError> {
+        let whole = parse_at_once(input, limits, last);
+        if whole.is_some() {
+            return Ok(whole);
+        }
+        match HeadScan::default().find(input, limits)? {
+            Some((start, end)) => {
+                parse(&input[start..end], limits, last).map(|head| Some((head, end)))
+            }
+            None => Ok(None),
+        }
+    }
+
     /// What one head has left behind changes nothing of the next.
-    fn last_is_forgettable(first: &[u8], second: &[u8]) {
+    fn last_is_forgettable(first: &[u8], second: &[u8], limits: &HeadLimits) {
         let mut last = LastSection::default();
-        let _ = parse_at_once(first, &LIMITS, &mut last);
+        let wide = HeadLimits {
+            bytes_max: 16 * 1024,
+            ..LIMITS
+        };
+        let _ = read_with(first, &wide, &mut last);
         assert_eq!(
-            parse_at_once(second, &LIMITS, &mut last),
-            parse_at_once(second, &LIMITS, &mut LastSection::default()),
+            read_with(second, limits, &mut last),
+            read_with(second, limits, &mut LastSection::default()),
             "{} behind {}",
             second.escape_ascii(),
             first.escape_ascii()
@@ -519,6 +542,8 @@ mod tests {
             &long_target,
         ];
         let nearly_too_long = format!("Host: a\r\nA: {}\r\n\r\n", "b".repeat(900));
+        let not_kept = format!("Host: a\r\nA: {}\r\n\r\n", "b".repeat(5_000));
+        let many = format!("Host: a\r\n{}\r\n", "A: b\r\n".repeat(18));
         let sections = [
             "\r\n",
             "Host: a\r\n\r\n",
@@ -533,7 +558,13 @@ mod tests {
             "Connection: keep-alive\r\n\r\n",
             "Host: a\r\n\r",
             &nearly_too_long,
+            &not_kept,
+            &many,
         ];
+        let few = HeadLimits {
+            fields_max: 2,
+            ..LIMITS
+        };
         let heads: Vec<String> = lines
             .iter()
             .flat_map(|line| {
@@ -544,7 +575,9 @@ mod tests {
             .collect();
         for first in &heads {
             for second in &heads {
-                last_is_forgettable(first.as_bytes(), second.as_bytes());
+                for limits in [&LIMITS, &few] {
+                    last_is_forgettable(first.as_bytes(), second.as_bytes(), limits);
+                }
             }
         }
     }

@@ -24,23 +24,31 @@ const KEPT_BYTES_MAX: usize = 4096;
 /// the kernel then, instead of 8,100. A section that differs costs a comparison and a copy, 150 to 350.
 #[derive(Default)]
 pub(crate) struct LastSection {
-    /// Up to its blank line; empty while there is none.
+    /// With its blank line. Empty if there was none yet, or the last one was refused or too long to be
+    /// kept.
     bytes: Vec<u8>,
-    /// The version it came with: some fields mean nothing in HTTP/1.0.
+    /// The version it came with, which decides what it says.
     minor_version: u8,
+    fields: usize,
     section: HeaderSection,
 }
 
 impl LastSection {
-    /// What the section read last says.
+    /// What the section says that was repeated or read last; nothing that counts if it was refused.
     pub(crate) const fn section(&self) -> HeaderSection {
         self.section
     }
 
     /// Its length, if `bytes` begin with the same section. Both end at their first blank line.
-    pub(crate) fn repeated_by(&self, bytes: &[u8], minor_version: u8) -> Option<usize> {
+    pub(crate) fn repeated_by(
+        &self,
+        bytes: &[u8],
+        minor_version: u8,
+        limits: &HeadLimits,
+    ) -> Option<usize> {
         let is_same = !self.bytes.is_empty()
             && self.minor_version == minor_version
+            && self.fields <= limits.fields_max
             && bytes.starts_with(&self.bytes);
         is_same.then_some(self.bytes.len())
     }
@@ -69,7 +77,7 @@ impl LastSection {
         if !is_blank || !fields.iter().all(begins_a_line) {
             return None;
         }
-        self.check(bytes, fields, minor_version, limits).ok()?;
+        self.take(bytes, fields, minor_version, limits).ok()?;
         Some(len)
     }
 
@@ -86,7 +94,7 @@ impl LastSection {
         let mut few = [httparse::EMPTY_HEADER; FEW];
         match httparse::parse_headers(bytes, &mut few) {
             Ok(httparse::Status::Complete((_, fields))) => {
-                self.check(bytes, fields, minor_version, limits)
+                self.take(bytes, fields, minor_version, limits)
             }
             Err(httparse::Error::TooManyHeaders) => self.read_many(bytes, minor_version, limits),
             _ => Err(ProtocolError::FieldSyntax),
@@ -104,7 +112,7 @@ impl LastSection {
         let mut many = vec![httparse::EMPTY_HEADER; limits.fields_max];
         match httparse::parse_headers(bytes, &mut many) {
             Ok(httparse::Status::Complete((_, fields))) => {
-                self.check(bytes, fields, minor_version, limits)
+                self.take(bytes, fields, minor_version, limits)
             }
             Err(httparse::Error::TooManyHeaders) => Err(ProtocolError::TooManyFields),
             _ => Err(ProtocolError::FieldSyntax),
@@ -112,7 +120,7 @@ impl LastSection {
     }
 
     /// Holds the section against the rules, and keeps it if they let it pass.
-    fn check(
+    fn take(
         &mut self,
         bytes: &[u8],
         fields: &[httparse::Header<'_>],
@@ -121,6 +129,7 @@ impl LastSection {
     ) -> Result<(), ProtocolError> {
         self.bytes.clear();
         self.minor_version = minor_version;
+        self.fields = fields.len();
         self.section = HeaderSection::default();
         check_fields(bytes, fields, minor_version, limits, &mut self.section)?;
         if bytes.len() <= KEPT_BYTES_MAX {
@@ -143,13 +152,12 @@ fn check_fields(
     }
     for field in fields {
         let known = Known::of(field.name.as_bytes());
-        // An HTTP/1.0 client cannot mean Expect (RFC 9110 §10.1.1).
-        if known == Known::NOTHING || (known == Known::EXPECT && minor_version == 0) {
-            continue;
-        }
         let repeated = section.known.has(known);
         section.known.add(known);
-        check_field(bytes, known, field.value, repeated, section)?;
+        // An HTTP/1.0 client cannot mean Expect (RFC 9110 §10.1.1).
+        if known != Known::NOTHING && (known != Known::EXPECT || minor_version > 0) {
+            check_field(bytes, known, field.value, repeated, section)?;
+        }
     }
     section.keep_alive = match minor_version {
         0 => section.asks_keep_alive && !section.asks_close,
