@@ -228,6 +228,12 @@ impl Policy {
         }
     }
 
+    /// Whether files beside this one may be encodings of it. Not where one is sent by a stranger: who may
+    /// put `a.js.gz` there would say what `a.js` is, and he may not replace that.
+    pub(super) fn may_have_siblings(&self, path: &[u8]) -> bool {
+        self.precompressed && !self.is_encoded(path) && !self.was_sent(path)
+    }
+
     /// Whether what is sent instead of a file needs no password that the file does not need.
     pub(super) fn may_stand_for(&self, sibling: &CStr, plain: &CStr) -> bool {
         let needs_it = |path: &CStr| self.protected.covers(path.to_bytes());

@@ -112,7 +112,7 @@ impl Found {
         let policy = resolver.policy;
         let mut found = Self {
             all: Vec::new(),
-            may_turn_up: policy.precompressed && !policy.is_encoded(path.to_bytes()),
+            may_turn_up: policy.may_have_siblings(path.to_bytes()),
             due: None,
             tried: TriedCodings::GzipAndBrotli,
         };

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::*;
+use crate::encodings::gzip;
 use crate::harness::{BACKENDS, skip};
 use crate::process::each;
 
@@ -39,6 +40,27 @@ fn pages_of_other_sites_cannot_send_files() {
         check(&["Origin: http://other"], false);
         check(&["Origin: null"], false);
         check(&["Origin:"], false);
+    });
+}
+
+/// Who may not replace a file may not say either what is sent in its place.
+#[test]
+fn what_was_sent_stands_for_no_other_file() {
+    each(&BACKENDS, |backend| {
+        let other = gzip(&b"echo evil".repeat(500));
+        for words in [&[][..], &["--compress"]] {
+            let inbox = Inbox::start(backend, words);
+            let own = b"echo good".repeat(500);
+            assert_eq!(inbox.put("/inbox/a.js", &[], &own).status, 201);
+            assert_eq!(inbox.put("/inbox/a.js.gz", &[], &other).status, 201);
+            for place in ["from the file", "from the cache"] {
+                let fields = ["Accept-Encoding: gzip"];
+                let got = inbox.server.ask("GET", "/inbox/a.js", &fields);
+                let is_encoded = got.field("Content-Encoding").is_some();
+                assert!(words.len() == 1 || !is_encoded, "{backend} {place}");
+                assert_ne!(got.body, other, "{backend} {place}");
+            }
+        }
     });
 }
 
