@@ -197,6 +197,29 @@ fn of_many_writers_of_one_name_each_gets_its_own() {
     });
 }
 
+/// The number behind those that are taken, in few looks: a form may have thousands of parts of one name.
+#[test]
+fn the_next_number_is_found_however_many_are_taken() {
+    let inbox = Inbox::start("edge", &["--on-conflict=rename"]);
+    let name = |number| match number {
+        0 => "a.txt".to_owned(),
+        _ => format!("a ({number}).txt"),
+    };
+    let mut there = 0;
+    for taken in [0, 1, 2, 3, 4, 7, 8, 300, 998, 999] {
+        while there < taken {
+            fs::write(inbox.path(&name(there)), b"").unwrap();
+            there += 1;
+        }
+        assert_eq!(inbox.put("/inbox/a.txt", &[], b"x").status, 201, "{taken}");
+        assert_eq!(fs::read(inbox.path(&name(taken))).unwrap(), b"x", "{taken}");
+        there += 1;
+    }
+    let parts = vec![("a.txt", &b"x"[..]); 3_000];
+    let answer = inbox.post("/inbox/", &[], &form(&parts));
+    assert_eq!((answer.status, there), (409, 1_000));
+}
+
 #[test]
 fn while_a_file_is_replaced_readers_see_one_version() {
     each(&MANY, |backend| {

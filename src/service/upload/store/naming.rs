@@ -19,8 +19,8 @@ use super::failure::Failure;
 use crate::service::options::PART_PREFIX;
 use crate::service::upload::name::numbered;
 
-/// So many names are tried before a conflict is given up.
-const RENAMES_MAX: u32 = 1_000;
+/// The numbers of names go up to here before a conflict is given up.
+const NUMBER_MAX: u32 = 999;
 
 /// A directory, and those on the way that were made for it.
 ///
@@ -86,8 +86,28 @@ impl NameGiving<'_> {
         }
     }
 
+    /// Gives it its name, or one with a number where that is taken. A free number is looked for in
+    /// steps that double and then between the last two, because others wait for the lock of names: a
+    /// thousand files of one form that were all called `image.jpg` would take half a million tries.
     pub(super) fn link_numbered(&self, name: &[u8]) -> Result<CString, Failure> {
-        for number in 0..RENAMES_MAX {
+        let is_taken = |number| -> Result<bool, Failure> {
+            let name = wanted_of(&numbered(name, number))?;
+            Ok(rustix::fs::statat(self.to, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+        };
+        let (mut taken, mut free) = (0, 0);
+        while free <= NUMBER_MAX && is_taken(free)? {
+            (taken, free) = (free, 2 * free + 1);
+        }
+        free = free.min(NUMBER_MAX + 1);
+        while free > taken + 1 {
+            let middle = taken + (free - taken) / 2;
+            match is_taken(middle)? {
+                true => taken = middle,
+                false => free = middle,
+            }
+        }
+        // Another program may take it first.
+        for number in free..=NUMBER_MAX {
             let name = wanted_of(&numbered(name, number))?;
             match self.link(&name) {
                 Err(Failure::Exists) => {}
