@@ -14,6 +14,7 @@
 use std::str::FromStr;
 
 use glob::{MatchOptions, Pattern};
+use unicode_normalization::UnicodeNormalization;
 
 /// One pattern of `--auth-for`, name by name.
 ///
@@ -32,7 +33,39 @@ pub struct ProtectedGlob {
 enum NamePattern {
     /// `**`: any number of names.
     Any,
-    One(Pattern),
+    One(CaselessPattern),
+}
+
+/// A pattern as it was written, and [folded](fold): what one of them matches is matched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct CaselessPattern {
+    written: Pattern,
+    folded: Pattern,
+}
+
+impl CaselessPattern {
+    fn new(name: &str) -> Result<Self, glob::PatternError> {
+        Ok(Self {
+            written: Pattern::new(name)?,
+            folded: Pattern::new(&fold(name))?,
+        })
+    }
+
+    fn matches(&self, subject: &str, folded: &str) -> bool {
+        let options = MatchOptions {
+            case_sensitive: false,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        self.written.matches_with(subject, options) || self.folded.matches_with(folded, options)
+    }
+}
+
+/// A name without its case, and each letter with its accents as one character: what file systems that
+/// do not tell cases apart take for the same. (Through the upper case, so that sharp s is two s.)
+fn fold(name: &str) -> String {
+    let upper = name.chars().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfc().collect()
 }
 
 /// Places in a pattern, a bit for each: how many of its names have been matched.
@@ -64,13 +97,16 @@ impl ProtectedGlob {
     /// The places after one more name.
     fn step(&self, places: PatternPlaces, subject: &str) -> PatternPlaces {
         let mut after = 0;
+        let folded = fold(subject);
         for (at, name) in self.names.iter().enumerate() {
             if places & (1 << at) == 0 {
                 continue;
             }
             match name {
                 NamePattern::Any => after |= 1 << at,
-                NamePattern::One(pattern) if matches(pattern, subject) => after |= 1 << (at + 1),
+                NamePattern::One(pattern) if pattern.matches(subject, &folded) => {
+                    after |= 1 << (at + 1);
+                }
                 NamePattern::One(_) => {}
             }
         }
@@ -108,15 +144,6 @@ impl ProtectedGlob {
     }
 }
 
-fn matches(pattern: &Pattern, subject: &str) -> bool {
-    let options = MatchOptions {
-        case_sensitive: false,
-        require_literal_separator: true,
-        require_literal_leading_dot: false,
-    };
-    pattern.matches_with(subject, options)
-}
-
 impl FromStr for ProtectedGlob {
     /// One sentence of advice.
     type Err = String;
@@ -129,7 +156,7 @@ impl FromStr for ProtectedGlob {
         let above = text.strip_suffix("/**").or_else(|| text.strip_suffix("/*"));
         let name = |name: &str| match name {
             "**" => Ok(NamePattern::Any),
-            name => Pattern::new(name).map(NamePattern::One),
+            name => CaselessPattern::new(name).map(NamePattern::One),
         };
         let names = above.unwrap_or(text).split('/').map(name);
         let names = anywhere
@@ -271,6 +298,16 @@ mod tests {
             check(glob, "privateer", false);
             check(glob, "private.txt", false);
             check(glob, "", false);
+        }
+        for (glob, path) in [
+            ("ärger", "Ärger/a"),
+            ("ÄRGER", "a\u{308}rger"),
+            ("a\u{308}rger/**", "ÄRGER"),
+            ("stra?e", "straße"),
+            ("straße", "STRASSE"),
+            ("[α-ω]*", "Σ"),
+        ] {
+            check(glob, path, true);
         }
         check("private", "a/private/b", true);
         check("/private", "a/private/b", false);
