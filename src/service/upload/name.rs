@@ -24,6 +24,7 @@ pub(super) enum BadName {
     Empty,
     Dots,
     Slash,
+    Backslash,
     Hidden,
     Control,
     TooLong,
@@ -38,6 +39,7 @@ impl fmt::Display for BadName {
             Self::Empty => "The file has no name: put one behind the last slash of the URL.",
             Self::Dots => "A name cannot be . or ..",
             Self::Slash => "A name cannot hold a slash.",
+            Self::Backslash => "A name cannot hold a backslash: on Windows it separates folders.",
             Self::Hidden => "Names that begin with a dot are not taken here.",
             Self::Control => "A name cannot hold control characters.",
             Self::TooLong => "A name can have at most 255 bytes.",
@@ -50,17 +52,19 @@ impl fmt::Display for BadName {
 
 /// Checks one name of a path.
 pub(super) fn check(name: &[u8], hidden: bool) -> Result<(), BadName> {
-    let is_control = |byte: &u8| *byte < b' ' || *byte == 0x7f;
     if name.is_empty() {
         return Err(BadName::Empty);
     }
     if matches!(name, b"." | b"..") || name.contains(&b'/') {
         return Err(BadName::Dots);
     }
+    if name.contains(&b'\\') {
+        return Err(BadName::Backslash);
+    }
     if name.len() > NAME_BYTES_MAX {
         return Err(BadName::TooLong);
     }
-    if name.iter().any(is_control) {
+    if has_control(name) {
         return Err(BadName::Control);
     }
     if name.starts_with(b".") && (!hidden || name.starts_with(PART_PREFIX)) {
@@ -119,12 +123,27 @@ pub(super) fn numbered(name: &[u8], number: u32) -> Vec<u8> {
     [&stem[..keep], suffix.as_bytes(), extension].concat()
 }
 
+/// C0 controls and DEL; of UTF-8, C1 controls, and what turns the direction of writing around, by which
+/// `exe.gpj` would be read for `jpg.exe`.
+fn has_control(name: &[u8]) -> bool {
+    let turns = |c: char| matches!(c, '\u{202d}' | '\u{202e}');
+    name.iter().any(|byte| *byte < b' ' || *byte == 0x7f)
+        || String::from_utf8_lossy(name)
+            .chars()
+            .any(|c| c.is_control() || turns(c))
+}
+
 fn is_device(name: &[u8]) -> bool {
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+    // What follows a colon is a stream of the file there.
+    let stem = stem.split(|byte| *byte == b':').next().unwrap_or_default();
     let stem = stem.trim_ascii_end().to_ascii_uppercase();
     match stem.as_slice() {
-        b"CON" | b"PRN" | b"AUX" | b"NUL" => true,
-        [b'C', b'O', b'M', n] | [b'L', b'P', b'T', n] => (b'1'..=b'9').contains(n),
+        b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
+        [b'C', b'O', b'M', n @ ..] | [b'L', b'P', b'T', n @ ..] => {
+            // The raised digits of Latin-1 count, too.
+            matches!(n, [b'1'..=b'9']) || ["¹", "²", "³"].iter().any(|one| one.as_bytes() == n)
+        }
         _ => false,
     }
 }
@@ -137,7 +156,7 @@ mod tests {
     fn a_name_is_no_trap_on_another_system() {
         let long = "a".repeat(255);
         let longer = "a".repeat(256);
-        let rows: [(&str, Result<(), BadName>); 25] = [
+        let rows: [(&str, Result<(), BadName>); 36] = [
             ("a", Ok(())),
             ("image (1).jpg", Ok(())),
             ("ümläut €", Ok(())),
@@ -163,6 +182,17 @@ mod tests {
             ("Com7.tar.gz", Err(BadName::Device)),
             ("lpt1", Err(BadName::Device)),
             ("aux .txt", Err(BadName::Device)),
+            ("nul:", Err(BadName::Device)),
+            ("con:a.txt", Err(BadName::Device)),
+            ("conin$", Err(BadName::Device)),
+            ("COM¹.txt", Err(BadName::Device)),
+            ("lpt³", Err(BadName::Device)),
+            ("com⁴", Ok(())),
+            ("com12", Ok(())),
+            ("..\\a", Err(BadName::Backslash)),
+            ("a\u{9b}31m", Err(BadName::Control)),
+            ("a\u{202e}gpj.exe", Err(BadName::Control)),
+            ("\u{200f}שלום.txt", Ok(())),
         ];
         for (name, expected) in rows {
             assert_eq!(check(name.as_bytes(), false), expected, "{name:?}");

@@ -22,6 +22,8 @@ fn no_name_leads_out_of_the_directory() {
             "%2fetc%2fx",
             "a%00b",
             "a%0ab",
+            "a%c2%9bb",
+            "a%5C..%5Cb",
             "a.",
             "a%20",
             "CON",
@@ -52,7 +54,7 @@ fn no_name_leads_out_of_the_directory() {
             "{backend}"
         );
         // What a name may be all the same.
-        for name in ["a%25b", "%C3%BC", "%FF", "a%5Cb", "-rf", "a b"] {
+        for name in ["a%25b", "%C3%BC", "%FF", "-rf", "a b"] {
             let name = name.replace(' ', "%20");
             assert_eq!(
                 inbox.put(&format!("/inbox/{name}"), &[], b"new").status,
