@@ -260,7 +260,8 @@ fn writes(two: bool, nodelay: bool) -> String {
     format!("{:.2} ms per request", each.as_secs_f64() * 1e3)
 }
 
-/// close(2) with bytes unread is a reset, and what the client had not read yet is lost to it.
+/// close(2) with bytes unread is a reset, which ends the client's sending. What the client has not
+/// read yet stays on Linux; elsewhere it may be lost (RFC 9112 §9.6).
 fn refusal(lingering: bool) -> String {
     let (mut ours, mut peer) = pair();
     must(ours.set_nonblocking(false));

@@ -46,7 +46,7 @@ use fetch::fetch;
 use jobs::{Awaited, Popped, Queue, Queueable, Waiter};
 
 /// How many requests may wait in the short lane of one loop, and in its long one; one beyond is
-/// answered 503. The other two refuse nothing: an answer or an upload has begun there.
+/// answered 503. The other three refuse nothing: an answer or an upload has begun there.
 const WAITING_MAX: usize = 1024;
 
 /// How often it is asked whether clients that say no more are still there.
