@@ -366,7 +366,8 @@ fn check_sender(request: &Request<'_>) -> Result<(), Refused> {
     let refused = || {
         Refused::because(
             Status::FORBIDDEN,
-            "A page of another site cannot send files here.",
+            "A page of another site cannot send files here. (If it is this site, behind a proxy: that \
+             must hand on the Host field as it came, with its port.)",
         )
     };
     if let Some(site) = request.field("sec-fetch-site") {
