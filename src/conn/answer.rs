@@ -353,11 +353,16 @@ impl Connection {
         if !complete && !over {
             return None;
         }
-        let (_, end, mut finished) = buffers.answers.queue.pop_front()?;
+        let (begin, end, mut finished) = buffers.answers.queue.pop_front()?;
         finished.complete = complete;
-        if let Some(end) = end.filter(|_| !complete) {
-            let missing = end.saturating_sub(buffers.writes.sent);
-            finished.body_bytes = finished.body_bytes.saturating_sub(missing);
+        let sent = buffers.writes.sent;
+        match end {
+            Some(end) => {
+                let missing = end.saturating_sub(sent);
+                finished.body_bytes = finished.body_bytes.saturating_sub(missing);
+            }
+            // A stream that was cut, counted with the framing of its chunks.
+            None => finished.body_bytes = sent.saturating_sub(begin),
         }
         Some(finished)
     }
@@ -418,8 +423,8 @@ impl Connection {
                 if receives {
                     // It is told like any answer that never left: an incomplete request is a 400
                     // (RFC 9112 §8).
-                    let received = buffers.body.total;
-                    (buffers.answers).queue(Status::BAD_REQUEST, 0, None, received);
+                    let (sent, received) = (buffers.writes.sent, buffers.body.total);
+                    (buffers.answers).queue(Status::BAD_REQUEST, sent, None, received);
                 }
                 buffers.outbox.discard();
                 buffers.inbox.clear();

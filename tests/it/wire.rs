@@ -691,7 +691,10 @@ fn a_stream_that_failed_is_not_counted_for_the_next_one() {
     let mut broken = Peer::new(limits.clone());
     broken.feed(&request("GET /broken HTTP/1.1"));
     broken.finish();
-    while broken.conn.next_finished().is_some() {}
+    let cut = broken.conn.next_finished().expect("it is over");
+    let sent = "6\r\nso far\r\n".len() as u64;
+    assert_eq!((cut.body_bytes, cut.complete), (sent, false));
+    assert!(broken.conn.next_finished().is_none());
     let mut peer = Peer::new(limits);
     peer.conn.lend(broken.conn.reclaim().expect("it is over"));
     peer.feed(&request("GET /stream HTTP/1.1"));
