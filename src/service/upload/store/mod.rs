@@ -247,6 +247,23 @@ impl Store {
 
     /// Whether a file of that length has room at this place, as far as can be told before it comes.
     pub(crate) fn expect_room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
+        let room = self.room(place, bytes);
+        if !matches!(room, Err(Failure::QuotaSpent | Failure::NoSpace)) {
+            return room;
+        }
+        // What was given up long ago may be in the way.
+        let root = self.root.try_clone().map_err(|_| Failure::Busy)?;
+        let probe = nameless(root, OFlags::WRONLY);
+        if let Ok(Unpublished {
+            fd: Some(fresh), ..
+        }) = &probe
+        {
+            self.sweep_again(modified(fresh));
+        }
+        self.room(place, bytes)
+    }
+
+    fn room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
         let used = self.used.load(Relaxed).saturating_add(bytes);
         if bytes > self.file_bytes_max {
             Err(Failure::TooLong)
@@ -470,5 +487,38 @@ impl Drop for Unnamed {
                 name: self.content.name.take(),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, FileTimes};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Tick;
+
+    /// A quota that abandoned uploads have used up is free again after a day, whatever is sent next.
+    #[test]
+    fn what_was_given_up_is_swept_before_a_refusal() {
+        let root = tempfile::tempdir().unwrap();
+        let part = root.path().join(".httpoll-part-of-0000000000000001");
+        fs::write(&part, [b'x'; 90]).unwrap();
+        let config = UploadConfig {
+            quota_bytes: Some(100),
+            reserve_bytes: 0,
+            ..UploadConfig::default()
+        };
+        let store = Store::open(root.path(), &config).unwrap();
+        let expect = |bytes| store.expect_room(&store.find(b"").unwrap(), bytes);
+        assert_eq!(expect(10), Ok(()));
+        assert_eq!(expect(11), Err(Failure::QuotaSpent));
+        let old = Tick::for_tests().wall - Duration::from_secs(25 * 60 * 60);
+        let file = File::options().write(true).open(&part).unwrap();
+        file.set_times(FileTimes::new().set_modified(old)).unwrap();
+        assert_eq!(expect(11), Err(Failure::QuotaSpent), "once an hour");
+        store.swept_at.fetch_sub(SWEEP_EVERY_SECONDS, Relaxed);
+        assert_eq!(expect(11), Ok(()));
+        assert!(!part.exists());
     }
 }
