@@ -109,6 +109,7 @@ fn a_drop_box_has_the_form_and_says_what_it_took() {
             "default-src 'none'",
             "form-action 'self'",
             "connect-src 'self'",
+            "frame-ancestors 'self'",
         ] {
             assert!(policy.contains(part), "{policy}");
         }

@@ -77,8 +77,9 @@ impl PageParts {
                 .map(|content| format!(" {}", content.source()));
             quoted.collect()
         };
+        // Over a frame of a form that takes files another site could lay what it likes.
         let connect = match self.uploads {
-            true => "connect-src 'self'; ",
+            true => "frame-ancestors 'self'; connect-src 'self'; ",
             false => "",
         };
         let images = match self.media || self.readme {
@@ -646,7 +647,8 @@ mod tests {
         check(None, &[&STYLE], &[&SCRIPT], "");
         let styles = [&STYLE, &upload_form::STYLE];
         let scripts = [&SCRIPT, &upload_form::SCRIPT];
-        check(Some(9), &styles, &scripts, "connect-src 'self'; ");
+        let uploads = "frame-ancestors 'self'; connect-src 'self'; ";
+        check(Some(9), &styles, &scripts, uploads);
     }
 
     fn grid(query: &str, has: &[&CStr]) -> Page {
