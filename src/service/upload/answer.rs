@@ -53,7 +53,17 @@ impl Refused {
     }
 
     pub(super) fn by(failure: Failure) -> Self {
-        let (status, why) = match failure {
+        let (status, why) = Self::words(failure);
+        let refused = Self::because(status, why);
+        match failure {
+            Failure::InUse | Failure::Busy => refused.with("Retry-After", "1"),
+            Failure::OtherOffset(offset) => refused.at(offset),
+            _ => refused,
+        }
+    }
+
+    const fn words(failure: Failure) -> (Status, &'static str) {
+        match failure {
             Failure::Exists => (
                 Status::CONFLICT,
                 "There is a file of this name already: choose another name (a program may send If-Match).",
@@ -66,10 +76,10 @@ impl Refused {
                 Status::BAD_REQUEST,
                 "The disk of the server cannot hold this name.",
             ),
-            Failure::OtherOffset(offset) => {
-                let why = "The part does not begin where the last one ended.";
-                return Self::because(Status::CONFLICT, why).at(offset);
-            }
+            Failure::OtherOffset(_) => (
+                Status::CONFLICT,
+                "The part does not begin where the last one ended.",
+            ),
             Failure::Unknown => (
                 Status::NOT_FOUND,
                 "This upload is complete, was given up, or has never begun.",
@@ -77,6 +87,10 @@ impl Refused {
             Failure::Gone => (
                 Status::NOT_FOUND,
                 "The folder or the unfinished file was removed meanwhile: send it again.",
+            ),
+            Failure::RootGone => (
+                Status::INTERNAL_SERVER_ERROR,
+                "The folder for uploads was removed or replaced: the server has to be started anew.",
             ),
             Failure::InUse => (
                 Status::CONFLICT,
@@ -103,11 +117,6 @@ impl Refused {
                 Status::INTERNAL_SERVER_ERROR,
                 "The disk of the server failed.",
             ),
-        };
-        let refused = Self::because(status, why);
-        match failure {
-            Failure::InUse | Failure::Busy => refused.with("Retry-After", "1"),
-            _ => refused,
         }
     }
 

@@ -197,6 +197,19 @@ fn of_many_writers_of_one_name_each_gets_its_own() {
     });
 }
 
+/// Another directory of the same name is not the one that was opened, and may not be one that is meant.
+#[test]
+fn a_directory_that_was_replaced_is_named_as_the_reason() {
+    each(&BACKENDS, |backend| {
+        let inbox = Inbox::start(backend, &[]);
+        fs::remove_dir(inbox.path("")).unwrap();
+        fs::create_dir(inbox.path("")).unwrap();
+        let answer = inbox.put("/inbox/a", &[], b"x");
+        assert_eq!(answer.status, 500, "{backend}");
+        assert!(answer.text().contains("removed or replaced"), "{backend}");
+    });
+}
+
 /// The number behind those that are taken, in few looks: a form may have thousands of parts of one name.
 #[test]
 fn the_next_number_is_found_however_many_are_taken() {

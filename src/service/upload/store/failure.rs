@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Unknown,
     /// The owner has removed the directory, or the hidden file.
     Gone,
+    /// The owner has removed the directory that takes uploads; another of its name is another one.
+    RootGone,
     /// Another connection sends it.
     InUse,
     /// One file may not be so long.

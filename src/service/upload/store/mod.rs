@@ -118,6 +118,10 @@ impl Store {
 
     /// The place at a relative path whose names were checked. Nothing is made yet.
     pub(crate) fn find(&self, path: &[u8]) -> Result<Destination, Failure> {
+        // A file without a name is refused there as if rights were missing (EPERM).
+        if rustix::fs::fstat(&self.root).is_ok_and(|stat| stat.st_nlink == 0) {
+            return Err(Failure::RootGone);
+        }
         let mut place = Destination {
             directory: self.root.try_clone().map_err(|_| Failure::Busy)?,
             missing: Vec::new(),
