@@ -157,12 +157,11 @@ fn keys_and_fingers_go_through_the_pictures() {
         ("frame.html", frame),
     ]);
     let server = Server::of("edge", site.root(), &[]);
-    let shown = shown_by_a_browser(&server, "frame.html");
     let expected = "a b c c b c a a b b a c - closed c.svg b - closed b.svg";
-    assert!(
-        shown.contains(&format!("<title>{expected}</title>")),
-        "{shown}"
-    );
+    let title = format!("<title>{expected}</title>");
+    // The browser's own time may run ahead of its history, which another process goes back in.
+    let is_right = |_| shown_by_a_browser(&server, "frame.html").contains(&title);
+    assert!((0..5).any(is_right), "not {title} in five tries");
 }
 
 /// What a browser has made of a page.
