@@ -145,19 +145,18 @@ pub(crate) fn size(word: &str) -> Result<u64, Advice> {
 
 /// A port. `u16::from_str` would take `+80` too.
 pub(crate) fn port(word: &str) -> Result<u16, Advice> {
-    let is_address = word.parse::<IpAddr>().is_ok()
-        || (word.rsplit_once(':')).is_some_and(|(_, port)| plain_number::<u16>(port).is_some());
-    plain_number(word).ok_or_else(|| match word {
-        // https://kubernetes.io/docs/tutorials/services/connect-applications-service/
-        _ if word.starts_with("tcp://") => {
+    plain_number(word).ok_or_else(|| {
+        let has_port = |(_, port)| plain_number::<u16>(port).is_some();
+        if word.starts_with("tcp://") {
+            // https://kubernetes.io/docs/tutorials/services/connect-applications-service/
             "give a number from 0 to 65535; for a service of this name Kubernetes sets HTTPOLL_PORT, \
              unless the pod has enableServiceLinks: false"
                 .into()
-        }
-        _ if is_address => {
+        } else if word.parse::<IpAddr>().is_ok() || word.rsplit_once(':').is_some_and(has_port) {
             format!("give a number here, and the address to --listen: --listen {word}")
+        } else {
+            "give a number from 0 to 65535; 0 takes a free port".into()
         }
-        _ => "give a number from 0 to 65535; 0 takes a free port".into(),
     })
 }
 

@@ -228,8 +228,8 @@ impl Policy {
         }
     }
 
-    /// Whether files beside this one may be encodings of it. Not where one is sent by a stranger: who may
-    /// put `a.js.gz` there would say what `a.js` is, and he may not replace that.
+    /// Whether files beside this one may be encodings of it. Not in a directory that takes uploads: who
+    /// may put `a.js.gz` there would say what `a.js` is, without the right to replace it.
     pub(super) fn may_have_siblings(&self, path: &[u8]) -> bool {
         self.precompressed && !self.is_encoded(path) && !self.was_sent(path)
     }

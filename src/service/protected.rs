@@ -11,6 +11,7 @@
 //! What is public never shows what is not: listings and archives leave out what needs a password,
 //! unless the whole directory does.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use glob::{MatchOptions, Pattern};
@@ -63,7 +64,10 @@ impl CaselessPattern {
 
 /// A name without its case, and each letter with its accents as one character: what file systems that
 /// do not tell cases apart take for the same. (Through the upper case, so that sharp s is two s.)
-fn fold(name: &str) -> String {
+fn fold(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() {
+        return name.into(); // patterns are matched without regard to these letters' case
+    }
     let upper = name.chars().flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).nfc().collect()
 }

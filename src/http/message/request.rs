@@ -10,9 +10,9 @@
 //! 2. The request line is taken apart here, because its errors differ (400, 414, 505) and because
 //!    httparse lets through targets that we refuse.
 //! 3. httparse reads the fields, once, and each that decides about framing or routing is held
-//!    against its rule: `section.rs`, where fields that are those of the last head once more are
-//!    known already, if the head came whole. `head.rs` keeps what was learnt; everything else stays in the
-//!    raw bytes and is looked up when asked for.
+//!    against its rule: `section.rs`, where the fields of the last head are known already when they
+//!    come again in a head that is there whole. `head.rs` keeps what was learnt; everything else
+//!    stays in the raw bytes and is looked up when asked for.
 //!
 //! *References:* RFC 9112 §2 and §3, RFC 9110 §7.
 
@@ -42,12 +42,8 @@ pub(crate) fn parse_at_once(
     if start > limits.target_bytes_max + REQUEST_LINE_EXTRA_MAX {
         return None;
     }
-    let section = &buf[start..];
-    let len = match last.repeated_by(section, head.minor_version, limits) {
-        Some(len) => len,
-        None => last.read_at_once(section, head.minor_version, limits)?,
-    };
-    head.add_section(start, last.section());
+    let (section, len) = last.read_at_once(&buf[start..], head.minor_version, limits)?;
+    head.add_section(start, section);
     Some((head, start + len))
 }
 
@@ -63,8 +59,8 @@ pub(crate) fn parse(
 ) -> Result<Head, ProtocolError> {
     let mut head = Head::default();
     let start = request_line(raw, limits, &mut head)?;
-    last.read(&raw[start..], head.minor_version, limits)?;
-    head.add_section(start, last.section());
+    let section = last.read(&raw[start..], head.minor_version, limits)?;
+    head.add_section(start, section);
     Ok(head)
 }
 

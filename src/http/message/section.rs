@@ -34,34 +34,33 @@ pub(crate) struct LastSection {
 }
 
 impl LastSection {
-    /// What the section says that was repeated or read last; nothing that counts if it was refused.
-    pub(crate) const fn section(&self) -> HeaderSection {
-        self.section
-    }
-
-    /// Its length, if `bytes` begin with the same section. Both end at their first blank line.
-    pub(crate) fn repeated_by(
-        &self,
-        bytes: &[u8],
-        minor_version: u8,
-        limits: &HeadLimits,
-    ) -> Option<usize> {
-        let is_same = !self.bytes.is_empty()
-            && self.minor_version == minor_version
-            && self.fields <= limits.fields_max
-            && bytes.starts_with(&self.bytes);
-        is_same.then_some(self.bytes.len())
-    }
-
-    /// Reads the section at the front of `bytes`, and returns its length; `None` unless it is there
-    /// whole and in order. What httparse lets pass, a bare LF, is seen in the two bytes before each
-    /// name and in the last four.
+    /// What the section at the front of `bytes` says, with its length; `None` unless it is there whole
+    /// and in order.
     pub(crate) fn read_at_once(
         &mut self,
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Option<usize> {
+    ) -> Option<(HeaderSection, usize)> {
+        // Both end at their first blank line.
+        let is_repeated = !self.bytes.is_empty()
+            && self.minor_version == minor_version
+            && self.fields <= limits.fields_max
+            && bytes.starts_with(&self.bytes);
+        match is_repeated {
+            true => Some((self.section, self.bytes.len())),
+            false => self.read_new(bytes, minor_version, limits),
+        }
+    }
+
+    /// The same of one that is not the last one again. What httparse lets pass, a bare LF, is seen in
+    /// the two bytes before each name and in the last four.
+    fn read_new(
+        &mut self,
+        bytes: &[u8],
+        minor_version: u8,
+        limits: &HeadLimits,
+    ) -> Option<(HeaderSection, usize)> {
         let mut few = [httparse::EMPTY_HEADER; FEW];
         let Ok(httparse::Status::Complete((len, fields))) =
             httparse::parse_headers(bytes, &mut few)
@@ -77,11 +76,11 @@ impl LastSection {
         if !is_blank || !fields.iter().all(begins_a_line) {
             return None;
         }
-        self.take(bytes, fields, minor_version, limits).ok()?;
-        Some(len)
+        let section = self.take(bytes, fields, minor_version, limits).ok()?;
+        Some((section, len))
     }
 
-    /// Reads a whole section, every line of which ends in CRLF.
+    /// What a whole section says, every line of which ends in CRLF.
     ///
     /// # Errors
     /// The first refusal that applies.
@@ -90,7 +89,7 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<HeaderSection, ProtocolError> {
         let mut few = [httparse::EMPTY_HEADER; FEW];
         match httparse::parse_headers(bytes, &mut few) {
             Ok(httparse::Status::Complete((_, fields))) => {
@@ -108,7 +107,7 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<HeaderSection, ProtocolError> {
         let mut many = vec![httparse::EMPTY_HEADER; limits.fields_max];
         match httparse::parse_headers(bytes, &mut many) {
             Ok(httparse::Status::Complete((_, fields))) => {
@@ -126,7 +125,7 @@ impl LastSection {
         fields: &[httparse::Header<'_>],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<HeaderSection, ProtocolError> {
         self.bytes.clear();
         self.minor_version = minor_version;
         self.fields = fields.len();
@@ -135,7 +134,7 @@ impl LastSection {
         if bytes.len() <= KEPT_BYTES_MAX {
             self.bytes.extend_from_slice(bytes);
         }
-        Ok(())
+        Ok(self.section)
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) fn page(file_bytes_max: u64, query: Option<&str>) -> Response {
     let fields = format!(
         "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-cache\r\n\
          Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'self'; \
-         frame-ancestors 'self'; connect-src 'self'; img-src data:; style-src {} {}; script-src {}\r\n",
+         frame-ancestors 'self'; connect-src 'self'; img-src data:; style-src {} {}; \
+         script-src {}\r\n",
         STYLE.source(),
         style.source(),
         script.source(),

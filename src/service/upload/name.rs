@@ -123,20 +123,17 @@ pub(super) fn numbered(name: &[u8], number: u32) -> Vec<u8> {
     [&stem[..keep], suffix.as_bytes(), extension].concat()
 }
 
-/// C0 controls and DEL; of UTF-8, C1 controls, and what turns the direction of writing around, by which
-/// `exe.gpj` would be read for `jpg.exe`.
+/// C0 and C1 controls, DEL, and what turns the direction of writing around: behind U+202E, `gpj.exe` is
+/// shown as `exe.jpg`.
 fn has_control(name: &[u8]) -> bool {
-    let turns = |c: char| matches!(c, '\u{202d}' | '\u{202e}');
-    name.iter().any(|byte| *byte < b' ' || *byte == 0x7f)
-        || String::from_utf8_lossy(name)
-            .chars()
-            .any(|c| c.is_control() || turns(c))
+    let is_one = |c: char| c.is_control() || matches!(c, '\u{202d}' | '\u{202e}');
+    String::from_utf8_lossy(name).chars().any(is_one)
 }
 
 fn is_device(name: &[u8]) -> bool {
-    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
     // What follows a colon is a stream of the file there.
-    let stem = stem.split(|byte| *byte == b':').next().unwrap_or_default();
+    let ends = |byte: &u8| matches!(byte, b'.' | b':');
+    let stem = name.split(ends).next().unwrap_or_default();
     let stem = stem.trim_ascii_end().to_ascii_uppercase();
     match stem.as_slice() {
         b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,

@@ -258,10 +258,7 @@ impl Store {
         // What was given up long ago may be in the way.
         let root = self.root.try_clone().map_err(|_| Failure::Busy)?;
         let probe = nameless(root, OFlags::WRONLY);
-        if let Ok(Unpublished {
-            fd: Some(fresh), ..
-        }) = &probe
-        {
+        if let Some(fresh) = probe.as_ref().ok().and_then(|probe| probe.fd.as_ref()) {
             self.sweep_again(modified(fresh));
         }
         self.room(place, bytes)

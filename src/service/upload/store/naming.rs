@@ -89,6 +89,7 @@ impl NameGiving<'_> {
     /// Gives it its name, or one with a number where that is taken. A free number is looked for in
     /// steps that double and then between the last two, because others wait for the lock of names: a
     /// thousand files of one form that were all called `image.jpg` would take half a million tries.
+    /// Between numbers with gaps it may not be the lowest.
     pub(super) fn link_numbered(&self, name: &[u8]) -> Result<CString, Failure> {
         let is_taken = |number| -> Result<bool, Failure> {
             let name = wanted_of(&numbered(name, number))?;
