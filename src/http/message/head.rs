@@ -279,8 +279,8 @@ pub(crate) struct HeaderSection {
 impl Head {
     /// Adds what the fields say, the first of which stands at `start`. The target's own authority
     /// replaces Host (RFC 9112 §3.2.2).
-    pub(crate) fn add_section(&mut self, start: usize, section: HeaderSection) {
-        self.section = section;
+    pub(crate) fn add_section(&mut self, start: usize, section: &HeaderSection) {
+        self.section = *section;
         if self.authority.is_empty() {
             let host = section.host;
             self.authority = Span::new(start + host.start(), start + host.end());

@@ -41,14 +41,14 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Option<(HeaderSection, usize)> {
+    ) -> Option<(&HeaderSection, usize)> {
         // Both end at their first blank line.
         let is_repeated = !self.bytes.is_empty()
             && self.minor_version == minor_version
             && self.fields <= limits.fields_max
             && bytes.starts_with(&self.bytes);
         match is_repeated {
-            true => Some((self.section, self.bytes.len())),
+            true => Some((&self.section, self.bytes.len())),
             false => self.read_new(bytes, minor_version, limits),
         }
     }
@@ -60,7 +60,7 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Option<(HeaderSection, usize)> {
+    ) -> Option<(&HeaderSection, usize)> {
         let mut few = [httparse::EMPTY_HEADER; FEW];
         let Ok(httparse::Status::Complete((len, fields))) =
             httparse::parse_headers(bytes, &mut few)
@@ -89,7 +89,7 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<HeaderSection, ProtocolError> {
+    ) -> Result<&HeaderSection, ProtocolError> {
         let mut few = [httparse::EMPTY_HEADER; FEW];
         match httparse::parse_headers(bytes, &mut few) {
             Ok(httparse::Status::Complete((_, fields))) => {
@@ -107,7 +107,7 @@ impl LastSection {
         bytes: &[u8],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<HeaderSection, ProtocolError> {
+    ) -> Result<&HeaderSection, ProtocolError> {
         let mut many = vec![httparse::EMPTY_HEADER; limits.fields_max];
         match httparse::parse_headers(bytes, &mut many) {
             Ok(httparse::Status::Complete((_, fields))) => {
@@ -125,7 +125,7 @@ impl LastSection {
         fields: &[httparse::Header<'_>],
         minor_version: u8,
         limits: &HeadLimits,
-    ) -> Result<HeaderSection, ProtocolError> {
+    ) -> Result<&HeaderSection, ProtocolError> {
         self.bytes.clear();
         self.minor_version = minor_version;
         self.fields = fields.len();
@@ -134,7 +134,7 @@ impl LastSection {
         if bytes.len() <= KEPT_BYTES_MAX {
             self.bytes.extend_from_slice(bytes);
         }
-        Ok(self.section)
+        Ok(&self.section)
     }
 }
 
