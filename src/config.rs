@@ -160,6 +160,9 @@ pub struct Config {
     /// How many connections there may be at once, in equal shares for all loops, of which there are
     /// not more than connections; 0 means derived from RLIMIT_NOFILE.
     pub connections_max: usize,
+    /// Whether the service receives files, and needs descriptors for them: then as many again as caches
+    /// are left are no connections'.
+    pub receives_files: bool,
     /// How many one client address may hold; 0 means any number.
     pub connections_per_ip_max: usize,
     /// The bound on threads of the `threads` backend.
@@ -192,6 +195,7 @@ impl Default for Config {
             grace: Duration::from_secs(10),
             limits: Arc::new(Limits::default()),
             connections_max: 0,
+            receives_files: false,
             connections_per_ip_max: 0,
             threads_max: 512,
             proxy_protocol: ProxyProtocol::Off,

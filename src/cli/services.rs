@@ -16,13 +16,17 @@ use super::{Plan, startup};
 /// A quarter of what select(2) can watch: the others are for clients.
 const FILES_OF_SELECT: usize = 256;
 
+/// Another quarter, three for each.
+const UPLOADS_OF_SELECT: usize = FILES_OF_SELECT / 3;
+
 /// What makes the service of each loop, and what these count. Opens the directory,
 /// once.
 pub(crate) fn service(
     plan: &Plan,
     reload: Option<&LiveReload>,
 ) -> Result<(impl FnMut() -> Box<dyn Service> + use<>, Tallies), String> {
-    let uploads = plan.files.as_ref().and_then(open_uploads).transpose()?;
+    let uploads = (plan.files.as_ref()).and_then(|files| open_uploads(files, &plan.config));
+    let uploads = uploads.transpose()?;
     let open = |files| open_files(files, &plan.config);
     let files = plan.files.as_ref().map(open).transpose()?;
     let tallies = Tallies {
@@ -110,11 +114,14 @@ pub(crate) fn watched(plan: &Plan) -> Result<Option<(TreeWatcher, LiveReload)>, 
 }
 
 /// The directory that takes files, if one is to.
-fn open_uploads(config: &FilesConfig) -> Option<Result<UploadDirectory, String>> {
-    let uploads = config.uploads.as_ref()?;
+fn open_uploads(config: &FilesConfig, server: &Config) -> Option<Result<UploadDirectory, String>> {
+    let mut uploads = config.uploads.clone()?;
+    if server.backend == Backend::Select {
+        uploads.at_once_max = uploads.at_once_max.min(UPLOADS_OF_SELECT);
+    }
     let directory = startup::printable(&config.root.join(&uploads.directory));
     Some(
-        UploadDirectory::open(config, uploads).map_err(|error| match error.kind() {
+        UploadDirectory::open(config, &uploads).map_err(|error| match error.kind() {
             std::io::ErrorKind::PermissionDenied => {
                 format!(
                     "may not write to {directory}, which --upload needs (see ls -ld for who may)"

@@ -166,6 +166,9 @@ pub struct UploadConfig {
     pub quota_bytes: Option<u64>,
     /// Bytes of the file system that stay free (507).
     pub reserve_bytes: u64,
+    /// How many are received at once (503). Each holds up to three descriptors, and all together no
+    /// more than a quarter of what the process may open (RLIMIT_NOFILE), whatever is said here.
+    pub at_once_max: usize,
     /// Whether a file can be read while it comes, as `URL?follow`.
     pub follow: bool,
     /// Whether a file is on the disk before its name is told (fsync(2)).
@@ -181,6 +184,7 @@ impl Default for UploadConfig {
             file_bytes_max: u64::MAX,
             quota_bytes: None,
             reserve_bytes: 64 * 1024 * 1024,
+            at_once_max: usize::MAX,
             follow: false,
             durable: false,
         }

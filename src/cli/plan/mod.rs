@@ -61,6 +61,7 @@ impl Options {
         // Fields are for every answer, so also for those of hello and of the connection itself.
         let decoration = Decoration::new(&files);
         config.limits = limits_with(&config.limits, &decoration, &files);
+        config.receives_files = files.uploads.is_some();
         Ok(Plan {
             config,
             files: serves_files.then_some(files),
@@ -105,6 +106,7 @@ impl Options {
             grace: serving.grace,
             limits: Arc::new(self.limits()),
             connections_max: connections.unwrap_or(default.connections_max),
+            receives_files: false,
             connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
             threads_max: connections.unwrap_or(default.threads_max),
             proxy_protocol: match self.trust.proxy_protocol {

@@ -21,20 +21,22 @@ const CACHED_DESCRIPTORS: u64 = 1024;
 const SELECT_DESCRIPTORS: u64 = 1024;
 
 /// How many connections this process can hold.
-pub(super) fn room(backend: Backend) -> usize {
-    let room = room_for_connections(descriptors(), backend);
+pub(super) fn room(config: &Config) -> usize {
+    let room = room_for_connections(descriptors(), config.backend, config.receives_files);
     usize::try_from(room).unwrap_or(usize::MAX)
 }
 
 /// How many of `descriptors` connections may use, so that a flood of them never leaves a file
-/// without one.
-fn room_for_connections(descriptors: u64, backend: Backend) -> u64 {
+/// without one. What is received holds a quarter of all at most
+/// ([`UploadConfig::at_once_max`](crate::service::UploadConfig::at_once_max)).
+fn room_for_connections(descriptors: u64, backend: Backend, receives: bool) -> u64 {
     let usable = match backend {
         Backend::Select => descriptors.min(SELECT_DESCRIPTORS),
         _ => descriptors,
     };
     let files = RESERVED_DESCRIPTORS + (usable / 4).min(CACHED_DESCRIPTORS);
-    usable.saturating_sub(files).max(8)
+    let received = if receives { usable / 4 } else { 0 };
+    usable.saturating_sub(files + received).max(8)
 }
 
 /// Raises the soft limit on descriptors to the hard one (getrlimit(2)) and returns it.
@@ -88,7 +90,7 @@ pub(super) fn watched(config: &Config) -> Option<usize> {
     let left = usize::try_from(SELECT_DESCRIPTORS - RESERVED_DESCRIPTORS).ok()?;
     let left = left.saturating_sub(loop_descriptors(config));
     let selects = config.backend == Backend::Select;
-    (selects && left < room(config.backend)).then_some(left)
+    (selects && left < room(config)).then_some(left)
 }
 
 #[cfg(test)]
@@ -98,8 +100,10 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_for_files() {
         let check = |descriptors: u64, backend: Backend, expected: u64| {
-            let room = room_for_connections(descriptors, backend);
+            let room = room_for_connections(descriptors, backend, false);
             assert_eq!(room, expected, "{descriptors} {backend:?}");
+            let receiving = room_for_connections(descriptors, backend, true);
+            assert!(receiving <= room && room - receiving <= descriptors / 4);
         };
         check(64, Backend::Edge, 8);
         check(1024, Backend::Edge, 1024 - 256 - 128);

@@ -65,7 +65,7 @@ impl WorkerPlan {
         limits.report_lines = log.is_some();
         limits.report_fields = (log.as_ref()).is_some_and(|log| log.format().shows_fields());
         limits.close_always |= config.backend == Backend::Blocking;
-        let room = room(config.backend);
+        let room = room(config);
         let connections = match config.connections_max {
             0 => room,
             stated => stated.min(room),

@@ -120,7 +120,7 @@ impl Server {
 
     /// How many connections there is room for at once, whatever [`Config::connections_max`] says.
     pub fn room(&self) -> usize {
-        room(self.config.backend)
+        room(&self.config)
     }
 
     /// How many connections the selector can announce at once, where the loops themselves take

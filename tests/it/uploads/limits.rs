@@ -208,6 +208,56 @@ fn who_sends_too_slowly_is_cut_and_leaves_nothing() {
     });
 }
 
+/// As many as a quarter of the descriptors is enough for are received; who comes next is told to wait.
+#[test]
+fn uploads_leave_descriptors_for_files() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("inbox/sub")).unwrap();
+    fs::write(root.path().join("large"), bytes(200_000)).unwrap();
+    let path = root.path().to_str().unwrap();
+    each(&MANY, |backend| {
+        let words = [
+            "--upload=inbox",
+            "--upload-follow",
+            "--backend",
+            backend,
+            path,
+        ];
+        let server = start_limited("-n 320", &words);
+        let begin = |n: usize| {
+            let mut client = server.connect();
+            let target = format!("/inbox/sub/{backend}{n}");
+            let fields = ["Content-Length: 1", "Expect: 100-continue"];
+            client.send(request("PUT", &target, &fields).as_bytes());
+            let answer = client.head();
+            (client, answer)
+        };
+        let mut clients: Vec<_> = (0..26).map(begin).collect();
+        assert!(
+            clients.iter().all(|(_, answer)| answer.status == 100),
+            "{backend}"
+        );
+        for n in 26..40 {
+            let (_, refused) = begin(n);
+            assert_eq!(
+                (refused.status, refused.field("Retry-After")),
+                (503, Some("1")),
+                "{backend}"
+            );
+        }
+        let answer = server.get("/large");
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (200, 200_000),
+            "{backend}"
+        );
+        let (mut first, _) = clients.swap_remove(0);
+        first.send(b"x");
+        assert_eq!(first.answer("PUT").status, 201, "{backend}");
+        assert_eq!(begin(40).1.status, 100, "{backend}");
+    });
+}
+
 /// Descriptors, room and hidden names come back from whoever is gone.
 #[test]
 fn who_is_gone_in_the_middle_leaves_nothing() {

@@ -13,6 +13,7 @@
 //!
 //! *References:* open(2) `O_TMPFILE`, flock(2).
 
+mod at_once;
 mod failure;
 mod growing;
 mod naming;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
 
+use at_once::{AtOnce, Counted};
 use growing::{GrowingFiles, Growth};
 use naming::{DIRECTORY, MadeDirectory, NameGiving, sync, sync_directory, wanted_of};
 use stamps::Stamps;
@@ -52,12 +54,13 @@ const SWEEP_DEPTH_MAX: usize = 32;
 
 /// A directory that takes uploads, and what they have taken so far. One for all loops.
 pub(crate) struct Store {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     file_bytes_max: u64,
     quota_bytes: Option<u64>,
     reserve_bytes: u64,
     durable: bool,
     used: AtomicU64,
+    at_once: AtOnce,
     tallies: UploadTallies,
     stamps: Stamps,
     /// What is being received, if that may be read meanwhile.
@@ -72,10 +75,10 @@ impl Store {
     /// Opens the directory and takes away what a crash has left in it.
     pub(crate) fn open(directory: &Path, config: &UploadConfig) -> io::Result<Arc<Self>> {
         let follow = DIRECTORY.difference(OFlags::NOFOLLOW);
-        let root = openat(CWD, directory, follow, Mode::empty())?;
+        let root = Arc::new(openat(CWD, directory, follow, Mode::empty())?);
         // A probe: a directory that cannot be written is a slip of the keyboard.
         let probe =
-            nameless(root.try_clone()?, OFlags::WRONLY).map_err(|failure| match failure {
+            nameless(Arc::clone(&root), OFlags::WRONLY).map_err(|failure| match failure {
                 Failure::Forbidden => io::Error::from(io::ErrorKind::PermissionDenied),
                 Failure::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
                 _ => io::Error::other("files cannot be created in it"),
@@ -92,6 +95,7 @@ impl Store {
             reserve_bytes: config.reserve_bytes,
             durable: config.durable,
             used: AtomicU64::new(swept.kept),
+            at_once: AtOnce::new(config.at_once_max),
             tallies: UploadTallies::default(),
             stamps,
             growing: config.follow.then(GrowingFiles::default),
@@ -123,16 +127,16 @@ impl Store {
             return Err(Failure::RootGone);
         }
         let mut place = Destination {
-            directory: self.root.try_clone().map_err(|_| Failure::Busy)?,
+            directory: Arc::clone(&self.root),
             missing: Vec::new(),
         };
         let names = path.split(|byte| *byte == b'/');
         for name in names.filter(|name| !name.is_empty()) {
             let name = CString::new(name).map_err(|_| Failure::NotAFile)?;
             if place.missing.is_empty() {
-                match openat(&place.directory, &name, DIRECTORY, Mode::empty()) {
+                match openat(place.directory.as_fd(), &name, DIRECTORY, Mode::empty()) {
                     Err(Errno::NOENT) => place.missing.push(name),
-                    other => place.directory = other?,
+                    other => place.directory = Arc::new(other?),
                 }
             } else {
                 place.missing.push(name);
@@ -149,6 +153,7 @@ impl Store {
             None => OFlags::WRONLY,
         };
         Ok(Unnamed {
+            _counted: self.at_once.begin()?,
             store: Arc::clone(self),
             content: nameless(place.directory, access)?,
             missing: place.missing,
@@ -187,6 +192,7 @@ impl Store {
         folder: &[u8],
         token: UploadToken,
     ) -> Result<Unnamed, Failure> {
+        let counted = self.at_once.begin()?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let name = token.name();
         let fd = match openat(&self.root, &name, flags, Mode::empty()) {
@@ -203,9 +209,10 @@ impl Store {
         let names = folder.split(|byte| *byte == b'/');
         let names = names.filter(|name| !name.is_empty()).map(wanted_of);
         Ok(Unnamed {
+            _counted: counted,
             store: Arc::clone(self),
             content: Unpublished {
-                directory: Arc::new(self.root.try_clone().map_err(|_| Failure::Busy)?),
+                directory: Arc::clone(&self.root),
                 fd: Some(fd),
                 name: Some(name),
             },
@@ -256,8 +263,7 @@ impl Store {
             return room;
         }
         // What was given up long ago may be in the way.
-        let root = self.root.try_clone().map_err(|_| Failure::Busy)?;
-        let probe = nameless(root, OFlags::WRONLY);
+        let probe = nameless(Arc::clone(&self.root), OFlags::WRONLY);
         if let Some(fresh) = probe.as_ref().ok().and_then(|probe| probe.fd.as_ref()) {
             self.sweep_again(modified(fresh));
         }
@@ -295,7 +301,7 @@ impl Store {
 /// Where a file is to be.
 pub(crate) struct Destination {
     /// The deepest directory on the way that is there.
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
     /// The names below it that are not.
     missing: Vec<CString>,
 }
@@ -317,6 +323,7 @@ pub(crate) struct Unnamed {
     bytes: u64,
     growth: Option<Growth>,
     ending: Ending,
+    _counted: Counted,
 }
 
 /// What becomes of a file that is received no more.

@@ -32,7 +32,7 @@ impl Drop for Unpublished {
 }
 
 /// A new file in this directory that cannot be seen.
-pub(super) fn nameless(directory: OwnedFd, access: OFlags) -> Result<Unpublished, Failure> {
+pub(super) fn nameless(directory: Arc<OwnedFd>, access: OFlags) -> Result<Unpublished, Failure> {
     let flags = access | OFlags::CLOEXEC;
     let (fd, name) = match openat(&directory, c".", flags | OFlags::TMPFILE, FILE_MODE) {
         Ok(fd) => (fd, None),
@@ -44,7 +44,7 @@ pub(super) fn nameless(directory: OwnedFd, access: OFlags) -> Result<Unpublished
         Err(errno) => return Err(errno.into()),
     };
     Ok(Unpublished {
-        directory: Arc::new(directory),
+        directory,
         fd: Some(fd),
         name,
     })
