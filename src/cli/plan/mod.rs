@@ -68,6 +68,7 @@ impl Options {
             watch,
             hello,
             index_note,
+            variable_notes: Vec::new(),
             decoration,
             hosts: self.trust.allow_host,
             passwords,

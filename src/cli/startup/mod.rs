@@ -5,6 +5,7 @@
 
 pub(crate) mod browser;
 mod qr;
+pub(crate) mod variables;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -52,6 +53,9 @@ pub(crate) fn text(
     }
     if plan.hello && plan.files.is_some() {
         text.push_str("  with Hello, World! at /hello\n");
+    }
+    for note in &plan.variable_notes {
+        let _ = writeln!(text, "  {note}");
     }
     text.push_str(&injection(plan.config.faults.as_ref()));
     if let Some(note) = &plan.index_note {
