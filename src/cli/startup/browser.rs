@@ -59,6 +59,9 @@ fn url(plan: &Plan, bound: &[ListenAddr]) -> Result<String, String> {
         ip if ip.is_ipv4() => std::net::Ipv4Addr::LOCALHOST.into(),
         _ => std::net::Ipv6Addr::LOCALHOST.into(),
     };
+    if let Some(host) = plan.hosts.first() {
+        return Ok(super::url(plan, host, address.port()));
+    }
     let address = SocketAddr::new(ip, address.port());
     Ok(format!("http://{address}{}", place(plan)))
 }

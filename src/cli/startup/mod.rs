@@ -7,7 +7,7 @@ pub(crate) mod browser;
 mod qr;
 pub(crate) mod variables;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -54,6 +54,7 @@ pub(crate) fn text(
     if plan.hello && plan.files.is_some() {
         text.push_str("  with Hello, World! at /hello\n");
     }
+    text.push_str(&named(plan, bound));
     for note in &plan.variable_notes {
         let _ = writeln!(text, "  {note}");
     }
@@ -138,6 +139,33 @@ fn injection(faults: Option<&Faults>) -> String {
     )
 }
 
+/// The only addresses that are answered, if those above are not (`--allow-host`).
+fn named(plan: &Plan, bound: &[ListenAddr]) -> String {
+    let Some(port) = bound.iter().find_map(port_of) else {
+        return String::new();
+    };
+    let urls: Vec<_> = plan
+        .hosts
+        .iter()
+        .map(|host| url(plan, host, port))
+        .collect();
+    match urls.is_empty() {
+        true => String::new(),
+        false => format!("  It answers by name only: {}\n", urls.join(", ")),
+    }
+}
+
+fn port_of(address: &ListenAddr) -> Option<u16> {
+    match address {
+        ListenAddr::Tcp(address) => Some(address.port()),
+        ListenAddr::Unix(_) => None,
+    }
+}
+
+fn url(plan: &Plan, host: impl fmt::Display, port: u16) -> String {
+    format!("http://{host}:{port}{}", place(plan))
+}
+
 /// What has to be said of passwords, if there are any.
 fn passwords(plan: &Plan, bound: &[ListenAddr]) -> String {
     let Some(passwords) = &plan.passwords else {
@@ -177,7 +205,10 @@ pub(crate) fn qr_code(
     let Some(address) = of_tcp.flatten().find(outside) else {
         return "  No QR code: no other device can reach it; --listen 0.0.0.0 lets them.\n".into();
     };
-    let url = format!("http://{address}{}", place(plan));
+    let url = match plan.hosts.first() {
+        Some(host) => url(plan, host, address.port()),
+        None => format!("http://{address}{}", place(plan)),
+    };
     match qr::code(&url, is_terminal) {
         Some(code) => format!("\n{code}  {url}\n\n"),
         None => "  No QR code: the address is too long.\n".into(),
@@ -395,11 +426,12 @@ mod tests {
             "#]],
         );
         check(
-            "--hello -b blocking --allow-host a.example",
+            "--hello -b blocking --allow-host a.example --allow-host 2001:db8::7",
             &["192.0.2.7:80"],
             &expect![[r#"
                 httpoll VERSION serves Hello, World! (blocking, one connection at a time)
                   http://192.0.2.7:80/
+                  It answers by name only: http://a.example:80/, http://[2001:db8::7]:80/
             "#]],
         );
         check(

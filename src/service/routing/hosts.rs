@@ -19,6 +19,7 @@
 //!
 //! *References:* RFC 9110 §7.2 (Host), §4.2.3 (comparison); RFC 3986 §3.2.2 (host).
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -62,6 +63,16 @@ impl HostName {
                 name.eq_ignore_ascii_case(without_root(asked))
             }
             _ => false,
+        }
+    }
+}
+
+/// As it stands in a URL.
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Host::Name(name) => f.write_str(name),
+            Host::V6(ip) => write!(f, "[{ip}]"),
         }
     }
 }
