@@ -91,6 +91,10 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
 
 /// A listing asks this of each name that it shows, so all is looked up and nothing allocated.
 fn essence(name: &str, extension: &str) -> Option<&'static str> {
+    // Videos of camcorders, and modules of TypeScript: its content tells.
+    if extension.eq_ignore_ascii_case("mts") {
+        return None;
+    }
     if let Ok(at) = KNOWN.binary_search_by(|(known, _)| in_lower_case(known, extension)) {
         return Some(KNOWN[at].1);
     }
@@ -222,7 +226,6 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "md5",
     "ml",
     "mli",
-    "mts",
     "ndjson",
     "nfo",
     "nim",
@@ -425,6 +428,11 @@ mod tests {
             assert_eq!(found, "text/plain; charset=utf-8", "{name}");
         }
         assert_eq!(content_type(b"tune.mod", &[], true), "video/mpeg");
+        assert_eq!(
+            type_of_name(b"00001.MTS", &[], true),
+            None,
+            "two kinds of file"
+        );
         for sorted in [TEXT_EXTENSIONS, PLAIN_NAMES] {
             assert!(sorted.is_sorted());
         }

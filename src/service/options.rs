@@ -41,7 +41,7 @@ pub enum EtagMode {
 }
 
 /// One field: `Name: value`. Its value cannot end its line, and its name is none of those that
-/// the server decides on: framing and validators.
+/// the server decides on: framing, validators, and what a status must say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldLine {
     name: String,
@@ -65,7 +65,16 @@ impl FromStr for FieldLine {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
-        const OURS: [&str; 4] = ["etag", "last-modified", "content-range", "accept-ranges"];
+        const OURS: [&str; 8] = [
+            "accept-ranges",
+            "allow",
+            "content-range",
+            "etag",
+            "last-modified",
+            "location",
+            "repr-digest",
+            "www-authenticate",
+        ];
         let (name, value) = line
             .split_once(':')
             .ok_or("give a field as 'Name: value'")?;

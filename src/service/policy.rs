@@ -88,7 +88,7 @@ impl Policy {
             disposition: (single.as_deref()).map(|name| disposition("inline", name)),
             single,
             cors: config.cors,
-            common: Common::new(config),
+            common: Common::of_files(config),
             charset: config.charset,
             protected: config.protected.clone(),
             cache_control: format!("private, {}", max_age.as_deref().unwrap_or("no-cache")),
@@ -207,11 +207,11 @@ impl Policy {
         self.rule(path, says_so).is_some()
     }
 
-    /// The first of the user's rules for `path` that is wanted.
+    /// The one of the user's rules for `path` that is wanted; the last, if there are several.
     fn rule(&self, path: &[u8], wanted: impl Fn(&HeaderRule) -> bool) -> Option<&HeaderRule> {
         let text = String::from_utf8_lossy(path);
-        let mut rules = self.common.rules_for(Some(&text));
-        rules.find(|rule| wanted(rule))
+        let rules = self.common.rules_for(Some(&text));
+        rules.filter(|rule| wanted(rule)).last()
     }
 
     /// How long the file at `path` may be kept. `immutable` needs no `public`: without
@@ -301,6 +301,22 @@ impl Common {
         }
     }
 
+    /// The same with what has to be said of files of some types, unless a rule says otherwise.
+    fn of_files(config: &FilesConfig) -> Self {
+        let mut common = Self::new(config);
+        // SVG 2 §1.2: drawings whose name ends so are compressed, and no browser shows them if it
+        // is not said.
+        let rule = (
+            "Content-Encoding: gzip".parse(),
+            "*.[sS][vV][gG][zZ]".parse(),
+        );
+        if let (Ok(field), Ok(glob)) = rule {
+            let glob = Some(glob);
+            common.rules.insert(0, HeaderRule { field, glob });
+        }
+        common
+    }
+
     /// Whether no field was asked for, nor `nosniff` refused.
     pub(super) fn is_usual(&self) -> bool {
         self.nosniff && !self.cors && !self.cross_origin_isolated && self.rules.is_empty()
@@ -334,27 +350,39 @@ impl Common {
         }
     }
 
-    /// Adds them, and the rules for `path`; without one, those that are for all.
+    /// Adds them to an answer made elsewhere, and the rules for `path`; without one, those that are for
+    /// all. Rules about content mean that of the files they match, and no rule lets an answer be kept
+    /// that says `no-store`: errors and redirects are about this moment.
     pub(super) fn decorate(&self, mut response: Response, path: Option<&[u8]>) -> Response {
         let mut fields = self.fields(path);
-        for line in lines(response.fields.as_bytes()) {
+        let made = response.fields.as_bytes();
+        let is_kept = !lines(made).any(|line| line.eq_ignore_ascii_case(NO_STORE));
+        fields
+            .rules
+            .retain(|rule| !rule.is_about_content() && (is_kept || !rule.is("cache-control")));
+        for line in lines(made) {
             if !fields.replace(line) {
                 fields.bytes.extend_from_slice(line);
             }
         }
         self.put(&mut fields);
-        let brief = response.status == Status::NOT_MODIFIED;
-        let wanted =
-            |rule: &HeaderRule| !(rule.is_content_type() || brief && rule.is_about_content());
-        response.fields = HeaderBlock::Owned(fields.finish(wanted));
+        response.fields = HeaderBlock::Owned(fields.finish(|_| true));
         response
     }
 
-    fn rules_for<'p>(&'p self, path: Option<&str>) -> impl Iterator<Item = &'p HeaderRule> {
-        let is_for = move |glob: &PathGlob| path.is_some_and(|path| glob.matches(path));
-        self.rules
-            .iter()
-            .filter(move |rule| rule.glob.as_ref().is_none_or(is_for))
+    /// The rules for a path, in order. Of several for one field that of the last pattern stands; those
+    /// for all files are the first. What was said twice of the same files is sent twice.
+    fn rules_for(&self, path: Option<&str>) -> impl Iterator<Item = &HeaderRule> {
+        let is_for = |glob: &PathGlob| path.is_some_and(|path| glob.matches(path));
+        let matching = (self.rules.iter()).filter(|rule| rule.glob.as_ref().is_none_or(is_for));
+        let matching: Vec<_> = matching.collect();
+        let last = |rule: &HeaderRule| {
+            let mut from_the_last = matching.iter().rev();
+            let same = from_the_last.find(|other| rule.is(other.field.name()));
+            same.is_none_or(|last| rule.adds_up() || last.glob == rule.glob)
+        };
+        let standing: Vec<_> = matching.iter().copied().filter(|rule| last(rule)).collect();
+        standing.into_iter()
     }
 }
 
@@ -384,15 +412,15 @@ impl Fields<'_> {
         self.bytes
     }
 
-    /// Whether a rule stands instead of a line of an answer made elsewhere. Only the type stays
-    /// what it was: a rule means the files it matches, not the page of an error.
+    /// Whether a rule stands instead of a line of an answer made elsewhere.
     fn replace(&self, line: &[u8]) -> bool {
-        let ruled = |rule: &&HeaderRule| {
-            !rule.is_content_type() && !rule.adds_up() && names(line, rule.field.name())
-        };
+        let ruled = |rule: &&HeaderRule| !rule.adds_up() && names(line, rule.field.name());
         self.rules.iter().any(ruled)
     }
 }
+
+/// What is not to be kept.
+const NO_STORE: &[u8] = b"Cache-Control: no-store\r\n";
 
 /// Whether nothing of this name is to be seen; with `hidden`, only uploads that are not complete.
 pub(super) fn is_hidden_name(name: &[u8], hidden: bool) -> bool {
@@ -442,10 +470,15 @@ impl HeaderRule {
         self.is("vary") || self.is("set-cookie") || self.is("link")
     }
 
-    /// Whether it describes the representation, which a 304 does not repeat (RFC 9110 §15.4.5).
-    pub(super) fn is_about_content(&self) -> bool {
+    /// Whether it describes the representation.
+    fn is_about_content(&self) -> bool {
         let name = self.field.name().to_ascii_lowercase();
         name.starts_with("content-") && !name.starts_with("content-security-policy")
+    }
+
+    /// Whether a 304 repeats it (RFC 9110 §15.4.5).
+    pub(super) fn is_for_caches(&self) -> bool {
+        !self.is_about_content() || self.is("content-location")
     }
 
     pub(super) fn is_content_type(&self) -> bool {

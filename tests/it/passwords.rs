@@ -500,10 +500,17 @@ fn no_rule_of_a_user_makes_it_public() {
     ];
     let server = place.server("edge", &words);
     let field = basic("alice", "a:b");
-    for target in ["/a.txt", "/pub/", "/docs", "/hello", "/missing"] {
+    for (target, expected) in [
+        ("/a.txt", "private, max-age=60"),
+        ("/pub/", "private, max-age=60"),
+        ("/hello", "private, max-age=60"),
+        // What was not to be kept is not.
+        ("/docs", "no-store"),
+        ("/missing", "no-store"),
+    ] {
         let answer = server.ask("GET", target, &[&field]);
         let value = answer.field("Cache-Control").unwrap();
-        assert_eq!(value, "private, max-age=60", "{target}");
+        assert_eq!(value, expected, "{target}");
     }
     drop(server);
     let server = place.server("edge", &["--max-age", "60", "--immutable", "*.pdf"]);

@@ -357,7 +357,7 @@ fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
     fields.put("Cache-Control", policy.cache_control(about.path));
     put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
-    fields.finish(|rule: &HeaderRule| !rule.is_about_content())
+    fields.finish(HeaderRule::is_for_caches)
 }
 
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type

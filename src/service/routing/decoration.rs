@@ -84,8 +84,8 @@ mod tests {
         assert!(!decoration.is_usual());
         assert_eq!(
             String::from_utf8_lossy(&decoration.refusal_fields()),
-            "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n\
-             X-All: 1\r\nCache-Control: private\r\n"
+            "Cache-Control: no-store\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n\
+             X-All: 1\r\n"
         );
     }
 }

@@ -96,6 +96,97 @@ fn fields_of_the_users_own() {
     );
 }
 
+/// A rule means the files it matches, not what is said where there is none.
+#[test]
+fn no_rule_describes_or_keeps_what_is_no_file() {
+    let files = [("a.js", "a"), ("d.svgz", "\x1f"), ("dir.js/b", "b")];
+    let mut site = Site::filled(&files, |config| {
+        config.headers = vec![
+            rule("Cache-Control", "public, max-age=9", None),
+            rule("Content-Disposition", "attachment", None),
+            rule("Content-Encoding", "br", Some("*.js")),
+            rule("Content-Encoding", "br", Some("dir.js/**")),
+            rule("Content-Location", "/x", None),
+        ];
+    });
+    let about_content = [
+        "Content-Encoding",
+        "Content-Disposition",
+        "Content-Location",
+    ];
+    let mut check = |method: &str, target: &str, field: &str, status: u16, kept: &str| {
+        let answer = site.ask(method, target, &[field]);
+        assert_eq!(answer.status, status, "{method} {target}");
+        assert_eq!(
+            answer.field("Cache-Control").as_deref(),
+            Some(kept),
+            "{target}"
+        );
+        for name in about_content {
+            let value = answer.field(name);
+            let own = name == "Content-Disposition" && target.ends_with("?zip");
+            assert!(
+                value.is_none() || own && value.unwrap().contains("dir.js.zip"),
+                "{target} {name}"
+            );
+        }
+    };
+    check("GET", "/none.js", "X: 1", 404, "no-store");
+    check("GET", "/%zz.js", "X: 1", 400, "no-store");
+    check("GET", "/dir.js", "X: 1", 301, "no-store");
+    check("POST", "/a.js", "X: 1", 405, "no-store");
+    check("GET", "/a.js", "Range: bytes=9-", 416, "no-store");
+    check("GET", "/dir.js/?zip", "X: 1", 200, "no-store");
+    check("GET", "/dir.js/", "X: 1", 200, "public, max-age=9");
+    let file = site.get("/a.js");
+    assert_eq!(file.field("Content-Encoding").as_deref(), Some("br"));
+    let same = site.ask(
+        "GET",
+        "/a.js",
+        &[&format!("If-None-Match: {}", file.etag())],
+    );
+    let said = about_content.map(|name| same.field(name));
+    assert_eq!(said, [None, None, Some("/x".into())], "RFC 9110 §15.4.5");
+    // Said of itself, where no rule says otherwise.
+    assert_eq!(
+        site.get("/d.svgz").field("Content-Encoding").as_deref(),
+        Some("gzip")
+    );
+    assert_eq!(site.get("/none.svgz").field("Content-Encoding"), None);
+}
+
+#[test]
+fn of_several_rules_for_one_field_the_last_pattern_stands() {
+    let mut site = Site::filled(&[("a.txt", "a"), ("b", "b")], |config| {
+        config.headers = vec![
+            rule("Access-Control-Allow-Origin", "https://a", None),
+            rule("Content-Type", "text/a", None),
+            rule("Vary", "Origin", None),
+            rule("X-Twice", "1", None),
+            rule("X-Twice", "2", None),
+            rule("Access-Control-Allow-Origin", "*", Some("*.txt")),
+            rule("content-type", "text/b", Some("*.txt")),
+            rule("Vary", "Cookie", Some("*.txt")),
+            rule("Content-Type", "text/c", Some("a.*")),
+        ];
+    });
+    let origin = "Access-Control-Allow-Origin";
+    let answer = site.get("/a.txt");
+    let said = |name| answer.field(name).unwrap_or_default();
+    assert_eq!(
+        (said(origin), said("Content-Type")),
+        ("*".into(), "text/c".into())
+    );
+    assert_eq!(said("Vary"), "Accept-Encoding, Origin, Cookie");
+    assert_eq!(said("X-Twice"), "1, 2");
+    let answer = site.get("/b");
+    let said = |name| answer.field(name).unwrap_or_default();
+    assert_eq!(
+        (said(origin), said("Content-Type")),
+        ("https://a".into(), "text/a".into())
+    );
+}
+
 #[test]
 fn wishes_that_are_refused_at_the_start() {
     let check = |wish: &str, configure: &dyn Fn(&mut FilesConfig)| {
