@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "HAProxy's port is tried")]
 
 use std::fs;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::handover::{Load, Tally, converse, stop};
-use crate::harness::{Client, PATIENCE, Server, tool};
+use crate::harness::{Client, PATIENCE, Server, request, tool};
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -89,29 +89,13 @@ fn ranges_are_answered_from_a_cache(start: impl Fn(&Path, SocketAddr, SocketAddr
     }
     std::thread::sleep(Duration::from_millis(25)); // until tags are strong
     let mut server = Server::of("edge", &root, &["--log", "plain", "--max-age", "60"]);
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut command = start(dir.path(), free, server.address);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _cache = Foreground(command.spawn().unwrap());
-    let begun = Instant::now();
-    let connect = || loop {
-        match TcpStream::connect(free) {
-            Ok(stream) => break Client::new(stream),
-            Err(_) => assert!(begun.elapsed() < PATIENCE, "the cache does not listen"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let front = free_address();
+    let _cache = Foreground(quiet(start(dir.path(), front, server.address)));
     for name in ["a.bin", "a.iso"] {
         let part = |first: usize, last: usize| {
             let range = format!("Range: bytes={first}-{last}");
             let target = format!("/{name}");
-            let answer = connect().ask("GET", &target, &[&range, "Connection: close"]);
+            let answer = connect(front).ask("GET", &target, &[&range, "Connection: close"]);
             assert_eq!(answer.status, 206, "{name}: {}", answer.head);
             assert!(answer.body == content[first..=last], "{name}: other bytes");
         };
@@ -135,33 +119,103 @@ fn nginx_answers_ranges_from_its_cache() {
     if !tool("nginx", "-v") {
         return;
     }
-    ranges_are_answered_from_a_cache(|dir, front, back| {
-        let conf = fs::read_to_string(deploy("nginx.conf")).unwrap();
-        let here = |path: &str| dir.join(path).to_str().unwrap().to_owned();
-        let conf = conf
-            .replace("127.0.0.1:8080;", &format!("{back};"))
-            .replace("listen 8000;", &format!("listen {front};"))
-            .replace("/var/cache/nginx/httpoll", &here("cache"))
-            // With --max-age, as it says there.
-            .replace("proxy_ignore_headers Cache-Control;", "")
-            .replace("proxy_cache_valid 200 206 1s;", "");
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {};\n", here(kind)))
-            .concat();
-        let whole = format!(
-            "daemon off; master_process off; pid {}; error_log stderr;\n\
-             events {{}}\nhttp {{\naccess_log off;\n{temporary}{conf}}}\n",
-            here("pid")
-        );
-        fs::write(dir.join("nginx.conf"), whole).unwrap();
-        let mut command = Command::new("nginx");
-        command
-            .args(["-e", "stderr", "-p"])
-            .arg(dir)
-            .arg("-c")
-            .arg(dir.join("nginx.conf"));
-        command
-    });
+    // With --max-age, as it says there.
+    let conf = fs::read_to_string(deploy("nginx.conf")).unwrap();
+    let conf = conf
+        .replace("proxy_ignore_headers Cache-Control;", "")
+        .replace("proxy_cache_valid 200 206 1s;", "");
+    ranges_are_answered_from_a_cache(|dir, front, back| nginx(&conf, dir, front, back));
+}
+
+/// nginx with the recipe, in front of `back`.
+fn nginx(conf: &str, dir: &Path, front: SocketAddr, back: SocketAddr) -> Command {
+    let here = |path: &str| dir.join(path).to_str().unwrap().to_owned();
+    let conf = conf
+        .replace("127.0.0.1:8080;", &format!("{back};"))
+        .replace("listen 8000;", &format!("listen {front};"))
+        .replace("/var/cache/nginx/httpoll", &here("cache"));
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {};\n", here(kind)))
+        .concat();
+    let whole = format!(
+        "daemon off; master_process off; pid {}; error_log stderr;\n\
+         events {{}}\nhttp {{\naccess_log off;\n{temporary}{conf}}}\n",
+        here("pid")
+    );
+    fs::write(dir.join("nginx.conf"), whole).unwrap();
+    let mut command = Command::new("nginx");
+    command
+        .args(["-e", "stderr", "-p"])
+        .arg(dir)
+        .arg("-c")
+        .arg(dir.join("nginx.conf"));
+    command
+}
+
+/// As it is delivered, for a second at least, which is as long as it keeps what may be kept.
+#[test]
+fn nginx_hands_nothing_that_needs_a_password_to_who_has_none() {
+    if !tool("nginx", "-v") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir_all(root.join("own/sub")).unwrap();
+    for name in ["own/a.txt", "own/a.zip", "own/sub/b", "all.txt"] {
+        fs::write(root.join(name), name).unwrap();
+    }
+    let words = ["--auth", "a:b", "--auth-for", "own/**"];
+    let server = Server::of("edge", &root, &words);
+    let conf = fs::read_to_string(deploy("nginx.conf")).unwrap();
+    let front = free_address();
+    let _cache = Foreground(quiet(nginx(&conf, dir.path(), front, server.address)));
+    let password = "Authorization: Basic YTpi"; // a:b
+    for target in ["/own/a.txt", "/own/a.zip", "/own/sub/?zip"] {
+        let ask = |fields: &[&str]| {
+            let mut client = connect(front);
+            client.send(request("GET", target, fields).as_bytes());
+            client.head().status
+        };
+        let statuses = [ask(&[password]), ask(&[]), ask(&[password]), ask(&[])];
+        assert_eq!(statuses, [200, 401, 200, 401], "{target}");
+    }
+    // What is not to be kept is made anew.
+    let sub = || {
+        let (mut client, mut answer) = (connect(front), Vec::new());
+        client.send(request("GET", "/?tar", &["Connection: close"]).as_bytes());
+        client.0.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+        answer.len()
+    };
+    let before = sub();
+    fs::write(root.join("new.txt"), "new").unwrap();
+    assert!(sub() > before);
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn quiet(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A client, once something listens there.
+fn connect(front: SocketAddr) -> Client<TcpStream> {
+    let begun = Instant::now();
+    loop {
+        match TcpStream::connect(front) {
+            Ok(stream) => return Client::new(stream),
+            Err(_) => assert!(begun.elapsed() < PATIENCE, "the cache does not listen"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
