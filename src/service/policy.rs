@@ -407,7 +407,10 @@ impl Fields<'_> {
     /// Ends with the user's rules, those that `wanted` lets pass.
     pub(super) fn finish(mut self, wanted: impl Fn(&HeaderRule) -> bool) -> Vec<u8> {
         for rule in self.rules.iter().filter(|rule| wanted(rule)) {
-            put_line(&mut self.bytes, rule.field.name(), rule.field.value());
+            match rule.is("vary") {
+                true => put_vary(&mut self.bytes, rule.field.value()),
+                false => put_line(&mut self.bytes, rule.field.name(), rule.field.value()),
+            }
         }
         self.bytes
     }
@@ -448,6 +451,31 @@ pub(super) fn names(line: &[u8], name: &str) -> bool {
         .is_some_and(|(start, rest)| {
             start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":")
         })
+}
+
+/// Adds to what the answer varies with.
+pub(super) fn vary(mut response: Response, value: &str) -> Response {
+    let mut fields = response.fields.as_bytes().to_vec();
+    put_vary(&mut fields, value);
+    response.fields = HeaderBlock::Owned(fields);
+    response
+}
+
+/// In one line: two are the same (RFC 9110 §5.3), but nginx before 1.23 looks at one of them only when
+/// it takes an answer from its cache.
+fn put_vary(bytes: &mut Vec<u8>, value: &str) {
+    let mut end = 0;
+    let known = lines(bytes).find(|line| {
+        end += line.len();
+        names(line, "Vary")
+    });
+    match known {
+        Some(_) => {
+            let end = end - b"\r\n".len();
+            bytes.splice(end..end, [b", ", value.as_bytes()].concat());
+        }
+        None => put_line(bytes, "Vary", value),
+    }
 }
 
 fn put_line(bytes: &mut Vec<u8>, name: &str, value: &str) {

@@ -23,7 +23,7 @@ use crate::service::opening::load::{Content, Loaded, MemorySource, SMALL_BYTES_M
 use crate::service::opening::meta::format_etag;
 use crate::service::options::HeaderRule;
 use crate::service::pages;
-use crate::service::policy::{Policy, lines, names};
+use crate::service::policy::{Policy, lines, names, vary};
 
 /// For what a file is being sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,7 +144,7 @@ impl Variant {
         };
         match role {
             // Another Accept would have got a 404 (RFC 9110 §12.5.5).
-            Role::Application => response.field("Vary", "Accept, Sec-Fetch-Mode"),
+            Role::Application => vary(response, "Accept, Sec-Fetch-Mode"),
             _ => response,
         }
     }

@@ -177,7 +177,12 @@ fn of_several_rules_for_one_field_the_last_pattern_stands() {
         (said(origin), said("Content-Type")),
         ("*".into(), "text/c".into())
     );
-    assert_eq!(said("Vary"), "Accept-Encoding, Origin, Cookie");
+    let vary = "Vary: Accept-Encoding, Origin, Cookie\n";
+    assert!(
+        answer.fields.replace('\r', "").contains(vary),
+        "{}",
+        answer.fields
+    );
     assert_eq!(said("X-Twice"), "1, 2");
     let answer = site.get("/b");
     let said = |name| answer.field(name).unwrap_or_default();
@@ -266,9 +271,12 @@ fn a_single_page_application_answers_navigations_only() {
         assert_eq!(site.ask("GET", refused, &[NAVIGATION]).status, 400);
     }
     let answer = site.ask("GET", "/users/7", &[NAVIGATION]);
-    assert_eq!(
-        answer.field("Vary").as_deref(),
-        Some("Accept-Encoding, Accept, Sec-Fetch-Mode")
+    // In one line: nginx before 1.23 looks at one.
+    let vary = "Vary: Accept-Encoding, Accept, Sec-Fetch-Mode\n";
+    assert!(
+        answer.fields.replace('\r', "").contains(vary),
+        "{}",
+        answer.fields
     );
     let again = format!("If-None-Match: {}", answer.etag());
     assert_eq!(
