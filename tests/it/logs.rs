@@ -215,16 +215,22 @@ fn a_file_that_cannot_be_opened_again_is_told_and_kept() {
     command.args(["--hello", "-l", "127.0.0.1:0", "--sandbox", "off"]);
     command.arg("--log-file").arg(&file).stderr(Stdio::piped());
     let mut server = Server::run(command);
+    let told = server.child().stderr.take().unwrap();
+    let mut told = std::io::BufReader::new(told);
+    let mut hang_up = |why: &str| {
+        signal(server.pid(), Signal::HUP);
+        let mut line = String::new();
+        told.read_line(&mut line).unwrap();
+        assert!(line.contains(why) && line.contains("goes on"), "{line}");
+    };
     let moved = folder.path().join("moved");
     fs::rename(&logs, &moved).unwrap();
-    signal(server.pid(), Signal::HUP);
-    let mut line = String::new();
-    let told = server.child().stderr.take().unwrap();
-    std::io::BufReader::new(told).read_line(&mut line).unwrap();
-    assert!(
-        line.contains("No such file or directory") && line.contains("goes on"),
-        "{line}"
-    );
+    hang_up("No such file or directory");
+    // Whose open(2) would wait for a reader.
+    fs::create_dir(&logs).unwrap();
+    let made = Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    hang_up("a FIFO");
     server.get("/");
     wait_for_lines(&moved.join("access.log"), 1);
 }

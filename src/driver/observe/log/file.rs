@@ -16,7 +16,7 @@
     reason = "a thread waits for the signal: the writer waits for lines"
 )]
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::io::Errno;
 use signal_hook::consts::SIGHUP;
 
 use crate::driver::observe::lines::{Lines, Standard};
@@ -46,9 +47,6 @@ impl LogFile {
     /// # Errors
     /// A path that cannot be opened, or whose opening would wait for a reader.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
-            return Err(io::Error::other("it is a FIFO, which waits for its reader"));
-        }
         let path = std::path::absolute(path)?;
         let file = append(&path)?;
         let (signalled, signal) = UnixStream::pair()?;
@@ -116,9 +114,20 @@ impl Write for LogFile {
 }
 
 /// PITFALL: openat(2), which `--sandbox strict` lets through with these flags; musl's open(3) is
-/// another call.
+/// another call. And without waiting for the reader of a FIFO, that may be there by the time it is
+/// opened again (`a_file_that_cannot_be_opened_again_is_told_and_kept`).
 fn append(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-    Ok(openat(CWD, path, flags, mode)?.into())
+    let is_fifo = || io::Error::other("it is a FIFO, which waits for its reader");
+    let opened = match openat(CWD, path, flags | OFlags::NONBLOCK, mode) {
+        Err(Errno::NXIO) => return Err(is_fifo()),
+        opened => File::from(opened?),
+    };
+    if opened.metadata()?.file_type().is_fifo() {
+        return Err(is_fifo());
+    }
+    // A terminal is waited for.
+    fcntl_setfl(&opened, fcntl_getfl(&opened)?.difference(OFlags::NONBLOCK))?;
+    Ok(opened)
 }
