@@ -24,7 +24,7 @@ use super::status::Status;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The longest path the kernel takes, in bytes (`PATH_MAX` counts the NUL at its end).
-const PATH_BYTES_MAX: usize = 4095;
+pub(crate) const PATH_BYTES_MAX: usize = 4095;
 
 /// A target's path, decoded: what to look for beneath the root.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

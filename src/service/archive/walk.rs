@@ -22,6 +22,7 @@ use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
 
 use crate::http::Status;
+use crate::http::target::PATH_BYTES_MAX;
 use crate::service::listing::directory::Directory;
 use crate::service::listing::names::Names;
 use crate::service::listing::order::SortKey;
@@ -288,6 +289,9 @@ impl Walk {
     fn c_path(&self) -> Result<CString, Refusal> {
         let path = self.path.strip_suffix(b"/").unwrap_or(&self.path);
         let path = if path.is_empty() { b"." } else { path };
+        if path.len() > PATH_BYTES_MAX {
+            return Err(Refusal::Status(Status::URI_TOO_LONG));
+        }
         CString::new(path).map_err(|_| Refusal::Status(Status::NOT_FOUND))
     }
 }
@@ -298,6 +302,7 @@ fn left_out(refusal: Refusal) -> Result<WalkStep, Exhausted> {
         Refusal::Status(Status::NOT_FOUND) => Ok(WalkStep::Onward),
         Refusal::Status(Status::SERVICE_UNAVAILABLE) => Err(Exhausted),
         Refusal::Status(Status::FORBIDDEN) => Ok(WalkStep::LeftOut("the server may not read it")),
+        Refusal::Status(Status::URI_TOO_LONG) => Ok(WalkStep::LeftOut("its path is too long")),
         Refusal::Status(_) => Ok(WalkStep::LeftOut("it could not be read")),
         Refusal::WouldBlock => Ok(WalkStep::LeftOut("it was being renamed")),
     }
@@ -307,6 +312,8 @@ fn left_out(refusal: Refusal) -> Result<WalkStep, Exhausted> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
     use super::*;
     use crate::service::options::Symlinks;
@@ -408,6 +415,23 @@ mod tests {
         let whole = steps(walk(root.path(), Symlinks::Inside, ""));
         assert!(whole.contains(&"!box/".to_owned()), "{whole:?}");
         assert!(whole.len() < 40 && !whole.iter().any(|path| path.contains("sent")));
+    }
+
+    /// A directory that is entered by one name after the other may lie deeper than a path can say.
+    #[test]
+    fn what_no_path_leads_to_is_left_out_and_told() {
+        let root = tempfile::tempdir().unwrap();
+        let name = CString::new("d".repeat(63)).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut directory = openat(CWD, root.path(), flags, Mode::empty()).unwrap();
+        for _ in 0..66 {
+            mkdirat(&directory, &name, Mode::RWXU).unwrap();
+            directory = openat(&directory, &name, flags, Mode::empty()).unwrap();
+        }
+        let seen = steps(walk(root.path(), Symlinks::Inside, ""));
+        let left_out: Vec<_> = seen.iter().filter(|path| path.starts_with('!')).collect();
+        assert_eq!((seen.len(), left_out.len()), (66, 1));
+        assert_eq!(left_out[0].len(), "!".len() + 65 * 64);
     }
 
     #[test]
