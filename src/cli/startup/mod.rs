@@ -54,10 +54,6 @@ pub(crate) fn text(
     if plan.hello && plan.files.is_some() {
         text.push_str("  with Hello, World! at /hello\n");
     }
-    text.push_str(&named(plan, bound));
-    for note in &plan.variable_notes {
-        let _ = writeln!(text, "  {note}");
-    }
     text.push_str(&injection(plan.config.faults.as_ref()));
     if let Some(note) = &plan.index_note {
         let _ = writeln!(text, "  {note}");
@@ -139,20 +135,20 @@ fn injection(faults: Option<&Faults>) -> String {
     )
 }
 
-/// The only addresses that are answered, if those above are not (`--allow-host`).
-fn named(plan: &Plan, bound: &[ListenAddr]) -> String {
-    let Some(port) = bound.iter().find_map(port_of) else {
-        return String::new();
-    };
-    let urls: Vec<_> = plan
-        .hosts
-        .iter()
-        .map(|host| url(plan, host, port))
-        .collect();
-    match urls.is_empty() {
+/// What has to be said of options that are not what they seem: the only addresses that are answered, if
+/// those above are not (`--allow-host`), and variables without effect.
+pub(crate) fn notes(plan: &Plan, bound: &[ListenAddr]) -> String {
+    let port = bound.iter().find_map(port_of);
+    let named = port.map(|port| plan.hosts.iter().map(move |host| url(plan, host, port)));
+    let urls: Vec<_> = named.into_iter().flatten().collect();
+    let mut text = match urls.is_empty() {
         true => String::new(),
         false => format!("  It answers by name only: {}\n", urls.join(", ")),
+    };
+    for note in &plan.variable_notes {
+        let _ = writeln!(text, "  {note}");
     }
+    text
 }
 
 fn port_of(address: &ListenAddr) -> Option<u16> {
@@ -364,6 +360,18 @@ mod tests {
     }
 
     #[test]
+    fn the_addresses_that_are_answered_are_named() {
+        let words = "httpoll --hello --allow-host a.example --allow-host 2001:db8::7";
+        let plan = crate::cli::parse(words.split(' ').map(Into::into)).unwrap();
+        let bound = [ListenAddr::Tcp("192.0.2.7:80".parse().unwrap())];
+        let expected =
+            "  It answers by name only: http://a.example:80/, http://[2001:db8::7]:80/\n";
+        assert_eq!(notes(&plan, &bound), expected);
+        let plan = crate::cli::parse(["httpoll".into()]).unwrap();
+        assert_eq!(notes(&plan, &bound), "");
+    }
+
+    #[test]
     fn an_unspecified_address_is_shown_as_those_that_reach_it() {
         check(
             "-w 4 -b level src",
@@ -426,12 +434,11 @@ mod tests {
             "#]],
         );
         check(
-            "--hello -b blocking --allow-host a.example --allow-host 2001:db8::7",
+            "--hello -b blocking --allow-host a.example",
             &["192.0.2.7:80"],
             &expect![[r#"
                 httpoll VERSION serves Hello, World! (blocking, one connection at a time)
                   http://192.0.2.7:80/
-                  It answers by name only: http://a.example:80/, http://[2001:db8::7]:80/
             "#]],
         );
         check(
