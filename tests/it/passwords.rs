@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::counting::counted;
 use crate::harness::{Answer, Server, matrix};
-use crate::process::memory_kib;
+use crate::process::{MANY, each, memory_kib};
 
 /// What a client sends that knows a user's password.
 fn basic(user: &str, password: &str) -> String {
@@ -275,6 +275,39 @@ matrix! {
         assert_eq!(ask("192.0.2.1", "wrong0").status, 401, "nothing new is learnt from it");
         assert_eq!(ask("192.0.2.2", "secret").status, 200, "nobody else waits");
     }
+}
+
+/// Of those who guess from many addresses at once most are refused, so that a second of hashes waits at
+/// most, and then who knows a password is let in.
+#[test]
+fn guesses_from_many_addresses_keep_nobody_waiting_for_long() {
+    each(&MANY, |backend| {
+        let place = Place::new();
+        let server = place.server(backend, &["--trusted-proxy", "127.0.0.1"]);
+        let mut clients: Vec<_> = (0..300).map(|_| server.connect()).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let address = format!("X-Forwarded-For: 192.0.2.{}", n / 10);
+            let fields = [address.as_str(), &basic("bob", &format!("wrong{n}"))];
+            client.send(crate::harness::request("GET", "/a.txt", &fields).as_bytes());
+        }
+        let statuses: Vec<_> = clients
+            .iter_mut()
+            .map(|client| client.answer("GET").status)
+            .collect();
+        let judged = statuses.iter().filter(|status| **status == 401).count();
+        let refused = statuses.iter().filter(|status| **status == 429).count();
+        assert_eq!(judged + refused, 300, "{backend}");
+        assert!(
+            judged >= 8 && refused > 100,
+            "{backend}: {judged} {refused}"
+        );
+        let fields = ["X-Forwarded-For: 198.51.100.1", &basic("bob", "secret")];
+        assert_eq!(
+            server.ask("GET", "/a.txt", &fields).status,
+            200,
+            "{backend}"
+        );
+    });
 }
 
 /// Each hash takes 19 MiB, and a stranger can ask for any number of them.

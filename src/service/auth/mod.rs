@@ -45,7 +45,7 @@ use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Decoration, Reply, Service, pages};
 use credentials::{BasicToken, Credentials, Fingerprint, FingerprintKey};
 use private::private_reply;
-use tries::{ClientKey, INTERVAL, Tries};
+use tries::{ClientKey, INTERVAL, Tries, burst};
 
 /// How many credentials are remembered, right ones and wrong ones each.
 const REMEMBERED_MAX: usize = 1024;
@@ -86,6 +86,11 @@ impl Verdicts {
             true => Some(true),
             false => self.wrong.contains(print).then_some(false),
         }
+    }
+
+    /// Whether it is being found out, and how much is.
+    fn pending_beside(&self, print: &Fingerprint) -> (bool, usize) {
+        (self.pending.contains(print), self.pending.len())
     }
 
     fn remember(&mut self, print: Fingerprint, is_right: bool) {
@@ -232,8 +237,8 @@ impl<S: Service> BasicAuth<S> {
         let Some(given) = token.decode() else {
             return Err(context.challenge(request).into());
         };
-        let is_pending = context.known().pending.contains(&print);
-        if !is_pending && !context.tries().take(client, now.instant) {
+        let (is_pending, waiting) = context.known().pending_beside(&print);
+        if !is_pending && !context.tries().take(client, burst(waiting), now.instant) {
             return Err(context.too_many(request).into());
         }
         if context.users.is_typed(&given, &context.key) {
