@@ -1,13 +1,15 @@
 //! Uploads that break off and go on, on every backend.
 
 use std::fs;
+use std::net::Shutdown;
 use std::path::Path;
 use std::process::Command;
 
 use httpoll::config::Backend;
+use rustix::process::Signal;
 
 use crate::harness::{Answer, BACKENDS, Client, Server, request, tool};
-use crate::process::{each, wait_until};
+use crate::process::{each, exit, signal, wait_until};
 use crate::uploads::digest;
 
 fn serve(backend: Backend, root: &Path) -> Server {
@@ -115,6 +117,45 @@ fn an_upload_goes_on_where_it_stopped() {
         assert_eq!(names(root.path()), ["a.bin"]);
         assert_eq!(server.ask("HEAD", &upload, &[]).status, 404);
     }
+}
+
+/// Less than one buffer, on a connection that breaks, is cut or is stopped.
+#[test]
+fn what_has_come_is_kept_however_little_it_is() {
+    each(&BACKENDS, |backend| {
+        let root = root();
+        let mut at = 0;
+        for way in ["half-close", "close", "time-out", "stop"] {
+            let mut words = vec!["--upload=in", "--hidden", "--log=off", "--grace=0.1"];
+            if way == "time-out" {
+                words.extend(["--body-timeout=0.3", "--min-rate=1000000"]);
+            }
+            let mut server = Server::of(backend, root.path(), &words);
+            let upload = match names(root.path()).first() {
+                None => begin(&server, "/in/a.bin"),
+                Some(name) => format!("/in/a.bin?upload={}", name.rsplit('-').next().unwrap()),
+            };
+            let mut client = server.connect();
+            let offset = format!("Upload-Offset: {at}");
+            let fields = [&offset, "Content-Length: 1500000", "Expect: 100-continue"];
+            client.send(request("PATCH", &upload, &fields).as_bytes());
+            assert_eq!(client.head().status, 100, "{backend} {way}");
+            client.send(&[b'x'; 1_000]);
+            at += 1_000;
+            match way {
+                "half-close" => client.0.get_ref().shutdown(Shutdown::Write).unwrap(),
+                "close" => drop(client),
+                "time-out" => assert_eq!(client.answer("PATCH").status, 408),
+                _ => {
+                    signal(server.pid(), Signal::TERM);
+                    assert_eq!(exit(server.child()).0, Some(0), "{backend}");
+                    assert_eq!(kept(root.path()), at, "{backend}");
+                    continue;
+                }
+            }
+            wait_until("it is kept", || kept(root.path()) == at);
+        }
+    });
 }
 
 /// How much lies there. Not asked of the server: `blocking` answers nothing while it receives.
@@ -469,10 +510,10 @@ fn the_commands_of_the_readme_go_on_where_they_stopped() {
             .unwrap();
         let upload = format!("/inbox{target}");
         wait_until("the upload is free", || {
-            send(&server, "PATCH", &upload, &["Upload-Offset: 262144"], b"").status == 204
+            send(&server, "PATCH", &upload, &["Upload-Offset: 300000"], b"").status == 204
         });
         let told = run(&[&url, look, "echo $N", rest]);
-        assert_eq!(told, "262144\nCreated /inbox/big.iso\n", "{backend}");
+        assert_eq!(told, "300000\nCreated /inbox/big.iso\n", "{backend}");
         assert_eq!(server.get("/inbox/big.iso").body, content, "{backend}");
     });
 }

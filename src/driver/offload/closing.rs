@@ -2,14 +2,15 @@
 //!
 //! *Floor 4.* FUSE asks its server to flush a file each time a descriptor of it is closed, though it
 //! was only read, and close(2) waits for the answer; the hidden name of an upload that was broken off
-//! is removed from a disk that may hang. One thread is enough for all loops: no connection waits for
-//! what it does.
+//! is removed from a disk that may hang, and what has come of one that may be gone on with is written to
+//! it. One thread is enough for all loops: no connection waits for what it does.
 //!
 //! *References:* close(2), unlink(2).
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crate::service::Slow;
 
@@ -25,6 +26,25 @@ pub(crate) fn drop_elsewhere(slow: Slow) {
     if let Some(thread) = &*thread {
         // It ends with the process only. Without it, slow is better than never: dropped here.
         let _ = thread.send(slow);
+    }
+}
+
+/// Waits, no longer than `patience`, until all is dropped that was given here.
+pub(crate) fn wait(patience: Duration) {
+    /// Says that it was dropped.
+    struct Last(Sender<()>);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(thread) = &*thread else { return };
+    let (dropped, wait) = channel();
+    if thread.send(Box::new(Last(dropped))).is_ok() {
+        let _ = wait.recv_timeout(patience);
     }
 }
 

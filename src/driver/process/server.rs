@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::SendFlags;
 
@@ -17,7 +18,7 @@ use super::workers::{ASKED, WorkerThreads};
 use crate::config::{Backend, Config, ListenAddr};
 use crate::driver::blocking::Blocking;
 use crate::driver::observe::log::AccessLog;
-use crate::driver::offload::closing::drop_elsewhere;
+use crate::driver::offload::closing::{self, drop_elsewhere};
 use crate::kernel::{self, Bound, StartError, Steering};
 use crate::readiness::{EpollEdge, EpollLevel, PollArray, SelectSets};
 use crate::service::{self, LiveReload, Service, Tallies, TreeWatcher};
@@ -220,9 +221,14 @@ impl Server {
         if let Some((tree, reload)) = self.watched {
             workers.start_reloading(tree, reload)?;
         }
-        workers.wait(&self.supervisor, self.steering)
+        let ended = workers.wait(&self.supervisor, self.steering);
+        closing::wait(CLOSING_PATIENCE);
+        ended
     }
 }
+
+/// How long the end waits for a disk with what was received of uploads that may be gone on with.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stops a [`Server`] from another thread, as a first SIGTERM does.
 #[derive(Clone, Debug)]

@@ -154,11 +154,12 @@ impl Receiver for Form {
         u64::MAX
     }
 
-    fn is_followed(&self) -> bool {
-        match &self.part {
-            FormPart::File { incoming, .. } => incoming.file.is_followed(),
-            FormPart::Ignored | FormPart::Refused(_) => false,
-        }
+    fn can_be_followed(&self) -> bool {
+        self.context.store.growing().is_some()
+    }
+
+    fn outlives_its_connection(&self) -> bool {
+        false
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Response> {

@@ -283,8 +283,12 @@ impl Receiver for Whole {
         self.conditions.context.store.file_bytes_max()
     }
 
-    fn is_followed(&self) -> bool {
-        self.incoming.file.is_followed()
+    fn can_be_followed(&self) -> bool {
+        self.incoming.file.can_be_followed()
+    }
+
+    fn outlives_its_connection(&self) -> bool {
+        false
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {

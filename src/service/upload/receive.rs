@@ -16,7 +16,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::store::{Destination, Failure, Store, Unnamed};
-use crate::http::{Response, Wake};
+use crate::http::{Response, Status, Wake};
+use crate::service::opening::load::drop_elsewhere;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Flow, Reply, Sink};
 
@@ -28,8 +29,11 @@ pub(super) trait Receiver: Send + 'static {
     /// The most content it takes.
     fn bytes_max(&self) -> u64;
 
-    /// Whether the file is read while it comes.
-    fn is_followed(&self) -> bool;
+    /// Whether the file may be read while it comes.
+    fn can_be_followed(&self) -> bool;
+
+    /// Whether what has come is to be gone on with, where the rest does not come.
+    fn outlives_its_connection(&self) -> bool;
 
     /// More of the content.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response>;
@@ -38,48 +42,91 @@ pub(super) trait Receiver: Send + 'static {
     fn finish(self) -> Response;
 }
 
-/// A receiver and what has come for it.
-pub(super) struct Buffered<R> {
-    buffer: Vec<u8>,
-    receiver: R,
-}
+/// A receiver and what has come for it. `None` once that is elsewhere.
+pub(super) struct Buffered<R: Receiver>(Option<Received<R>>);
 
 impl<R: Receiver> Buffered<R> {
     pub(super) fn sink(receiver: R) -> Box<dyn Sink> {
         let buffer = Vec::new();
-        Box::new(Self { buffer, receiver })
+        Box::new(Self(Some(Received { buffer, receiver })))
+    }
+}
+
+/// PITFALL: on a loop, where nothing waits for a disk; and what has come is not lost with its connection
+/// (`what_has_come_is_kept_however_little_it_is`).
+impl<R: Receiver> Drop for Buffered<R> {
+    fn drop(&mut self) {
+        let left = |content: &mut Received<R>| {
+            !content.buffer.is_empty() && content.receiver.outlives_its_connection()
+        };
+        if let Some(content) = self.0.take_if(left) {
+            drop_elsewhere(Unflushed(content));
+        }
     }
 }
 
 impl<R: Receiver> Sink for Buffered<R> {
     fn bytes_max(&self) -> Option<u64> {
-        Some(self.receiver.bytes_max())
+        let content = self.0.as_ref()?;
+        Some(content.receiver.bytes_max())
     }
 
     fn write(&mut self, chunk: &[u8], _: &Wake) -> Result<Flow, Response> {
-        let taken = chunk.len().min(BUFFER_BYTES - self.buffer.len());
-        self.buffer.extend_from_slice(&chunk[..taken]);
+        let Some(content) = &mut self.0 else {
+            return Ok(Flow::Taken(chunk.len()));
+        };
+        let taken = chunk.len().min(BUFFER_BYTES - content.buffer.len());
+        content.buffer.extend_from_slice(&chunk[..taken]);
         Ok(match taken {
             0 => Flow::Full(0),
-            // Who reads it meanwhile gets what there is, and not only whole buffers.
-            taken if self.receiver.is_followed() => Flow::Full(taken),
+            // Who reads it meanwhile gets what there is, and not only whole buffers; nor is anybody told
+            // who begins to read when nothing comes.
+            taken if content.receiver.can_be_followed() => Flow::Full(taken),
             taken => Flow::Taken(taken),
         })
     }
 
     fn flush(&mut self) -> Result<(), Response> {
-        self.receiver.take(&self.buffer)?;
-        self.buffer.clear();
-        Ok(())
+        self.0.as_mut().map_or(Ok(()), Received::flush)
     }
 
-    fn finish(self: Box<Self>) -> Reply {
-        Reply::Later(Box::new(Finish(*self)))
+    fn finish(mut self: Box<Self>) -> Reply {
+        match self.0.take() {
+            Some(content) => Reply::Later(Box::new(Finish(content))),
+            None => Reply::Now(Response::new(Status::INTERNAL_SERVER_ERROR)),
+        }
+    }
+}
+
+/// What has come, and where it goes.
+struct Received<R> {
+    buffer: Vec<u8>,
+    receiver: R,
+}
+
+impl<R: Receiver> Received<R> {
+    fn flush(&mut self) -> Result<(), Response> {
+        let mut bytes = std::mem::take(&mut self.buffer);
+        // Whatever becomes of it, it is not there to be taken twice.
+        self.receiver.take(&bytes)?;
+        bytes.clear();
+        self.buffer = bytes;
+        Ok(())
+    }
+}
+
+/// Is flushed where it is dropped.
+struct Unflushed<R: Receiver>(Received<R>);
+
+impl<R: Receiver> Drop for Unflushed<R> {
+    fn drop(&mut self) {
+        // Nobody is there to be told.
+        let _ = self.0.flush();
     }
 }
 
 /// The last of the content, and the answer.
-struct Finish<R>(Buffered<R>);
+struct Finish<R>(Received<R>);
 
 impl<R: Receiver> Work for Finish<R> {
     fn run(mut self: Box<Self>, _: &Gone<'_>) -> Outcome {

@@ -231,8 +231,12 @@ impl Receiver for Rest {
         max.saturating_sub(self.file.bytes())
     }
 
-    fn is_followed(&self) -> bool {
-        self.file.is_followed()
+    fn can_be_followed(&self) -> bool {
+        self.file.can_be_followed()
+    }
+
+    fn outlives_its_connection(&self) -> bool {
+        true
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Response> {

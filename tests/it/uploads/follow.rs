@@ -208,6 +208,21 @@ fn nothing_is_shown_before_its_time_unless_that_was_said() {
     });
 }
 
+/// What has come is not only for those who were there, nor is it lost for them where no more comes.
+#[test]
+fn who_comes_while_nothing_is_sent_gets_what_was() {
+    each(&MANY, |backend| {
+        let inbox = Inbox::start(backend, &["--upload-follow"]);
+        let mut sender = begin(&inbox, "/inbox/a", &["Content-Length: 6"]);
+        sender.send(b"hello");
+        let (mut reader, _) = follow(&inbox, "/inbox/a");
+        assert_eq!(read(&mut reader, 5, &mut 0), b"hello", "{backend}");
+        drop(sender);
+        let end = reader.0.read_to_end(&mut Vec::new());
+        assert_eq!(end.unwrap_or(0), 0, "{backend}: no last chunk");
+    });
+}
+
 /// Readers that wait cost no time, and a client that is gone is let go.
 #[test]
 fn who_waits_for_more_costs_nothing() {

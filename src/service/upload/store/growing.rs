@@ -14,7 +14,6 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::http::{Chunk, Chunks, Wake};
@@ -29,7 +28,6 @@ pub(crate) struct GrowingFiles(Arc<Mutex<HashMap<Vec<u8>, Arc<Growing>>>>);
 /// A file that grows.
 struct Growing {
     file: OwnedFd,
-    readers: AtomicUsize,
     progress: Mutex<Progress>,
 }
 
@@ -46,7 +44,6 @@ impl GrowingFiles {
     /// What the file under this path holds and will hold, if it is being received.
     pub(crate) fn follow(&self, path: &[u8]) -> Option<Box<dyn Chunks>> {
         let growing = Arc::clone(self.all().get(path)?);
-        growing.readers.fetch_add(1, Relaxed);
         Some(Box::new(Follower { growing, at: 0 }))
     }
 
@@ -55,7 +52,6 @@ impl GrowingFiles {
     pub(super) fn begin(&self, path: Vec<u8>, file: OwnedFd, bytes: u64) -> Growth {
         let growing = Arc::new(Growing {
             file,
-            readers: AtomicUsize::new(0),
             progress: Mutex::new(Progress {
                 bytes,
                 ..Progress::default()
@@ -104,11 +100,6 @@ impl Growth {
     /// It has its name.
     pub(super) fn whole(&self) {
         self.growing.advance(|progress| progress.end = Some(true));
-    }
-
-    /// Whether anybody reads it.
-    pub(super) fn is_followed(&self) -> bool {
-        self.growing.readers.load(Relaxed) > 0
     }
 }
 
@@ -185,7 +176,6 @@ impl Chunks for Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         let number = self.number();
-        self.growing.readers.fetch_sub(1, Relaxed);
         let mut progress = self.growing.progress();
         progress.waiting.retain(|(other, _)| *other != number);
     }
@@ -194,6 +184,7 @@ impl Drop for Follower {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
     use crate::http::Notify;
@@ -220,7 +211,7 @@ mod tests {
         let counter = Arc::new(Counter::default());
         let wake = Wake::new(Arc::clone(&counter) as Arc<dyn Notify>, 0);
         let mut reader = all.follow(b"a").unwrap();
-        assert!(growth.is_followed() && all.follow(b"b").is_none());
+        assert!(all.follow(b"b").is_none());
         for asked in 0..3 {
             assert!(matches!(reader.next_chunk(&wake), Chunk::Pending));
             assert_eq!(counter.0.load(Relaxed), asked);
@@ -258,7 +249,7 @@ mod tests {
             }
             assert_eq!(growth.growing.progress().waiting.len(), 1);
         }
-        assert!(growth.growing.progress().waiting.is_empty() && !growth.is_followed());
+        assert!(growth.growing.progress().waiting.is_empty());
     }
 
     /// The end of one does not hide the other.
@@ -267,9 +258,10 @@ mod tests {
         let (all, first, file) = growing();
         let second = all.begin(b"a".to_vec(), file.into(), 0);
         let mut reader = all.follow(b"a").unwrap();
-        assert!(second.is_followed() && !first.is_followed());
         drop(first);
         assert!(matches!(reader.next_chunk(&Wake::noop()), Chunk::Pending));
         assert!(all.follow(b"a").is_some());
+        drop(second);
+        assert!(matches!(reader.next_chunk(&Wake::noop()), Chunk::Failed));
     }
 }

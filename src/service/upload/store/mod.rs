@@ -359,8 +359,8 @@ impl Unnamed {
         }
     }
 
-    pub(crate) fn is_followed(&self) -> bool {
-        self.growth.as_ref().is_some_and(Growth::is_followed)
+    pub(crate) const fn can_be_followed(&self) -> bool {
+        self.growth.is_some()
     }
 
     /// What it holds, to be read: of one that is gone on with.
