@@ -40,8 +40,11 @@ pub(crate) fn wait(patience: Duration) {
         }
     }
 
-    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(thread) = &*thread else { return };
+    let thread = THREAD
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let Some(thread) = thread else { return };
     let (dropped, wait) = channel();
     if thread.send(Box::new(Last(dropped))).is_ok() {
         let _ = wait.recv_timeout(patience);
