@@ -65,14 +65,13 @@ impl FromStr for FieldLine {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
-        const OURS: [&str; 8] = [
+        const OURS: [&str; 7] = [
             "accept-ranges",
             "allow",
             "content-range",
             "etag",
             "last-modified",
             "location",
-            "repr-digest",
             "www-authenticate",
         ];
         let (name, value) = line

@@ -26,7 +26,7 @@ mod private;
 mod tries;
 mod users;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,7 +77,7 @@ struct Verdicts {
     right: HashSet<Fingerprint, RandomState>,
     wrong: HashSet<Fingerprint, RandomState>,
     /// What is being found out: a browser sends many requests at once, and one of them pays.
-    pending: HashSet<Fingerprint, RandomState>,
+    pending: HashMap<Fingerprint, ClientKey, RandomState>,
 }
 
 impl Verdicts {
@@ -88,9 +88,10 @@ impl Verdicts {
         }
     }
 
-    /// Whether it is being found out, and how much is.
-    fn pending_beside(&self, print: &Fingerprint) -> (bool, usize) {
-        (self.pending.contains(print), self.pending.len())
+    /// Whether it is being found out, and how much is for other clients.
+    fn pending_beside(&self, print: &Fingerprint, client: ClientKey) -> (bool, usize) {
+        let of_others = self.pending.values().filter(|other| **other != client);
+        (self.pending.contains_key(print), of_others.count())
     }
 
     fn remember(&mut self, print: Fingerprint, is_right: bool) {
@@ -237,7 +238,7 @@ impl<S: Service> BasicAuth<S> {
         let Some(given) = token.decode() else {
             return Err(context.challenge(request).into());
         };
-        let (is_pending, waiting) = context.known().pending_beside(&print);
+        let (is_pending, waiting) = context.known().pending_beside(&print, client);
         if !is_pending && !context.tries().take(client, burst(waiting), now.instant) {
             return Err(context.too_many(request).into());
         }
@@ -251,7 +252,7 @@ impl<S: Service> BasicAuth<S> {
             // PITFALL: not for who waits for another's: that one may have ended just now, and nobody
             // would take it out again.
             if !is_pending {
-                context.known().pending.insert(print);
+                context.known().pending.insert(print, client);
             }
             return Err(Reply::Later(Box::new(Verification {
                 context: Arc::clone(context),

@@ -23,7 +23,7 @@ use foldhash::fast::RandomState;
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 /// Tries at once.
 const BURST: u32 = 10;
-/// So many hashes wait where an address may have one try only: some 150 ms.
+/// So many hashes of others wait where an address may have one try only: some 150 ms.
 const BUSY: usize = 8;
 /// So many may wait at all.
 const WAITING_MAX: usize = 64;
@@ -55,7 +55,7 @@ impl ClientKey {
     }
 }
 
-/// Tries at once, where so many hashes are waited for.
+/// Tries at once, where so many hashes of others are waited for.
 pub(super) const fn burst(waiting: usize) -> u32 {
     match waiting {
         0..BUSY => BURST,

@@ -16,7 +16,7 @@
     reason = "a thread waits for the signal: the writer waits for lines"
 )]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
@@ -119,12 +119,13 @@ impl Write for LogFile {
 fn append(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+    let is_one = |found: io::Result<fs::Metadata>| found.is_ok_and(|it| it.file_type().is_fifo());
     let is_fifo = || io::Error::other("it is a FIFO, which waits for its reader");
     let opened = match openat(CWD, path, flags | OFlags::NONBLOCK, mode) {
-        Err(Errno::NXIO) => return Err(is_fifo()),
+        Err(Errno::NXIO) if is_one(fs::metadata(path)) => return Err(is_fifo()),
         opened => File::from(opened?),
     };
-    if opened.metadata()?.file_type().is_fifo() {
+    if is_one(opened.metadata()) {
         return Err(is_fifo());
     }
     // A terminal is waited for.
