@@ -469,7 +469,14 @@ fn put_vary(bytes: &mut Vec<u8>, value: &str) {
         end += line.len();
         names(line, "Vary")
     });
+    let is_all = |value: &[u8]| value.trim_ascii() == b"*";
     match known {
+        // With anything beside it, nginx does not know it.
+        Some(line) if is_all(&line["Vary:".len()..]) => {}
+        Some(line) if is_all(value.as_bytes()) => {
+            let begin = end - line.len();
+            bytes.splice(begin..end, *b"Vary: *\r\n");
+        }
         Some(_) => {
             let end = end - b"\r\n".len();
             bytes.splice(end..end, [b", ", value.as_bytes()].concat());

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::store::{Destination, Failure, Store, Unnamed};
-use crate::http::{Response, Status, Wake};
+use crate::http::{Response, Wake};
 use crate::service::opening::load::drop_elsewhere;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Flow, Reply, Sink};
@@ -90,11 +90,8 @@ impl<R: Receiver> Sink for Buffered<R> {
         self.0.as_mut().map_or(Ok(()), Received::flush)
     }
 
-    fn finish(mut self: Box<Self>) -> Reply {
-        match self.0.take() {
-            Some(content) => Reply::Later(Box::new(Finish(content))),
-            None => Reply::Now(Response::new(Status::INTERNAL_SERVER_ERROR)),
-        }
+    fn finish(self: Box<Self>) -> Reply {
+        Reply::Later(Box::new(Finish(*self)))
     }
 }
 
@@ -125,13 +122,17 @@ impl<R: Receiver> Drop for Unflushed<R> {
     }
 }
 
-/// The last of the content, and the answer.
-struct Finish<R>(Received<R>);
+/// The last of the content, and the answer. Not run, because its client is gone, it is dropped as the
+/// sink is.
+struct Finish<R: Receiver>(Buffered<R>);
 
 impl<R: Receiver> Work for Finish<R> {
     fn run(mut self: Box<Self>, _: &Gone<'_>) -> Outcome {
-        Outcome::Answer(match self.0.flush() {
-            Ok(()) => self.0.receiver.finish(),
+        let Some(mut content) = self.0.0.take() else {
+            return Outcome::Abandoned;
+        };
+        Outcome::Answer(match content.flush() {
+            Ok(()) => content.receiver.finish(),
             Err(response) => response,
         })
     }

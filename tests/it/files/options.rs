@@ -157,7 +157,7 @@ fn no_rule_describes_or_keeps_what_is_no_file() {
 
 #[test]
 fn of_several_rules_for_one_field_the_last_pattern_stands() {
-    let mut site = Site::filled(&[("a.txt", "a"), ("b", "b")], |config| {
+    let mut site = Site::filled(&[("a.txt", "a"), ("b", "b"), ("all.html", "")], |config| {
         config.headers = vec![
             rule("Access-Control-Allow-Origin", "https://a", None),
             rule("Content-Type", "text/a", None),
@@ -168,6 +168,7 @@ fn of_several_rules_for_one_field_the_last_pattern_stands() {
             rule("content-type", "text/b", Some("*.txt")),
             rule("Vary", "Cookie", Some("*.txt")),
             rule("Content-Type", "text/c", Some("a.*")),
+            rule("Vary", "*", Some("all.*")),
         ];
     });
     let origin = "Access-Control-Allow-Origin";
@@ -177,6 +178,7 @@ fn of_several_rules_for_one_field_the_last_pattern_stands() {
         (said(origin), said("Content-Type")),
         ("*".into(), "text/c".into())
     );
+    assert_eq!(site.get("/all.html").field("Vary").as_deref(), Some("*"));
     let vary = "Vary: Accept-Encoding, Origin, Cookie\n";
     assert!(
         answer.fields.replace('\r', "").contains(vary),

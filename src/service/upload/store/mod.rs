@@ -28,6 +28,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
@@ -47,6 +48,9 @@ pub(super) use unfinished::UploadToken;
 
 /// How often the free space of the file system is looked at, in bytes written.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
+/// How long another sender of a file may take to end, before it is told how long that is.
+const LOOKS_AT_LOCK: u32 = 30;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// How often it is looked for uploads that are not gone on with.
 const SWEEP_EVERY_SECONDS: i64 = 60 * 60;
 /// How deep the look for what a crash has left goes.
@@ -224,7 +228,23 @@ impl Store {
     }
 
     /// How much of it is here.
+    ///
+    /// PITFALL: not while the rest of a broken connection is still being written: then it would be more
+    /// by the time of the next part. Another sender is waited for no longer than that takes.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "flock(2) has no deadline, and this thread may wait"
+    )]
     pub(crate) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        if let Ok(file) = openat(&self.root, token.name(), flags, Mode::empty()) {
+            for _ in 0..LOOKS_AT_LOCK {
+                if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                    break;
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+        }
         match rustix::fs::statat(&self.root, token.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Err(Failure::Unknown),
             Err(errno) => Err(errno.into()),
