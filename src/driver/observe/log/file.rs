@@ -25,8 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use signal_hook::consts::SIGHUP;
 
 use crate::driver::observe::lines::{Lines, Standard};
@@ -113,22 +112,16 @@ impl Write for LogFile {
     }
 }
 
+/// Not a FIFO, whose open(2) would wait for its reader: at the start, or ever after with all lines, if
+/// one is there when it is opened again.
+///
 /// PITFALL: openat(2), which `--sandbox strict` lets through with these flags; musl's open(3) is
-/// another call. And without waiting for the reader of a FIFO, that may be there by the time it is
-/// opened again (`a_file_that_cannot_be_opened_again_is_told_and_kept`).
+/// another call.
 fn append(path: &Path) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Err(io::Error::other("it is a FIFO, which waits for its reader"));
+    }
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-    let is_one = |found: io::Result<fs::Metadata>| found.is_ok_and(|it| it.file_type().is_fifo());
-    let is_fifo = || io::Error::other("it is a FIFO, which waits for its reader");
-    let opened = match openat(CWD, path, flags | OFlags::NONBLOCK, mode) {
-        Err(Errno::NXIO) if is_one(fs::metadata(path)) => return Err(is_fifo()),
-        opened => File::from(opened?),
-    };
-    if is_one(opened.metadata()) {
-        return Err(is_fifo());
-    }
-    // A terminal is waited for.
-    fcntl_setfl(&opened, fcntl_getfl(&opened)?.difference(OFlags::NONBLOCK))?;
-    Ok(opened)
+    Ok(openat(CWD, path, flags, mode)?.into())
 }
