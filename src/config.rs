@@ -160,8 +160,7 @@ pub struct Config {
     /// How many connections there may be at once, in equal shares for all loops, of which there are
     /// not more than connections; 0 means derived from RLIMIT_NOFILE.
     pub connections_max: usize,
-    /// Whether the service receives files, and needs descriptors for them: then as many again as caches
-    /// are left are no connections'.
+    /// Whether the service receives files: then connections leave a quarter of the descriptors for them.
     pub receives_files: bool,
     /// How many one client address may hold; 0 means any number.
     pub connections_per_ip_max: usize,

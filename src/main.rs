@@ -82,7 +82,9 @@ fn told(plan: &Plan, server: &Server, on_terminal: bool) -> String {
     text.push_str(&startup::room(&plan.config, server.room()));
     text.push_str(&startup::watched(&plan.config, server.watched()));
     text.push_str(&startup::admin(server.admin_address()));
-    text.push_str(&startup::notes(plan, bound));
+    text.extend(startup::names::note(plan));
+    let names = std::env::vars_os().map(|(name, _)| name);
+    text.push_str(&startup::variables::notes(names));
     text.push_str(&startup::qr_code(plan, bound, &interfaces, on_terminal));
     let variable = |name: &str| std::env::var_os(name);
     text.extend(startup::browser::open(plan, bound, variable));

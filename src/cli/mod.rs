@@ -57,8 +57,6 @@ pub(crate) struct Plan {
     pub(crate) hello: bool,
     /// What is said if no index stands for the directory itself.
     pub(crate) index_note: Option<String>,
-    /// What to say of variables that are no option's.
-    pub(crate) variable_notes: Vec<String>,
     /// What stands on every answer, whichever service makes it.
     pub(crate) decoration: Decoration,
     /// The names it answers to; any if there are none.
@@ -111,13 +109,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Plan, E
     }
     match options.generated.text() {
         Some(text) => Err(Exit::Asked(text)),
-        None => {
-            let mut plan = options.plan().map_err(|exit| file.placed(exit))?;
-            let names = std::env::vars_os().map(|(name, _)| name);
-            let command = options::command(false);
-            plan.variable_notes = startup::variables::misspelt(&command, names).collect();
-            Ok(plan)
-        }
+        None => options.plan().map_err(|exit| file.placed(exit)),
     }
 }
 

@@ -68,7 +68,6 @@ impl Options {
             watch,
             hello,
             index_note,
-            variable_notes: Vec::new(),
             decoration,
             hosts: self.trust.allow_host,
             passwords,
@@ -103,11 +102,9 @@ impl Options {
             backend: serving.backend,
             workers,
             reuse_port: serving.reuse_port,
-            activation: false,
             grace: serving.grace,
             limits: Arc::new(self.limits()),
             connections_max: connections.unwrap_or(default.connections_max),
-            receives_files: false,
             connections_per_ip_max: self.limits.max_per_ip.unwrap_or(0),
             threads_max: connections.unwrap_or(default.threads_max),
             proxy_protocol: match self.trust.proxy_protocol {
@@ -120,6 +117,7 @@ impl Options {
             log: self.watching.log,
             trace: self.watching.trace,
             faults: self.faults()?,
+            ..default
         })
     }
 

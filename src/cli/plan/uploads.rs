@@ -16,9 +16,9 @@ impl UploadOptions {
             file_bytes_max: self.max_upload.unwrap_or(u64::MAX),
             quota_bytes: self.upload_quota,
             reserve_bytes: self.upload_reserve,
-            at_once_max: usize::MAX,
             follow: self.upload_follow,
             durable: self.durable,
+            ..UploadConfig::default()
         })
     }
 }

@@ -13,7 +13,8 @@ use std::process::{Command, Stdio};
 
 use httpoll::config::ListenAddr;
 
-use super::{is_public, place, printable};
+use super::names::url as url_of;
+use super::{is_public, printable};
 use crate::cli::Plan;
 
 /// A line for the start-up text if no browser was started.
@@ -59,11 +60,7 @@ fn url(plan: &Plan, bound: &[ListenAddr]) -> Result<String, String> {
         ip if ip.is_ipv4() => std::net::Ipv4Addr::LOCALHOST.into(),
         _ => std::net::Ipv6Addr::LOCALHOST.into(),
     };
-    if let Some(host) = plan.hosts.first() {
-        return Ok(super::url(plan, host, address.port()));
-    }
-    let address = SocketAddr::new(ip, address.port());
-    Ok(format!("http://{address}{}", place(plan)))
+    Ok(url_of(plan, SocketAddr::new(ip, address.port()), false))
 }
 
 /// By way of a shell that ends at once, so that the browser is no child of ours and leaves no zombie.

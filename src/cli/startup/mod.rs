@@ -4,10 +4,11 @@
 //! kernel gave, and the machine's interfaces; a test shows each of its sentences.
 
 pub(crate) mod browser;
+pub(crate) mod names;
 mod qr;
 pub(crate) mod variables;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -135,33 +136,6 @@ fn injection(faults: Option<&Faults>) -> String {
     )
 }
 
-/// What has to be said of options that are not what they seem: the only addresses that are answered, if
-/// those above are not (`--allow-host`), and variables without effect.
-pub(crate) fn notes(plan: &Plan, bound: &[ListenAddr]) -> String {
-    let port = bound.iter().find_map(port_of);
-    let named = port.map(|port| plan.hosts.iter().map(move |host| url(plan, host, port)));
-    let urls: Vec<_> = named.into_iter().flatten().collect();
-    let mut text = match urls.is_empty() {
-        true => String::new(),
-        false => format!("  It answers by name only: {}\n", urls.join(", ")),
-    };
-    for note in &plan.variable_notes {
-        let _ = writeln!(text, "  {note}");
-    }
-    text
-}
-
-fn port_of(address: &ListenAddr) -> Option<u16> {
-    match address {
-        ListenAddr::Tcp(address) => Some(address.port()),
-        ListenAddr::Unix(_) => None,
-    }
-}
-
-fn url(plan: &Plan, host: impl fmt::Display, port: u16) -> String {
-    format!("http://{host}:{port}{}", place(plan))
-}
-
 /// What has to be said of passwords, if there are any.
 fn passwords(plan: &Plan, bound: &[ListenAddr]) -> String {
     let Some(passwords) = &plan.passwords else {
@@ -201,10 +175,7 @@ pub(crate) fn qr_code(
     let Some(address) = of_tcp.flatten().find(outside) else {
         return "  No QR code: no other device can reach it; --listen 0.0.0.0 lets them.\n".into();
     };
-    let url = match plan.hosts.first() {
-        Some(host) => url(plan, host, address.port()),
-        None => format!("http://{address}{}", place(plan)),
-    };
+    let url = names::url(plan, address, true);
     match qr::code(&url, is_terminal) {
         Some(code) => format!("\n{code}  {url}\n\n"),
         None => "  No QR code: the address is too long.\n".into(),
@@ -357,18 +328,6 @@ mod tests {
                   http://[::1]:8080/
             "#]],
         );
-    }
-
-    #[test]
-    fn the_addresses_that_are_answered_are_named() {
-        let words = "httpoll --hello --allow-host a.example --allow-host 2001:db8::7";
-        let plan = crate::cli::parse(words.split(' ').map(Into::into)).unwrap();
-        let bound = [ListenAddr::Tcp("192.0.2.7:80".parse().unwrap())];
-        let expected =
-            "  It answers by name only: http://a.example:80/, http://[2001:db8::7]:80/\n";
-        assert_eq!(notes(&plan, &bound), expected);
-        let plan = crate::cli::parse(["httpoll".into()]).unwrap();
-        assert_eq!(notes(&plan, &bound), "");
     }
 
     #[test]

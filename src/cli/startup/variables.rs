@@ -9,16 +9,16 @@ use std::ffi::{OsStr, OsString};
 use clap::Command;
 use clap::error::{ContextKind, ContextValue};
 
+use crate::cli::options;
+
 /// A line for each of `names` that is no option's variable but looks like one.
-pub(crate) fn misspelt(
-    command: &Command,
-    names: impl Iterator<Item = OsString>,
-) -> impl Iterator<Item = String> {
+pub(crate) fn notes(names: impl Iterator<Item = OsString>) -> String {
+    let command = options::command(false);
     let is_known = |name: &str| {
         let mut arguments = command.get_arguments();
         arguments.any(|arg| arg.get_env() == Some(OsStr::new(name)))
     };
-    names.filter_map(move |name| {
+    let note = |name: OsString| {
         let name = name.to_str()?;
         let rest = name.strip_prefix("HTTPOLL_")?;
         // What Kubernetes sets for a service that is called httpoll.
@@ -26,12 +26,11 @@ pub(crate) fn misspelt(
         if is_known(name) || is_of_service {
             return None;
         }
-        let meant = similar(command, rest)?;
-        let meant = (is_known(&meant) && is_slip(name, &meant)).then_some(meant)?;
-        Some(format!(
-            "{name} is no option's variable, and without effect: {meant} would be one"
-        ))
-    })
+        let meant = similar(&command, rest)?;
+        let is_meant = is_known(&meant) && is_slip(name, &meant);
+        is_meant.then(|| format!("  {name} is no option's variable: {meant} would be one\n"))
+    };
+    names.filter_map(note).collect()
 }
 
 /// The variable of the option that clap takes for the nearest.
@@ -66,23 +65,19 @@ fn is_slip(name: &str, meant: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::options;
 
     #[test]
     fn a_variable_that_nearly_is_one_is_told() {
-        let told = |name: &str| {
-            let command = options::command(false);
-            misspelt(&command, [name.into()].into_iter()).collect::<Vec<_>>()
-        };
+        let told = |name: &str| notes([name.into()].into_iter());
         for (name, meant) in [
             ("HTTPOLL_AUHT", "HTTPOLL_AUTH"),
             ("HTTPOLL_ALOW_HOST", "HTTPOLL_ALLOW_HOST"),
             ("HTTPOLL_MAXAGE", "HTTPOLL_MAX_AGE"),
             ("HTTPOLL_WORKER", "HTTPOLL_WORKERS"),
         ] {
-            let told = told(name).concat();
+            let told = told(name);
             assert!(
-                told.starts_with(name) && told.contains(&format!(": {meant} ")),
+                told.contains(name) && told.contains(&format!(": {meant} ")),
                 "{told}"
             );
         }
