@@ -6,6 +6,7 @@
 mod archive;
 mod auth;
 mod calendar;
+mod fields;
 mod files;
 mod inline;
 pub mod listing;

@@ -39,7 +39,7 @@ pub use users::{Users, hash_password};
 use crate::http::head::Known;
 use crate::http::{HeaderBlock, Method, OwnedRequest, Request, Response, Status, Tick, target};
 use crate::service::options::FilesConfig;
-use crate::service::policy::{lines, names};
+use crate::service::fields::{lines, names};
 use crate::service::protected::ProtectedPaths;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Decoration, Reply, Service, pages};

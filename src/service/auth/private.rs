@@ -3,12 +3,12 @@
 //! *Floor 3.* Knows the field Cache-Control; does not know why an answer is private.
 //!
 //! Any maker of an answer behind a password, now, by a job, or when an upload is complete: it says
-//! `private` and nothing to the contrary, and keeps whatever else it says, as for how long.
+//! `private` and nothing to the contrary, to some caches neither (RFC 9213), and keeps whatever else it says, as for how long.
 //!
 //! *References:* RFC 9111 §3.5, §5.2.2.7 (private), §5.2.2.9 (public), §5.2.2.10 (s-maxage).
 
 use crate::http::{HeaderBlock, Response, Wake};
-use crate::service::policy::{lines, names};
+use crate::service::fields::{is_for_some_caches, lines, names};
 use crate::service::work::{Gone, Job, Outcome, Work};
 use crate::service::{Flow, Reply, Sink};
 
@@ -30,7 +30,7 @@ fn private(mut response: Response) -> Response {
     }
     let mut fields = Vec::with_capacity(response.fields.as_bytes().len() + 32);
     let mut directives = vec!["private"];
-    for line in lines(response.fields.as_bytes()) {
+    for line in lines(response.fields.as_bytes()).filter(|line| !is_for_some_caches(line)) {
         if names(line, FIELD) {
             directives.extend(directives_of(line).filter(|word| !is_about_sharing(word)));
         } else {
@@ -45,7 +45,11 @@ fn private(mut response: Response) -> Response {
 
 fn is_private(fields: &[u8]) -> bool {
     let (mut private, mut shared) = (false, false);
-    for line in lines(fields).filter(|line| names(line, FIELD)) {
+    for line in lines(fields) {
+        shared |= is_for_some_caches(line);
+        if !names(line, FIELD) {
+            continue;
+        }
         for word in directives_of(line) {
             private |= is(word, "private") || is(word, "no-store");
             shared |= is(word, "public") || is(word, "s-maxage");
@@ -154,6 +158,11 @@ mod tests {
         );
         check("Cache-Control: private, public|", "Cache-Control: private|");
         check("Cache-Control: private=\"x\"|", "Cache-Control: private|");
+        // To which some caches listen instead.
+        check(
+            "Cache-Control: private|CDN-Cache-Control: max-age=9|Surrogate-Control: max-age=9|",
+            "Cache-Control: private|",
+        );
         for kept in [
             "Cache-Control: private, no-cache|",
             "Cache-Control: no-store|",

@@ -18,12 +18,13 @@ use crate::http::negotiate::Coding;
 use crate::http::range::{self, Ranges};
 use crate::http::validator::{self, Evaluation, Validators};
 use crate::http::{Body, HeaderBlock, Method, Part, Request, Response, Status};
+use crate::service::fields::{Fields, lines, names, vary};
 use crate::service::mime;
 use crate::service::opening::load::{Content, Loaded, MemorySource, SMALL_BYTES_MAX};
 use crate::service::opening::meta::format_etag;
 use crate::service::options::HeaderRule;
 use crate::service::pages;
-use crate::service::policy::{Policy, lines, names, vary};
+use crate::service::policy::Policy;
 
 /// For what a file is being sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -357,12 +358,12 @@ fn brief_fields(about: &About<'_>, policy: &Policy, etag: &str) -> Vec<u8> {
     fields.put("Cache-Control", policy.cache_control(about.path));
     put_vary(&mut fields, about, policy);
     policy.put_common(&mut fields);
-    fields.finish(HeaderRule::is_for_caches)
+    fields.finish(HeaderRule::is_repeated_by_304)
 }
 
 /// Vary stands on every answer about a file that has encoded siblings, and about one whose type
 /// is worth compressing: a sibling may appear after a shared cache has stored the plain file.
-fn put_vary(fields: &mut crate::service::policy::Fields<'_>, about: &About<'_>, policy: &Policy) {
+fn put_vary(fields: &mut Fields<'_>, about: &About<'_>, policy: &Policy) {
     if about.negotiated || (policy.negotiates() && mime::is_compressible(about.content_type)) {
         fields.put("Vary", "Accept-Encoding");
     }

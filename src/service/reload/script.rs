@@ -7,7 +7,7 @@
 //! was sent, in the middle of the next one.
 
 use crate::http::{Body, Chunk, Chunks, HeaderBlock, Part, Response, Status, Wake};
-use crate::service::policy::{lines, names};
+use crate::service::fields::{lines, names};
 use crate::service::work::{Gone, Job, Outcome, Work};
 use crate::service::{Reply, listing, markdown, pages};
 

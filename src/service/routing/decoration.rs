@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::http::{HeaderBlock, Response, Status};
+use crate::service::fields::Common;
 use crate::service::options::FilesConfig;
-use crate::service::policy::Common;
 
 /// What [`FilesConfig`] puts on every answer: fields without a pattern, CORS, isolation, `nosniff`.
 ///

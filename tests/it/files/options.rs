@@ -103,6 +103,7 @@ fn no_rule_describes_or_keeps_what_is_no_file() {
     let mut site = Site::filled(&files, |config| {
         config.headers = vec![
             rule("Cache-Control", "public, max-age=9", None),
+            rule("CDN-Cache-Control", "max-age=9", None),
             rule("Content-Disposition", "attachment", None),
             rule("Content-Encoding", "br", Some("*.js")),
             rule("Content-Encoding", "br", Some("dir.js/**")),
@@ -122,6 +123,8 @@ fn no_rule_describes_or_keeps_what_is_no_file() {
             Some(kept),
             "{target}"
         );
+        let for_some = answer.field("CDN-Cache-Control");
+        assert_eq!(for_some.is_some(), kept != "no-store", "{target}");
         for name in about_content {
             let value = answer.field(name);
             let own = name == "Content-Disposition" && target.ends_with("?zip");
