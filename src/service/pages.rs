@@ -90,7 +90,9 @@ const fn advice(status: Status) -> &'static str {
     match status {
         Status::BAD_REQUEST => "The request was not valid HTTP, so it was not answered.",
         Status::UNAUTHORIZED => "This address asks for a user and a password.",
-        Status::TOO_MANY_REQUESTS => "Too many wrong passwords. Please try again in a moment.",
+        Status::TOO_MANY_REQUESTS => {
+            "Too many passwords are tried just now. Please come again in a moment."
+        }
         Status::FORBIDDEN => "The server may not read what you asked for.",
         Status::NOT_FOUND => "There is nothing at this address. Perhaps it has a typo?",
         Status::METHOD_NOT_ALLOWED => "This address exists, but not for this method.",

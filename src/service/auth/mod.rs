@@ -38,14 +38,14 @@ pub use users::{Users, hash_password};
 
 use crate::http::head::Known;
 use crate::http::{HeaderBlock, Method, OwnedRequest, Request, Response, Status, Tick, target};
-use crate::service::options::FilesConfig;
 use crate::service::fields::{lines, names};
+use crate::service::options::FilesConfig;
 use crate::service::protected::ProtectedPaths;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Decoration, Reply, Service, pages};
 use credentials::{BasicToken, Credentials, Fingerprint, FingerprintKey};
 use private::private_reply;
-use tries::{ClientKey, INTERVAL, Tries, burst};
+use tries::{ClientKey, INTERVAL, Tries};
 
 /// How many credentials are remembered, right ones and wrong ones each.
 const REMEMBERED_MAX: usize = 1024;
@@ -76,7 +76,7 @@ struct AuthContext {
 struct Verdicts {
     right: HashSet<Fingerprint, RandomState>,
     wrong: HashSet<Fingerprint, RandomState>,
-    /// What is being found out: a browser sends many requests at once, and one of them pays.
+    /// What is being found out, and for whom: a browser sends many requests at once, and one of them pays.
     pending: HashMap<Fingerprint, ClientKey, RandomState>,
 }
 
@@ -86,12 +86,6 @@ impl Verdicts {
             true => Some(true),
             false => self.wrong.contains(print).then_some(false),
         }
-    }
-
-    /// Whether it is being found out, and how much is for other clients.
-    fn pending_beside(&self, print: &Fingerprint, client: ClientKey) -> (bool, usize) {
-        let of_others = self.pending.values().filter(|other| **other != client);
-        (self.pending.contains_key(print), of_others.count())
     }
 
     fn remember(&mut self, print: Fingerprint, is_right: bool) {
@@ -135,6 +129,17 @@ impl AuthContext {
             && request.method() == Method::Options
             && request.has(Known::ACCESS_CONTROL_REQUEST_METHOD)
             && request.has(Known::ORIGIN)
+    }
+
+    /// Whether a hash may be made of this now; then it is pending.
+    fn begin_hash(&self, print: Fingerprint, client: ClientKey, now: &Tick) -> bool {
+        let mut known = self.known();
+        let of_others = known.pending.values().filter(|other| **other != client);
+        let may = (self.tries()).may_wait(client, of_others.count(), now.instant);
+        if may {
+            known.pending.insert(print, client);
+        }
+        may
     }
 
     /// RFC 9110 §15.5.2.
@@ -238,8 +243,8 @@ impl<S: Service> BasicAuth<S> {
         let Some(given) = token.decode() else {
             return Err(context.challenge(request).into());
         };
-        let (is_pending, waiting) = context.known().pending_beside(&print, client);
-        if !is_pending && !context.tries().take(client, burst(waiting), now.instant) {
+        let is_pending = context.known().pending.contains_key(&print);
+        if !is_pending && !context.tries().take(client, now.instant) {
             return Err(context.too_many(request).into());
         }
         if context.users.is_typed(&given, &context.key) {
@@ -249,10 +254,11 @@ impl<S: Service> BasicAuth<S> {
             return Ok(());
         }
         if context.users.has_hashes() {
-            // PITFALL: not for who waits for another's: that one may have ended just now, and nobody
+            // PITFALL: not for what waits for another's: that one may have ended just now, and nobody
             // would take it out again.
-            if !is_pending {
-                context.known().pending.insert(print, client);
+            if !is_pending && !context.begin_hash(print, client, now) {
+                context.tries().give_back(client);
+                return Err(context.too_many(request).into());
             }
             return Err(Reply::Later(Box::new(Verification {
                 context: Arc::clone(context),

@@ -6,8 +6,8 @@
 //! gets 86,400 tries a day. No client waits here, on a loop or elsewhere: a try too many is refused
 //! (429, Retry-After), unread, so that it costs neither a thread nor a connection that is kept open.
 //! A try is paid for before it is judged, so that a thousand at once are no way round. Nor are many
-//! addresses: where hashes wait for each other, each has one try at a time, and where a second of them
-//! waits, who is new has to come again.
+//! addresses: where hashes wait for each other, each has one try at a time, and where a great many do,
+//! who is new has to come again.
 //!
 //! The rule is GCRA: of each address the moment is kept at which all its tries are paid off.
 //!
@@ -23,10 +23,11 @@ use foldhash::fast::RandomState;
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 /// Tries at once.
 const BURST: u32 = 10;
-/// So many hashes of others wait where an address may have one try only: some 150 ms.
+/// So many hashes of others wait where an address may have one try at a time: some 150 ms.
 const BUSY: usize = 8;
-/// So many may wait at all.
-const WAITING_MAX: usize = 64;
+/// So many are never waited for: some 5 s. With less, a newcomer who knows the password would find no
+/// place among many that guess, for whoever asks most often gets those that become free.
+const WAITING_MAX: usize = 256;
 /// Addresses that are remembered: about half a MiB.
 const ADDRESSES_MAX: usize = 8192;
 
@@ -55,15 +56,6 @@ impl ClientKey {
     }
 }
 
-/// Tries at once, where so many hashes of others are waited for.
-pub(super) const fn burst(waiting: usize) -> u32 {
-    match waiting {
-        0..BUSY => BURST,
-        BUSY..WAITING_MAX => 1,
-        _ => 0,
-    }
-}
-
 /// The tries of all addresses that are not paid off.
 #[derive(Default)]
 pub(super) struct Tries {
@@ -71,10 +63,10 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// Takes a try, if this client has one left of `burst` at once.
-    pub(super) fn take(&mut self, client: ClientKey, burst: u32, now: Instant) -> bool {
-        let owed = self.paid_off.get(&client).copied().unwrap_or(now).max(now);
-        if owed + INTERVAL > now + INTERVAL * burst {
+    /// Takes a try, if this client has one left.
+    pub(super) fn take(&mut self, client: ClientKey, now: Instant) -> bool {
+        let owed = self.owed(client, now);
+        if owed + INTERVAL > now + INTERVAL * BURST {
             return false;
         }
         if !self.paid_off.contains_key(&client) {
@@ -84,7 +76,21 @@ impl Tries {
         true
     }
 
-    /// Gives a try back: it was right.
+    /// Whether the hash of a try that was taken may wait for so many of other clients.
+    pub(super) fn may_wait(&self, client: ClientKey, of_others: usize, now: Instant) -> bool {
+        match of_others {
+            0..BUSY => true,
+            BUSY..WAITING_MAX => self.owed(client, now) <= now + INTERVAL,
+            _ => false,
+        }
+    }
+
+    /// When all tries of this client are paid off.
+    fn owed(&self, client: ClientKey, now: Instant) -> Instant {
+        self.paid_off.get(&client).copied().unwrap_or(now).max(now)
+    }
+
+    /// Gives a try back: it was right, or not judged.
     pub(super) fn give_back(&mut self, client: ClientKey) {
         if let Some(paid_off) = self.paid_off.get_mut(&client) {
             *paid_off = paid_off.checked_sub(INTERVAL).unwrap_or(*paid_off);
@@ -121,22 +127,22 @@ mod tests {
         let mut tries = Tries::default();
         let (a, b) = (client("192.0.2.1"), client("192.0.2.2"));
         for n in 0..BURST {
-            assert!(tries.take(a, BURST, now), "{n}");
+            assert!(tries.take(a, now), "{n}");
         }
-        assert!(!tries.take(a, BURST, now));
-        assert!(tries.take(b, BURST, now), "another address is another");
-        assert!(!tries.take(a, BURST, now + INTERVAL / 2));
-        assert!(tries.take(a, BURST, now + INTERVAL));
+        assert!(!tries.take(a, now));
+        assert!(tries.take(b, now), "another address is another");
+        assert!(!tries.take(a, now + INTERVAL / 2));
+        assert!(tries.take(a, now + INTERVAL));
         assert!(
-            !tries.take(a, BURST, now + INTERVAL),
+            !tries.take(a, now + INTERVAL),
             "what is refused costs nothing, and gives nothing"
         );
         tries.give_back(a);
-        assert!(tries.take(a, BURST, now + INTERVAL));
+        assert!(tries.take(a, now + INTERVAL));
         for _ in 0..BURST {
-            assert!(tries.take(a, BURST, now + INTERVAL * 60));
+            assert!(tries.take(a, now + INTERVAL * 60));
         }
-        assert!(!tries.take(a, BURST, now + INTERVAL * 60));
+        assert!(!tries.take(a, now + INTERVAL * 60));
     }
 
     #[test]
@@ -144,11 +150,15 @@ mod tests {
         let now = Tick::for_tests().instant;
         let mut tries = Tries::default();
         let (a, b) = (client("192.0.2.1"), client("192.0.2.2"));
-        assert!(tries.take(a, burst(0), now));
-        assert!(!tries.take(a, burst(BUSY), now), "it was wrong, or waits");
-        assert!(tries.take(b, burst(BUSY), now), "it was not");
-        assert!(tries.take(a, burst(BUSY - 1), now));
-        assert!(!tries.take(client("192.0.2.3"), burst(WAITING_MAX), now));
+        assert!(tries.take(a, now) && tries.take(b, now));
+        assert!(tries.may_wait(a, BUSY, now) && tries.may_wait(a, WAITING_MAX - 1, now));
+        assert!(!tries.may_wait(a, WAITING_MAX, now));
+        assert!(tries.take(a, now));
+        assert!(!tries.may_wait(a, BUSY, now), "it was wrong, or waits");
+        assert!(tries.may_wait(a, BUSY - 1, now));
+        assert!(tries.may_wait(b, BUSY, now), "it was not");
+        tries.give_back(a);
+        assert!(tries.may_wait(a, BUSY, now));
     }
 
     #[test]
@@ -165,16 +175,13 @@ mod tests {
         let mut tries = Tries::default();
         let hard = client("192.0.2.1");
         for _ in 0..BURST {
-            assert!(tries.take(hard, BURST, now));
+            assert!(tries.take(hard, now));
         }
         for n in 0..2 * ADDRESSES_MAX as u64 {
             let ip = std::net::Ipv6Addr::from_bits(u128::from(n + 1) << 64);
-            assert!(tries.take(ClientKey::of(Some(ip.into())), BURST, now));
+            assert!(tries.take(ClientKey::of(Some(ip.into())), now));
         }
         assert_eq!(tries.paid_off.len(), ADDRESSES_MAX);
-        assert!(
-            !tries.take(hard, BURST, now),
-            "who owes most is forgotten last"
-        );
+        assert!(!tries.take(hard, now), "who owes most is forgotten last");
     }
 }
