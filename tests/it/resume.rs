@@ -158,6 +158,26 @@ fn what_has_come_is_kept_however_little_it_is() {
     });
 }
 
+/// Asked at once, by a client that does not wait until its last connection is cleared away.
+#[test]
+fn what_is_told_is_where_the_next_part_begins() {
+    each(&BACKENDS, |backend| {
+        let root = root();
+        let server = Server::of(backend, root.path(), &["--upload=in", "--log=off"]);
+        let upload = begin(&server, "/in/a.bin");
+        for sent in (0..20).map(|n| n * 1_000) {
+            let at = offset(&server, &upload).unwrap();
+            assert_eq!(at, sent, "{backend}");
+            let said = format!("Upload-Offset: {at}");
+            let fields = [&said, "Content-Length: 1500000", "Expect: 100-continue"];
+            let mut client = server.connect();
+            client.send(request("PATCH", &upload, &fields).as_bytes());
+            assert_eq!(client.head().status, 100, "{backend}");
+            client.send(&[b'x'; 1_000]);
+        }
+    });
+}
+
 /// How much lies there. Not asked of the server: `blocking` answers nothing while it receives.
 fn kept(root: &Path) -> u64 {
     let name = names(root).pop().unwrap();

@@ -1,9 +1,10 @@
-//! What may wait when it is dropped, dropped on a thread of its own.
+//! What may wait when it is dropped, dropped on threads of their own.
 //!
 //! *Floor 4.* FUSE asks its server to flush a file each time a descriptor of it is closed, though it
 //! was only read, and close(2) waits for the answer; the hidden name of an upload that was broken off
-//! is removed from a disk that may hang, and what has come of one that may be gone on with is written to
-//! it. One thread is enough for all loops: no connection waits for what it does.
+//! is removed from a disk that may hang. One thread is enough for all loops: no connection waits for
+//! what it does. What has come of an upload that may be gone on with is written by another, for the
+//! next part waits for that, and so does the end of the server.
 //!
 //! *References:* close(2), unlink(2).
 
@@ -14,22 +15,24 @@ use std::time::Duration;
 
 use crate::service::Slow;
 
-/// The way to the thread, from the first of them on.
-static THREAD: Mutex<Option<Sender<Slow>>> = Mutex::new(None);
+/// A thread that drops things, from the first of them on. It ends with the process only.
+struct Dropper {
+    name: &'static str,
+    way: Mutex<Option<Sender<Box<dyn Send>>>>,
+}
+
+static CLOSING: Dropper = Dropper::new("close");
+static WRITING: Dropper = Dropper::new("write rest");
 
 /// Drops it, some time.
 pub(crate) fn drop_elsewhere(slow: Slow) {
-    let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    if thread.is_none() {
-        *thread = start();
-    }
-    if let Some(thread) = &*thread {
-        // It ends with the process only. Without it, slow is better than never: dropped here.
-        let _ = thread.send(slow);
+    match slow {
+        Slow::Closing(slow) => CLOSING.drop(slow),
+        Slow::Writing(slow) => WRITING.drop(slow),
     }
 }
 
-/// Waits, no longer than `patience`, until all is dropped that was given here.
+/// Waits, no longer than `patience`, until all is written that was given here.
 pub(crate) fn wait(patience: Duration) {
     /// Says that it was dropped.
     struct Last(Sender<()>);
@@ -40,20 +43,36 @@ pub(crate) fn wait(patience: Duration) {
         }
     }
 
-    let thread = THREAD
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let Some(thread) = thread else { return };
     let (dropped, wait) = channel();
-    if thread.send(Box::new(Last(dropped))).is_ok() {
+    if let Some(way) = WRITING.way(false) {
+        // Both fail only if the thread is gone, and then there is nothing to wait for.
+        let _ = way.send(Box::new(Last(dropped)));
         let _ = wait.recv_timeout(patience);
     }
 }
 
-fn start() -> Option<Sender<Slow>> {
-    let (give, take) = channel::<Slow>();
-    let work = move || take.iter().for_each(drop);
-    let thread = thread::Builder::new().name("close".to_owned()).spawn(work);
-    thread.is_ok().then_some(give)
+impl Dropper {
+    const fn new(name: &'static str) -> Self {
+        let way = Mutex::new(None);
+        Self { name, way }
+    }
+
+    fn drop(&self, slow: Box<dyn Send>) {
+        // Without the thread, slow is better than never: dropped here.
+        if let Some(way) = self.way(true) {
+            let _ = way.send(slow);
+        }
+    }
+
+    /// The way to the thread, which is started if need be.
+    fn way(&self, starts: bool) -> Option<Sender<Box<dyn Send>>> {
+        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        if way.is_none() && starts {
+            let (give, take) = channel::<Box<dyn Send>>();
+            let work = move || take.iter().for_each(drop);
+            let thread = thread::Builder::new().name(self.name.to_owned());
+            *way = thread.spawn(work).is_ok().then_some(give);
+        }
+        way.clone()
+    }
 }

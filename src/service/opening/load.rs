@@ -104,9 +104,14 @@ pub(crate) struct FileSource {
     is_text: OnceLock<bool>,
 }
 
-/// What may wait when it is dropped: a descriptor, because close(2) asks FUSE's server to flush; a
-/// name on a disk that is removed then.
-pub type Slow = Box<dyn Send>;
+/// What may wait when it is dropped.
+pub enum Slow {
+    /// A descriptor, because close(2) asks FUSE's server to flush; a name on a disk that is removed then.
+    /// Nobody waits for that.
+    Closing(Box<dyn Send>),
+    /// Content that is written then. It is waited for, so no file system but its own may keep it.
+    Writing(Box<dyn Send>),
+}
 
 /// Who drops such things.
 static CLOSER: OnceLock<fn(Slow)> = OnceLock::new();
@@ -121,7 +126,14 @@ pub fn close_with(closer: fn(Slow)) {
 /// Drops what may wait for a disk.
 pub(crate) fn drop_elsewhere(slow: impl Send + 'static) {
     if let Some(close) = CLOSER.get() {
-        close(Box::new(slow));
+        close(Slow::Closing(Box::new(slow)));
+    }
+}
+
+/// Drops what is written when it is dropped.
+pub(crate) fn write_elsewhere(slow: impl Send + 'static) {
+    if let Some(close) = CLOSER.get() {
+        close(Slow::Writing(Box::new(slow)));
     }
 }
 

@@ -228,8 +228,17 @@ impl<'a> UploadAnswers<'a> {
         self.text(status, body)
     }
 
-    /// The answer to a form.
+    /// The answer to a form: as to the first of its files that was not taken, if there is one.
     pub(super) fn all(&self, folder: &[u8], results: &[Result<Kept, Refused>]) -> Response {
+        let response = self.about_all(folder, results);
+        let first = results.iter().find_map(|result| result.as_ref().err());
+        match first.and_then(|refused| refused.field.as_ref()) {
+            Some((name, value)) => response.field(name, value),
+            None => response,
+        }
+    }
+
+    fn about_all(&self, folder: &[u8], results: &[Result<Kept, Refused>]) -> Response {
         let refusals = || results.iter().filter_map(|result| result.as_ref().err());
         let status = refusals().next().map(|refused| refused.status);
         match (self.format, status) {

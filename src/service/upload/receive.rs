@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::store::{Destination, Failure, Store, Unnamed};
 use crate::http::{Response, Wake};
-use crate::service::opening::load::drop_elsewhere;
+use crate::service::opening::load::write_elsewhere;
 use crate::service::work::{Gone, Outcome, Work};
 use crate::service::{Flow, Reply, Sink};
 
@@ -60,7 +60,7 @@ impl<R: Receiver> Drop for Buffered<R> {
             !content.buffer.is_empty() && content.receiver.outlives_its_connection()
         };
         if let Some(content) = self.0.take_if(left) {
-            drop_elsewhere(Unflushed(content));
+            write_elsewhere(Unflushed(content));
         }
     }
 }

@@ -160,6 +160,7 @@ impl Rest {
         let mut file = open(conditions, &path, token)?;
         let from = file.bytes();
         check_offset(fields.offset, from)?;
+        file.receive(token)?;
         file.let_follow(path.clone());
         Ok(Self {
             conditions: conditions.clone(),

@@ -17,6 +17,7 @@ mod at_once;
 mod failure;
 mod growing;
 mod naming;
+mod quota;
 mod stamps;
 mod tally;
 mod unfinished;
@@ -26,15 +27,17 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Timespec, flock, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, openat, unlinkat};
 use rustix::io::Errno;
 
 use at_once::{AtOnce, Counted};
 use growing::{GrowingFiles, Growth};
 use naming::{DIRECTORY, MadeDirectory, NameGiving, sync, sync_directory, wanted_of};
+use quota::Quota;
 use stamps::Stamps;
 use unfinished::{modified, sweep};
 use unpublished::{FILE_MODE, Unpublished, nameless};
@@ -45,14 +48,8 @@ pub(super) use failure::Failure;
 pub use tally::{UploadTallies, UploadTally};
 pub(super) use unfinished::UploadToken;
 
-/// How often the free space of the file system is looked at, in bytes written.
-const LOOK_EVERY: u64 = 16 * 1024 * 1024;
-/// How long another sender of a file may take to end, before it is told how long that is.
-const LOOKS_AT_LOCK: u32 = 30;
-const LOCK_PAUSE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
+/// How long the rest of an upload that broke off may take to be written before it is told how far it came.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(300);
 /// How often it is looked for uploads that are not gone on with.
 const SWEEP_EVERY_SECONDS: i64 = 60 * 60;
 /// How deep the look for what a crash has left goes.
@@ -61,11 +58,8 @@ const SWEEP_DEPTH_MAX: usize = 32;
 /// A directory that takes uploads, and what they have taken so far. One for all loops.
 pub(crate) struct Store {
     root: Arc<OwnedFd>,
-    file_bytes_max: u64,
-    quota_bytes: Option<u64>,
-    reserve_bytes: u64,
+    quota: Quota,
     durable: bool,
-    used: AtomicU64,
     at_once: AtOnce,
     tallies: UploadTallies,
     stamps: Stamps,
@@ -96,11 +90,8 @@ impl Store {
         let swept = sweep(root.as_fd(), SWEEP_DEPTH_MAX, now);
         Ok(Arc::new(Self {
             root,
-            file_bytes_max: config.file_bytes_max,
-            quota_bytes: config.quota_bytes,
-            reserve_bytes: config.reserve_bytes,
+            quota: Quota::new(config, swept.kept),
             durable: config.durable,
-            used: AtomicU64::new(swept.kept),
             at_once: AtOnce::new(config.at_once_max),
             tallies: UploadTallies::default(),
             stamps,
@@ -123,7 +114,7 @@ impl Store {
     }
 
     pub(crate) const fn file_bytes_max(&self) -> u64 {
-        self.file_bytes_max
+        self.quota.file_max()
     }
 
     /// The place at a relative path whose names were checked. Nothing is made yet.
@@ -159,7 +150,7 @@ impl Store {
             None => OFlags::WRONLY,
         };
         Ok(Unnamed {
-            _counted: self.at_once.begin()?,
+            counted: Some(self.at_once.begin(None)?),
             store: Arc::clone(self),
             content: nameless(place.directory, access)?,
             missing: place.missing,
@@ -186,7 +177,8 @@ impl Store {
             swapped.is_ok()
         };
         if now - last >= SWEEP_EVERY_SECONDS && is_first() {
-            self.give_back(sweep(self.root.as_fd(), 0, now).removed);
+            self.quota
+                .give_back(sweep(self.root.as_fd(), 0, now).removed);
         }
     }
 
@@ -198,7 +190,6 @@ impl Store {
         folder: &[u8],
         token: UploadToken,
     ) -> Result<Unnamed, Failure> {
-        let counted = self.at_once.begin()?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let name = token.name();
         let fd = match openat(&self.root, &name, flags, Mode::empty()) {
@@ -215,7 +206,7 @@ impl Store {
         let names = folder.split(|byte| *byte == b'/');
         let names = names.filter(|name| !name.is_empty()).map(wanted_of);
         Ok(Unnamed {
-            _counted: counted,
+            counted: None,
             store: Arc::clone(self),
             content: Unpublished {
                 directory: Arc::clone(&self.root),
@@ -231,19 +222,10 @@ impl Store {
 
     /// How much of it is here.
     ///
-    /// PITFALL: not while the rest of a broken connection is still being written: then it would be more
-    /// by the time of the next part. Another sender is waited for no longer than that takes.
+    /// PITFALL: what has come of a connection that broke may still be written, and would be behind what
+    /// is told. A sender that goes on is not waited for longer than that takes.
     pub(crate) fn resumable_len(&self, token: UploadToken) -> Result<u64, Failure> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        if let Ok(file) = openat(&self.root, token.name(), flags, Mode::empty()) {
-            for _ in 0..LOOKS_AT_LOCK {
-                if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                    break;
-                }
-                // flock(2) has no deadline.
-                let _ = rustix::event::poll(&mut [], Some(&LOCK_PAUSE));
-            }
-        }
+        self.at_once.wait_for_end(token, WRITTEN_WITHIN);
         match rustix::fs::statat(&self.root, token.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Err(Failure::Unknown),
             Err(errno) => Err(errno.into()),
@@ -251,33 +233,9 @@ impl Store {
         }
     }
 
-    /// Takes room for `bytes` more of a file that holds `so_far`.
-    fn take(&self, directory: BorrowedFd<'_>, so_far: u64, bytes: u64) -> Result<(), Failure> {
-        if so_far + bytes > self.file_bytes_max {
-            return Err(Failure::TooLong);
-        }
-        let quota = self.quota_bytes.unwrap_or(u64::MAX);
-        // In one step: what was taken for a moment and given back would refuse another upload.
-        let with = |used: u64| used.checked_add(bytes).filter(|used| *used <= quota);
-        let taken = self.used.fetch_update(Relaxed, Relaxed, with);
-        taken.map_err(|_| Failure::QuotaSpent)?;
-        let looks = so_far / LOOK_EVERY != (so_far + bytes) / LOOK_EVERY || so_far == 0;
-        if looks && !self.has_room(directory, bytes) {
-            self.give_back(bytes);
-            return Err(Failure::NoSpace);
-        }
-        Ok(())
-    }
-
-    /// Of an upload that another server of this directory has begun, none was taken here.
-    fn give_back(&self, bytes: u64) {
-        let less = |used: u64| Some(used.saturating_sub(bytes));
-        let _ = self.used.fetch_update(Relaxed, Relaxed, less);
-    }
-
     /// Whether a file of that length has room at this place, as far as can be told before it comes.
     pub(crate) fn expect_room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
-        let room = self.room(place, bytes);
+        let room = self.quota.expect(place.directory.as_fd(), bytes);
         if !matches!(room, Err(Failure::QuotaSpent | Failure::NoSpace)) {
             return room;
         }
@@ -286,30 +244,7 @@ impl Store {
         if let Some(fresh) = probe.as_ref().ok().and_then(|probe| probe.fd.as_ref()) {
             self.sweep_again(modified(fresh));
         }
-        self.room(place, bytes)
-    }
-
-    fn room(&self, place: &Destination, bytes: u64) -> Result<(), Failure> {
-        let used = self.used.load(Relaxed).saturating_add(bytes);
-        if bytes > self.file_bytes_max {
-            Err(Failure::TooLong)
-        } else if self.quota_bytes.is_some_and(|quota| used > quota) {
-            Err(Failure::QuotaSpent)
-        } else if !self.has_room(place.directory.as_fd(), bytes) {
-            Err(Failure::NoSpace)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether the file system holds that much and the reserve. One that does not say is believed
-    /// to.
-    fn has_room(&self, directory: BorrowedFd<'_>, bytes: u64) -> bool {
-        let Ok(stat) = rustix::fs::fstatvfs(directory) else {
-            return true;
-        };
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        stat.f_blocks == 0 || free >= bytes.saturating_add(self.reserve_bytes)
+        self.quota.expect(place.directory.as_fd(), bytes)
     }
 
     fn lock_names(&self) -> MutexGuard<'_, ()> {
@@ -342,7 +277,8 @@ pub(crate) struct Unnamed {
     bytes: u64,
     growth: Option<Growth>,
     ending: Ending,
-    _counted: Counted,
+    /// Until it is closed: the last of these fields.
+    counted: Option<Counted>,
 }
 
 /// What becomes of a file that is received no more.
@@ -367,6 +303,12 @@ pub(crate) struct NamedFile {
 impl Unnamed {
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Counts it among those that are received, as what may be gone on with under this token.
+    pub(crate) fn receive(&mut self, token: UploadToken) -> Result<(), Failure> {
+        self.counted = Some(self.store.at_once.begin(Some(token))?);
+        Ok(())
     }
 
     /// Lets it be read under this path while it comes, if that is wanted.
@@ -399,7 +341,7 @@ impl Unnamed {
     pub(crate) fn cut(&mut self, bytes: u64) -> Result<(), Failure> {
         // What cannot be taken back is not to be gone on with.
         rustix::fs::ftruncate(self.fd()?, bytes).inspect_err(|_| self.ending = Ending::Dropped)?;
-        self.store.give_back(self.bytes.saturating_sub(bytes));
+        self.store.quota.give_back(self.bytes.saturating_sub(bytes));
         self.bytes = bytes;
         Ok(())
     }
@@ -415,10 +357,10 @@ impl Unnamed {
                 .as_ref()
                 .and_then(|fd| rustix::fs::fstat(fd).ok());
             let here = here.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
-            self.store.give_back(self.bytes.saturating_sub(here));
+            self.store.quota.give_back(self.bytes.saturating_sub(here));
             self.bytes = self.bytes.min(here);
         } else if written.is_err() {
-            self.store.give_back(std::mem::take(&mut self.bytes));
+            self.store.quota.give_back(std::mem::take(&mut self.bytes));
             self.content.fd = None;
         }
         written
@@ -427,7 +369,7 @@ impl Unnamed {
     fn append(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         let fd = self.content.fd.as_ref().ok_or(Failure::Broken)?;
         let (directory, len) = (self.content.directory.as_fd(), bytes.len() as u64);
-        self.store.take(directory, self.bytes, len)?;
+        self.store.quota.take(directory, self.bytes, len)?;
         self.bytes += len;
         while !bytes.is_empty() {
             match rustix::io::write(fd, bytes) {
@@ -506,7 +448,7 @@ impl Drop for Unnamed {
             }
             Ending::Stays | Ending::Dropped => self.store.tallies.drop_one(),
         }
-        self.store.give_back(self.bytes);
+        self.store.quota.give_back(self.bytes);
         if self.content.fd.is_some() {
             drop_elsewhere(Unpublished {
                 directory: Arc::clone(&self.content.directory),
